@@ -1,0 +1,140 @@
+//! Files with `SecretProviderClass` resources, as `kubectl apply -f` takes them: one or several YAML documents.
+
+use serde::Deserialize;
+
+use crate::{GROUP, KIND, SecretProviderClass, VERSIONS};
+
+/// A class of a file, with its place in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// Its place in the file, from 1, empty documents not counted.
+    pub number: usize,
+    /// The resource, its spec not yet checked.
+    pub class: SecretProviderClass,
+}
+
+/// Why a file does not hold classes.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidDocument {
+    /// Not YAML, or not the form of the resource.
+    #[error("document {number}: {error}")]
+    Yaml {
+        /// Its place in the file, from 1.
+        number: usize,
+        /// What the YAML parser says, with line and column.
+        error: serde_yaml::Error,
+    },
+    /// A mapping of some other kind.
+    #[error("document {number} is not a {KIND}: its kind is {kind:?}; write \"kind: {KIND}\"")]
+    Kind {
+        /// Its place in the file, from 1.
+        number: usize,
+        /// What it says it is.
+        kind: String,
+    },
+    /// Of another API group or version.
+    #[error("document {number}: apiVersion {version:?} is not known: write \"apiVersion: {GROUP}/{}\"", VERSIONS[0])]
+    Version {
+        /// Its place in the file, from 1.
+        number: usize,
+        /// As written.
+        version: String,
+    },
+    /// No name.
+    #[error("document {number}: metadata.name is required")]
+    Name {
+        /// Its place in the file, from 1.
+        number: usize,
+    },
+    /// Nothing in the file.
+    #[error("holds no {KIND}")]
+    Empty,
+}
+
+impl Document {
+    /// Reads all classes of a file, at least one.
+    pub fn read_all(text: &str) -> Result<Vec<Self>, InvalidDocument> {
+        let mut documents = Vec::new();
+        for document in serde_yaml::Deserializer::from_str(text) {
+            let number = documents.len() + 1;
+            let class = Option::<SecretProviderClass>::deserialize(document)
+                .map_err(|error| InvalidDocument::Yaml { number, error })?;
+            let Some(class) = class else { continue };
+            documents.push(Self {
+                number,
+                class: checked(number, class)?,
+            });
+        }
+        if documents.is_empty() {
+            Err(InvalidDocument::Empty)
+        } else {
+            Ok(documents)
+        }
+    }
+}
+
+fn checked(
+    number: usize,
+    class: SecretProviderClass,
+) -> Result<SecretProviderClass, InvalidDocument> {
+    if class.kind != KIND {
+        return Err(InvalidDocument::Kind {
+            number,
+            kind: class.kind,
+        });
+    }
+    let known = class
+        .api_version
+        .strip_prefix(GROUP)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .is_some_and(|version| VERSIONS.contains(&version));
+    if !known {
+        return Err(InvalidDocument::Version {
+            number,
+            version: class.api_version,
+        });
+    }
+    if class.metadata.name.is_empty() {
+        return Err(InvalidDocument::Name { number });
+    }
+    Ok(class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLASS: &str = "apiVersion: secrets-store.csi.x-k8s.io/v1alpha1\nkind: SecretProviderClass\nmetadata: {name: NAME}\nspec: {provider: aws, parameters: {objects: '- objectName: x'}}\n";
+
+    #[test]
+    fn reads_several_documents_and_skips_empty_ones() {
+        let text = format!(
+            "---\n{}---\n# nothing\n---\n{}",
+            CLASS.replace("NAME", "a"),
+            CLASS.replace("v1alpha1", "v1").replace("NAME", "b")
+        );
+        let documents = Document::read_all(&text).unwrap();
+        let names: Vec<_> = documents
+            .iter()
+            .map(|document| document.class.metadata.name.as_str())
+            .collect();
+        assert_eq!(names, ["a", "b"]);
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_which_document() {
+        let error = |text: &str| Document::read_all(text).unwrap_err().to_string();
+        assert_eq!(error("# nothing"), "holds no SecretProviderClass");
+        assert!(
+            error("kind: Pod\n")
+                .contains("document 1 is not a SecretProviderClass: its kind is \"Pod\"")
+        );
+        assert!(error(&CLASS.replace("v1alpha1", "v2")).contains("v2\" is not known"));
+        assert!(
+            error(&CLASS.replace("csi.x-k8s.io/v1alpha1", "csi.x-k8s.io.evil/v1"))
+                .contains("is not known")
+        );
+        assert!(error(&CLASS.replace("name: NAME", "")).contains("metadata.name is required"));
+        assert!(error("a: [").contains("document 1: "));
+    }
+}
