@@ -15,7 +15,7 @@ pub enum PathTranslation {
 }
 
 /// Where the pod's AWS credentials come from (`usePodIdentity`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Credentials {
     /// IAM roles for service accounts: the pod's web identity token, exchanged at STS.
     WebIdentity,
@@ -24,7 +24,7 @@ pub enum Credentials {
 }
 
 /// Which address of the Pod Identity agent is asked (`preferredAddressType`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AddressPreference {
     /// IPv4, and IPv6 if that does not answer.
     Auto,
@@ -35,7 +35,7 @@ pub enum AddressPreference {
 }
 
 /// A second role, assumed with the pod's own credentials (`assumeRoleArn` and its companions).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AssumeRole {
     /// The role.
     pub arn: RoleArn,

@@ -1,0 +1,69 @@
+//! The command line, a public contract.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
+
+/// Puts secrets of AWS Secrets Manager and SSM Parameter Store into files.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Args {
+    /// How much is logged, on standard error: off, error, warn, info, debug or trace.
+    #[arg(long, global = true, env = "LOG_LEVEL", default_value = "info")]
+    log_level: LevelFilter,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Fetches every object of the classes once and writes the files: all of them, or none.
+    Fetch(Fetch),
+}
+
+/// Options of `fetch`.
+#[derive(Debug, clap::Args)]
+pub struct Fetch {
+    /// A YAML file with `SecretProviderClass` resources, as kubectl applies it; may be given several times. Without it
+    /// the classes come from the environment variable `SECRET_PROVIDER_CLASSES`, which the webhook sets.
+    #[arg(long = "class-file", value_name = "FILE", requires = "mount_path")]
+    pub class_files: Vec<PathBuf>,
+
+    /// The directory for the files. With `SECRET_PROVIDER_CLASSES` each class names its own, and this replaces it.
+    #[arg(long, value_name = "DIR")]
+    pub mount_path: Option<PathBuf>,
+
+    /// How long all of the fetching may take, retries included, such as 90s or 2m.
+    #[arg(long, env = "FETCH_TIMEOUT", default_value = "2m", value_parser = humantime::parse_duration)]
+    pub timeout: Duration,
+}
+
+impl Args {
+    /// Sends the log to standard error: standard output is for results.
+    pub fn start_logging(&self) {
+        tracing_subscriber::fmt()
+            .with_max_level(self.log_level)
+            .with_writer(std::io::stderr)
+            .with_target(false)
+            // The container runtime stamps every line already.
+            .without_time()
+            .with_ansi(false)
+            .init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Args::command().debug_assert();
+    }
+}

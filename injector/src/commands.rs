@@ -1,0 +1,36 @@
+//! What each command does, from options to exit status.
+
+use std::time::Instant;
+
+use anyhow::Context as _;
+
+use crate::args::{Args, Command, Fetch};
+use crate::environment::Environment;
+use crate::{classes, fetch, mount};
+use provider_class::SNAPSHOT_VARIABLE;
+
+/// Runs the command of the command line.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    match &args.command {
+        Command::Fetch(args) => run_fetch(args),
+    }
+}
+
+fn run_fetch(args: &Fetch) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let variable = |name: &str| std::env::var(name).ok();
+    let environment = Environment::read(variable)?;
+    let snapshot = variable(SNAPSHOT_VARIABLE);
+    let wanted = classes::load(args, snapshot.as_deref(), environment.region.as_ref())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("could not start the runtime")?;
+    let directories = runtime.block_on(fetch::fetch(&wanted, environment, args.timeout))?;
+    for (mount_path, files) in &directories {
+        mount::write(mount_path, files)?;
+        let milliseconds = started.elapsed().as_millis();
+        tracing::info!(files = files.len(), directory = %mount_path.display(), milliseconds, "secrets written");
+    }
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! The injector: runs in the pod, as its init container, with the pod's own identity.
+//!
+//! What goes in: classes (from files, or the snapshot that the webhook put into the environment), the pod's token, and
+//! the SDK's environment variables. What comes out: files in each class's directory, all or none.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`args`] | the command line |
+//! | [`environment`] | the environment variables, read once |
+//! | [`classes`] | which classes are fetched to where |
+//! | [`credentials`] | from the pod's token to credentials of its role |
+//! | [`aws`] | clients, calls and their failures |
+//! | [`fetch`](mod@fetch) | from classes to file contents |
+//! | [`mount`] | from file contents to a directory, atomically |
+
+pub mod args;
+pub mod aws;
+pub mod classes;
+pub mod commands;
+pub mod credentials;
+pub mod environment;
+pub mod fetch;
+pub mod mount;
+
+pub use args::Args;
+pub use commands::run;

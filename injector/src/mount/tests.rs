@@ -1,0 +1,136 @@
+use provider_class::{FileMode, FilePath, PathTranslation};
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use super::*;
+
+fn file(path: &str, mode: &str, bytes: &[u8]) -> FileContents {
+    FileContents {
+        file: provider_class::File {
+            path: FilePath::translate(path, PathTranslation::Off).unwrap(),
+            mode: mode.parse::<FileMode>().unwrap(),
+        },
+        bytes: Zeroizing::new(bytes.to_vec()),
+    }
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn visible(directory: &Path) -> Vec<String> {
+    names(directory)
+        .into_iter()
+        .filter(|name| !name.starts_with(".."))
+        .collect()
+}
+
+#[test]
+fn files_have_their_bytes_and_modes() {
+    let directory = TempDir::new().unwrap();
+    write(
+        directory.path(),
+        &[
+            file("a", "0400", b"\0x"),
+            file("d/e/f", "0640", b""),
+            file("d/g", "0644", b"g"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(visible(directory.path()), ["a", "d"]);
+    for (path, mode, bytes) in [
+        ("a", 0o400, &b"\0x"[..]),
+        ("d/e/f", 0o640, b""),
+        ("d/g", 0o644, b"g"),
+    ] {
+        let path = directory.path().join(path);
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+            mode
+        );
+    }
+    assert_eq!(
+        fs::metadata(directory.path().join("d/e"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o7777,
+        0o755
+    );
+}
+
+#[test]
+fn a_second_write_replaces_all_and_leaves_nothing_behind() {
+    let directory = TempDir::new().unwrap();
+    write(
+        directory.path(),
+        &[file("old", "0644", b"1"), file("both", "0644", b"1")],
+    )
+    .unwrap();
+    write(
+        directory.path(),
+        &[file("both", "0600", b"2"), file("new/x", "0644", b"2")],
+    )
+    .unwrap();
+    assert_eq!(visible(directory.path()), ["both", "new"]);
+    assert_eq!(fs::read(directory.path().join("both")).unwrap(), b"2");
+    assert_eq!(
+        names(directory.path()).len(),
+        4,
+        "two links, ..data and one directory: {:?}",
+        names(directory.path())
+    );
+}
+
+#[test]
+fn what_is_not_ours_is_not_overwritten() {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("b"), "mine").unwrap();
+    let error = write(
+        directory.path(),
+        &[file("a", "0644", b"1"), file("b", "0644", b"1")],
+    )
+    .unwrap_err();
+    assert!(
+        matches!(&error, WriteError::Taken(path) if path.ends_with("b")),
+        "{error}"
+    );
+    assert_eq!(names(directory.path()), ["b"]);
+}
+
+#[test]
+fn a_failed_write_leaves_the_old_files() {
+    let directory = TempDir::new().unwrap();
+    write(directory.path(), &[file("a", "0644", b"1")]).unwrap();
+    let before = names(directory.path());
+    let error = write(
+        directory.path(),
+        &[
+            file("a", "0644", b"2"),
+            file("x", "0644", b""),
+            file("x", "0644", b""),
+        ],
+    )
+    .unwrap_err();
+    assert!(
+        error.to_string().starts_with("could not create "),
+        "{error}"
+    );
+    assert_eq!(names(directory.path()), before);
+    assert_eq!(fs::read(directory.path().join("a")).unwrap(), b"1");
+}
+
+#[test]
+fn a_missing_directory_is_made_and_a_file_in_its_place_is_an_error() {
+    let root = TempDir::new().unwrap();
+    write(&root.path().join("a/b"), &[file("c", "0644", b"1")]).unwrap();
+    assert_eq!(fs::read(root.path().join("a/b/c")).unwrap(), b"1");
+    fs::write(root.path().join("f"), "").unwrap();
+    assert!(write(&root.path().join("f"), &[file("c", "0644", b"1")]).is_err());
+}
