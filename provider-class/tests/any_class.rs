@@ -1,0 +1,100 @@
+//! Whatever stands in a class, planning it never panics and no file lands outside the mount.
+
+use std::path::{Component, Path};
+
+use proptest::prelude::*;
+use provider_class::{Class, SecretProviderClassSpec};
+
+/// Words of which names with a meaning are made, among them all that could lead out of a directory.
+fn name() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("..".to_owned()),
+        Just(".".to_owned()),
+        Just("/".to_owned()),
+        Just("../".to_owned()),
+        Just("a".to_owned()),
+        Just("_".to_owned()),
+        Just("..data".to_owned()),
+        Just("\\".to_owned()),
+        Just("\0".to_owned()),
+        Just("é".to_owned()),
+        Just("arn:aws:ssm:us-east-2:111122223333:parameter/".to_owned()),
+        Just(":".to_owned()),
+        Just(" ".to_owned()),
+        ".{0,3}",
+    ];
+    prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+}
+
+fn objects() -> impl Strategy<Value = String> {
+    let kind = prop_oneof![Just("secretsmanager"), Just("ssmparameter"), Just("ssm")];
+    let item = (name(), name())
+        .prop_map(|(path, alias)| serde_json::json!({"path": path, "objectAlias": alias}));
+    let entry = (name(), kind, prop::option::of(name()), prop::collection::vec(item, 0..3)).prop_map(|(name, kind, alias, items)| {
+        serde_json::json!({"objectName": name, "objectType": kind, "objectAlias": alias, "jmesPath": items})
+    });
+    prop::collection::vec(entry, 0..4)
+        .prop_map(|entries| serde_json::Value::Array(entries).to_string())
+}
+
+fn check(objects: String, translation: String) {
+    let parameters = [
+        ("objects".to_owned(), objects),
+        ("pathTranslation".to_owned(), translation),
+        ("region".to_owned(), "us-east-2".to_owned()),
+    ];
+    let spec = SecretProviderClassSpec {
+        parameters: parameters.into(),
+        ..Default::default()
+    };
+    let Ok(parsed) = Class::parse("any", &spec, None) else {
+        return;
+    };
+    for file in parsed.class.files() {
+        let path: &Path = file.path.as_ref();
+        assert!(
+            path.components()
+                .all(|part| matches!(part, Component::Normal(_))),
+            "{path:?}"
+        );
+        assert!(
+            !path.as_os_str().is_empty() && !file.path.as_str().starts_with(".."),
+            "{path:?}"
+        );
+    }
+    let plan = parsed.class.plan().unwrap();
+    let planned: usize = plan
+        .requests
+        .iter()
+        .map(|planned| planned.objects.len())
+        .sum();
+    assert_eq!(
+        planned,
+        parsed.class.objects.len(),
+        "every object has its request"
+    );
+    let calls = plan.parameter_calls();
+    assert_eq!(
+        calls.iter().map(Vec::len).sum::<usize>() + plan.secrets().count(),
+        plan.requests.len()
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn names_stay_below_the_mount(objects in objects(), translation in prop_oneof![Just("False".to_owned()), Just(String::new()), Just(".".to_owned()), Just("/".to_owned()), ".{1}"]) {
+        check(objects, translation);
+    }
+
+    #[test]
+    fn any_text_is_a_class_or_an_error(objects in "(?s).{0,200}") {
+        check(objects, String::new());
+    }
+
+    #[test]
+    fn any_yaml_like_text_is_a_class_or_an_error(objects in "[-: \\[\\]{}&*<|>!?%@`'\"#,\n\\\\a-c0-1objectName]{0,100}") {
+        check(objects, String::new());
+    }
+}
