@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use provider_class::Region;
 use tracing_subscriber::filter::LevelFilter;
 
 /// Puts secrets of AWS Secrets Manager and SSM Parameter Store into files.
@@ -24,6 +25,9 @@ pub struct Args {
 pub enum Command {
     /// Fetches every object of the classes once and writes the files: all of them, or none.
     Fetch(Fetch),
+    /// Says, offline, whether the classes of a file are valid, which files they would make, and which IAM policy they
+    /// need; or every mistake with its line.
+    Check(Check),
 }
 
 /// Options of `fetch`.
@@ -41,6 +45,32 @@ pub struct Fetch {
     /// How long all of the fetching may take, retries included, such as 90s or 2m.
     #[arg(long, env = "FETCH_TIMEOUT", default_value = "2m", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
+}
+
+/// Options of `check`.
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// A YAML file with `SecretProviderClass` resources.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// The region of classes that name none.
+    #[arg(long, env = "AWS_REGION", value_parser = str::parse::<Region>)]
+    pub region: Option<Region>,
+
+    /// Print an IAM policy alone, ready for `aws iam put-role-policy`: the one of the pod's own role, or, for classes
+    /// with an assumeRoleArn, the one of the role that reads.
+    #[arg(long, value_name = "ROLE", num_args = 0..=1, default_missing_value = "pod")]
+    pub policy: Option<PolicyOf>,
+}
+
+/// Whose policy `check --policy` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum PolicyOf {
+    /// The pod's own role.
+    Pod,
+    /// The role that reads the objects: the one of assumeRoleArn, or else the pod's own.
+    Reader,
 }
 
 impl Args {

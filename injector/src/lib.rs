@@ -8,6 +8,7 @@
 //! | [`args`] | the command line |
 //! | [`environment`] | the environment variables, read once |
 //! | [`classes`] | which classes are fetched to where |
+//! | [`check`](mod@check) | what a class would do, offline |
 //! | [`credentials`] | from the pod's token to credentials of its role |
 //! | [`aws`] | clients, calls and their failures |
 //! | [`fetch`](mod@fetch) | from classes to file contents |
@@ -15,6 +16,7 @@
 
 pub mod args;
 pub mod aws;
+pub mod check;
 pub mod classes;
 pub mod commands;
 pub mod credentials;

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::{GROUP, KIND, SecretProviderClass, VERSIONS};
+use crate::{GROUP, KIND, SecretProviderClass, VERSIONS, yaml};
 
 /// A class of a file, with its place in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +11,8 @@ pub struct Document {
     pub number: usize,
     /// The resource, its spec not yet checked.
     pub class: SecretProviderClass,
+    /// The file's line (from 1) with the first line of `objects`, where that is a literal block (`objects: |`).
+    pub objects_line: Option<usize>,
 }
 
 /// Why a file does not hold classes.
@@ -55,7 +57,7 @@ impl Document {
     /// Reads all classes of a file, at least one.
     pub fn read_all(text: &str) -> Result<Vec<Self>, InvalidDocument> {
         let mut documents = Vec::new();
-        for document in serde_yaml::Deserializer::from_str(text) {
+        for (index, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
             let number = documents.len() + 1;
             let class = Option::<SecretProviderClass>::deserialize(document)
                 .map_err(|error| InvalidDocument::Yaml { number, error })?;
@@ -63,6 +65,7 @@ impl Document {
             documents.push(Self {
                 number,
                 class: checked(number, class)?,
+                objects_line: objects_line(text, index),
             });
         }
         if documents.is_empty() {
@@ -71,6 +74,18 @@ impl Document {
             Ok(documents)
         }
     }
+}
+
+/// Where the lines of `objects` stand in the file: in a literal block they start below the `|`.
+fn objects_line(text: &str, document: usize) -> Option<usize> {
+    let line = yaml::line_in_document(text, document, "spec.parameters.objects")?;
+    let source = text.lines().nth(line.checked_sub(1)?)?;
+    let value = source
+        .split_once("objects")?
+        .1
+        .trim_start_matches(['"', '\'', ' '])
+        .strip_prefix(':')?;
+    value.trim_start().starts_with('|').then_some(line + 1)
 }
 
 fn checked(
@@ -119,6 +134,20 @@ mod tests {
             .map(|document| document.class.metadata.name.as_str())
             .collect();
         assert_eq!(names, ["a", "b"]);
+    }
+
+    #[test]
+    fn knows_the_lines_of_a_literal_block() {
+        let block = CLASS.replace(
+            "{provider: aws, parameters: {objects: '- objectName: x'}}",
+            "\n  parameters:\n    objects: | # the list\n      - objectName: x\n",
+        );
+        let documents = Document::read_all(&format!("{block}---\n{block}---\n{CLASS}")).unwrap();
+        let lines: Vec<_> = documents
+            .iter()
+            .map(|document| document.objects_line)
+            .collect();
+        assert_eq!(lines, [Some(7), Some(16), None]);
     }
 
     #[test]

@@ -28,6 +28,7 @@
 //! | [`arn`], [`region`], [`file_mode`], [`file_path`] | its words |
 //! | [`collisions`](mod@collisions) | files that would overwrite each other |
 //! | [`plan`] | the requests that fetch a class |
+//! | [`policy`] | the least IAM policy that a class needs |
 //! | [`extract`] | from a fetched value to file contents |
 
 pub mod arn;
@@ -42,6 +43,7 @@ mod number;
 pub mod object;
 pub mod parameters;
 pub mod plan;
+pub mod policy;
 pub mod problem;
 mod raw;
 pub mod region;

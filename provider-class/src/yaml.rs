@@ -58,14 +58,18 @@ pub fn parse(text: &str) -> Result<Node, InvalidYaml> {
 
 /// Line (from 1) of the value at `field`, such as `[2].jmesPath[0].path`, or of its nearest ancestor that exists.
 pub fn line_of(text: &str, field: &str) -> Option<usize> {
+    line_in_document(text, 0, field)
+}
+
+/// The same in one of several documents, by its index; the line is the file's.
+pub fn line_in_document(text: &str, document: usize, field: &str) -> Option<usize> {
     let steps = steps(field);
     (0..=steps.len()).rev().find_map(|length| {
         let walk = Walk {
             steps: &steps[..length],
         };
-        let error = walk
-            .deserialize(serde_yaml::Deserializer::from_str(text))
-            .err()?;
+        let document = serde_yaml::Deserializer::from_str(text).nth(document)?;
+        let error = walk.deserialize(document).err()?;
         error
             .to_string()
             .contains(FOUND)
