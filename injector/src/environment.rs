@@ -111,7 +111,7 @@ fn boolean(
     }
 }
 
-/// The name of the role session, by which `CloudTrail` tells pods apart.
+/// The name of the role session, by which CloudTrail tells pods apart.
 ///
 /// Source: `RoleSessionName` of <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>.
 #[derive(Clone, Debug, PartialEq, Eq)]

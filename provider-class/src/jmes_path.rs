@@ -1,4 +1,4 @@
-//! `JMESPath` expressions that compile, and help with the one that people trip over: a key with a hyphen must be quoted.
+//! JMESPath expressions that compile, and help with the one that people trip over: a key with a hyphen must be quoted.
 //!
 //! Source: <https://jmespath.org/specification.html>.
 
@@ -9,7 +9,7 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JmesPath(String);
 
-/// Why a string is not a `JMESPath` expression.
+/// Why a string is not a JMESPath expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidJmesPath {
     /// The parser refuses it.
