@@ -1,0 +1,182 @@
+//! From a pod to its patch.
+
+use json_patch::Patch;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use provider_class::{Class, Credentials, PROVIDER, Region};
+
+use crate::annotations::Wanted;
+use crate::injection::{Injection, Inputs, Settings};
+use crate::patch;
+use crate::refusal::{MAX_SNAPSHOT, Refusal};
+use crate::region::DefaultRegion;
+use crate::service_account::Role;
+use crate::stores::Stores;
+
+/// What decides about pods.
+#[derive(Clone)]
+pub struct Admission {
+    /// Classes and ServiceAccounts.
+    pub stores: Stores,
+    /// For classes without region.
+    pub region: DefaultRegion,
+    /// The platform's wishes.
+    pub settings: Settings,
+}
+
+/// An admitted pod's patch, and what its author should know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admitted {
+    /// Empty where nothing is to be added.
+    pub patch: Patch,
+    /// A line each.
+    pub warnings: Vec<String>,
+    /// Names of the injected classes, for the log.
+    pub classes: Vec<String>,
+}
+
+/// A class of the pod, with its parameters as they were written.
+type Parsed = (Class, std::collections::BTreeMap<String, String>);
+
+impl Admission {
+    /// Decides about a pod; `namespace` is the request's, as the pod itself may not say it yet.
+    pub async fn admit(&self, pod: &Pod, namespace: &str) -> Result<Admitted, Refusal> {
+        let Some(mut wanted) = Wanted::read(pod.annotations()).map_err(Refusal::Annotations)?
+        else {
+            return Ok(Admitted {
+                patch: Patch(Vec::new()),
+                warnings: Vec::new(),
+                classes: Vec::new(),
+            });
+        };
+        if is_windows(pod) {
+            return Err(Refusal::Windows);
+        }
+        let mut warnings = std::mem::take(&mut wanted.warnings);
+        let mut default_region = None;
+        let mut classes: Vec<Parsed> = Vec::new();
+        for mount in &wanted.classes {
+            let object = self.stores.class(namespace, &mount.class).await?;
+            if object.spec.provider.as_deref() != Some(PROVIDER) {
+                let provider = object.spec.provider.clone().unwrap_or_default();
+                return Err(Refusal::Provider {
+                    name: mount.class.clone(),
+                    provider,
+                });
+            }
+            if default_region.is_none()
+                && object
+                    .spec
+                    .parameters
+                    .get("region")
+                    .is_none_or(String::is_empty)
+            {
+                default_region = self.region.get().await;
+            }
+            let parsed = Class::parse(&mount.class, &object.spec, default_region.as_ref())?;
+            parsed.class.plan()?;
+            warnings.extend(
+                parsed
+                    .warnings
+                    .iter()
+                    .map(|warning| format!("class {:?}: {warning}", mount.class)),
+            );
+            classes.push((parsed.class, object.spec.parameters.clone()));
+        }
+        check_together(&wanted, &classes)?;
+        let role = self.role(pod, namespace, &classes).await?;
+        let injection = self.plan(
+            &wanted,
+            &classes,
+            role.as_ref(),
+            default_region.as_ref(),
+            pod,
+        );
+        let patch = patch::operations(pod, &injection)?;
+        let classes = classes.into_iter().map(|(class, _)| class.name).collect();
+        Ok(Admitted {
+            patch,
+            warnings,
+            classes,
+        })
+    }
+
+    fn plan(
+        &self,
+        wanted: &Wanted,
+        classes: &[Parsed],
+        role: Option<&Role>,
+        default_region: Option<&Region>,
+        pod: &Pod,
+    ) -> Injection {
+        Injection::plan(Inputs {
+            wanted,
+            classes,
+            role,
+            default_region,
+            settings: &self.settings,
+            pod,
+        })
+    }
+
+    /// The ServiceAccount's role, where a class needs one.
+    async fn role(
+        &self,
+        pod: &Pod,
+        namespace: &str,
+        classes: &[Parsed],
+    ) -> Result<Option<Role>, Refusal> {
+        if classes
+            .iter()
+            .all(|(class, _)| class.credentials != Credentials::WebIdentity)
+        {
+            return Ok(None);
+        }
+        let name = pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.service_account_name.as_deref());
+        // The API server fills the name in, but not in the pods that other programs send for a dry run.
+        let name = name.filter(|name| !name.is_empty()).unwrap_or("default");
+        let account = self.stores.service_account(namespace, name).await?;
+        Role::read(account.annotations())
+            .map(Some)
+            .map_err(|error| Refusal::Role {
+                name: name.to_owned(),
+                namespace: namespace.to_owned(),
+                error,
+            })
+    }
+}
+
+/// Rules between the classes of one pod.
+fn check_together(wanted: &Wanted, classes: &[Parsed]) -> Result<(), Refusal> {
+    for mount in &wanted.classes {
+        let same_path = wanted
+            .classes
+            .iter()
+            .zip(classes)
+            .filter(|(other, _)| other.mount_path == mount.mount_path);
+        provider_class::collisions(&same_path.map(|(_, (class, _))| class).collect::<Vec<_>>())?;
+    }
+    let bytes = classes
+        .iter()
+        .flat_map(|(_, parameters)| parameters.iter())
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
+    if bytes > MAX_SNAPSHOT {
+        Err(Refusal::TooLarge { bytes })
+    } else {
+        Ok(())
+    }
+}
+
+fn is_windows(pod: &Pod) -> bool {
+    let Some(spec) = &pod.spec else { return false };
+    let by_os = spec.os.as_ref().is_some_and(|os| os.name == "windows");
+    let by_selector = spec
+        .node_selector
+        .as_ref()
+        .and_then(|selector| selector.get("kubernetes.io/os"));
+    by_os || by_selector.is_some_and(|os| os == "windows")
+}

@@ -1,0 +1,353 @@
+//! What is added to a pod, as data.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector, Pod,
+    PodSecurityContext, ProjectedVolumeSource, ResourceRequirements, SeccompProfile,
+    SecurityContext, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use provider_class::{AddressPreference, Class, Credentials, Region, SNAPSHOT_VARIABLE, Snapshot};
+
+use crate::annotations::{Resources, Wanted};
+use crate::service_account::Role;
+
+/// Name of the injected container, of the first volume, and start of the other volumes' names.
+pub const NAME: &str = "aws-secrets-injector";
+/// Name of the volume with the tokens.
+pub const TOKEN_VOLUME: &str = "aws-secrets-injector-token";
+/// Where the tokens are mounted: not where EKS's own webhook mounts its token, which may run after this one.
+const TOKEN_DIRECTORY: &str = "/var/run/secrets/aws-secrets-injector";
+/// The token for STS.
+const STS_TOKEN: &str = "token";
+/// The token for the Pod Identity agent.
+const POD_IDENTITY_TOKEN: &str = "pod-identity-token";
+/// Whom the agent takes tokens for.
+const POD_IDENTITY_AUDIENCE: &str = "pods.eks.amazonaws.com";
+/// How long its token holds, in seconds: what EKS's own webhook asks for.
+const POD_IDENTITY_EXPIRATION: i64 = 86400;
+/// The user of injected containers where the pod names none: the usual "nonroot".
+const NONROOT: i64 = 65532;
+
+/// How the platform wants the injected container, for all pods.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Image of the injector.
+    pub image: String,
+    /// When the kubelet pulls it.
+    pub image_pull_policy: Option<String>,
+    /// Its resources.
+    pub resources: Resources,
+    /// How large the secrets of one directory may be together.
+    pub size_limit: Quantity,
+    /// Environment variables that every injector gets.
+    pub environment: Vec<(String, String)>,
+}
+
+/// All that a plan depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// What the pod asks for.
+    pub wanted: &'a Wanted,
+    /// The classes, in the order of `wanted.classes`, each with its parameters as the user wrote them.
+    pub classes: &'a [(Class, BTreeMap<String, String>)],
+    /// The ServiceAccount's role, where a class needs it.
+    pub role: Option<&'a Role>,
+    /// For classes without region.
+    pub default_region: Option<&'a Region>,
+    /// The platform's wishes.
+    pub settings: &'a Settings,
+    /// The pod.
+    pub pod: &'a Pod,
+}
+
+/// What is added to a pod.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Injection {
+    /// The tmpfs of each directory, and the tokens.
+    pub volumes: Vec<Volume>,
+    /// The container that fetches, to run before all others.
+    pub init_container: Container,
+    /// What the pod's own containers get, read-only.
+    pub mounts: Vec<VolumeMount>,
+    /// Which of them; all without names.
+    pub containers: Option<Vec<String>>,
+}
+
+impl Injection {
+    /// Plans an injection.
+    pub fn plan(inputs: Inputs<'_>) -> Self {
+        let paths = mount_paths(inputs.wanted);
+        let volume_name = |index: usize| {
+            if index == 0 {
+                NAME.to_owned()
+            } else {
+                format!("{NAME}-{}", index + 1)
+            }
+        };
+        let mount = |(index, path): (usize, &&str)| VolumeMount {
+            name: volume_name(index),
+            mount_path: (*path).to_owned(),
+            ..VolumeMount::default()
+        };
+        let writable: Vec<VolumeMount> = paths.iter().enumerate().map(mount).collect();
+        let read_only = |mount: &VolumeMount| VolumeMount {
+            read_only: Some(true),
+            ..mount.clone()
+        };
+        let tokens = Tokens::of(inputs);
+        let tmpfs = |mount: &VolumeMount| Volume {
+            name: mount.name.clone(),
+            empty_dir: Some(EmptyDirVolumeSource {
+                medium: Some("Memory".to_owned()),
+                size_limit: Some(inputs.settings.size_limit.clone()),
+            }),
+            ..Volume::default()
+        };
+        Self {
+            volumes: writable
+                .iter()
+                .map(tmpfs)
+                .chain([tokens.volume()])
+                .collect(),
+            mounts: writable.iter().map(read_only).collect(),
+            init_container: init_container(inputs, writable, &tokens),
+            containers: inputs.wanted.containers.clone(),
+        }
+    }
+}
+
+/// Each directory once, in the order in which classes name them.
+fn mount_paths(wanted: &Wanted) -> Vec<&str> {
+    let mut paths: Vec<&str> = Vec::new();
+    for mount in &wanted.classes {
+        if !paths.contains(&mount.mount_path.as_str()) {
+            paths.push(&mount.mount_path);
+        }
+    }
+    paths
+}
+
+/// The projected tokens that the classes need.
+struct Tokens<'a> {
+    sts: Option<&'a Role>,
+    pod_identity: Option<AddressPreference>,
+}
+
+impl<'a> Tokens<'a> {
+    fn of(inputs: Inputs<'a>) -> Self {
+        let credentials = || inputs.classes.iter().map(|(class, _)| class.credentials);
+        let preference = |credentials| match credentials {
+            Credentials::PodIdentity(preference) => Some(preference),
+            Credentials::WebIdentity => None,
+        };
+        Self {
+            sts: inputs.role.filter(|_| {
+                credentials().any(|credentials| credentials == Credentials::WebIdentity)
+            }),
+            pod_identity: credentials().find_map(preference),
+        }
+    }
+
+    fn volume(&self) -> Volume {
+        let token = |path: &str, audience: &str, seconds: i64| VolumeProjection {
+            service_account_token: Some(ServiceAccountTokenProjection {
+                audience: Some(audience.to_owned()),
+                expiration_seconds: Some(seconds),
+                path: path.to_owned(),
+            }),
+            ..VolumeProjection::default()
+        };
+        let sts = self
+            .sts
+            .map(|role| token(STS_TOKEN, &role.audience, role.expiration));
+        let pod_identity = self.pod_identity.map(|_| {
+            token(
+                POD_IDENTITY_TOKEN,
+                POD_IDENTITY_AUDIENCE,
+                POD_IDENTITY_EXPIRATION,
+            )
+        });
+        Volume {
+            name: TOKEN_VOLUME.to_owned(),
+            projected: Some(ProjectedVolumeSource {
+                sources: Some(sts.into_iter().chain(pod_identity).collect()),
+                ..ProjectedVolumeSource::default()
+            }),
+            ..Volume::default()
+        }
+    }
+
+    fn environment(&self) -> Vec<EnvVar> {
+        let mut variables = Vec::new();
+        if let Some(role) = self.sts {
+            variables.push(variable("AWS_ROLE_ARN", role.arn.as_str()));
+            variables.push(variable(
+                "AWS_WEB_IDENTITY_TOKEN_FILE",
+                &format!("{TOKEN_DIRECTORY}/{STS_TOKEN}"),
+            ));
+        }
+        if self.pod_identity.is_some() {
+            let file = format!("{TOKEN_DIRECTORY}/{POD_IDENTITY_TOKEN}");
+            variables.push(variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &file));
+        }
+        variables
+    }
+}
+
+fn init_container(
+    inputs: Inputs<'_>,
+    mut mounts: Vec<VolumeMount>,
+    tokens: &Tokens<'_>,
+) -> Container {
+    mounts.push(VolumeMount {
+        name: TOKEN_VOLUME.to_owned(),
+        mount_path: TOKEN_DIRECTORY.to_owned(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    });
+    Container {
+        name: NAME.to_owned(),
+        image: Some(inputs.settings.image.clone()),
+        image_pull_policy: inputs.settings.image_pull_policy.clone(),
+        args: Some(vec!["fetch".to_owned()]),
+        env: Some(environment(inputs, tokens)),
+        volume_mounts: Some(mounts),
+        resources: Some(resources(
+            &inputs.wanted.resources,
+            &inputs.settings.resources,
+        )),
+        security_context: Some(security_context(inputs.wanted, inputs.pod)),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        ..Container::default()
+    }
+}
+
+fn variable(name: &str, value: &str) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        value: Some(value.to_owned()),
+        ..EnvVar::default()
+    }
+}
+
+/// A variable with a field of the pod, known to the kubelet alone: a generated name does not exist at admission.
+fn field(name: &str, path: &str) -> EnvVar {
+    let field_ref = ObjectFieldSelector {
+        field_path: path.to_owned(),
+        ..ObjectFieldSelector::default()
+    };
+    let value_from = EnvVarSource {
+        field_ref: Some(field_ref),
+        ..EnvVarSource::default()
+    };
+    EnvVar {
+        name: name.to_owned(),
+        value_from: Some(value_from),
+        ..EnvVar::default()
+    }
+}
+
+fn environment(inputs: Inputs<'_>, tokens: &Tokens<'_>) -> Vec<EnvVar> {
+    let classes = inputs.wanted.classes.iter().zip(inputs.classes);
+    let snapshot = Snapshot {
+        classes: classes
+            .map(
+                |(mount, (class, parameters))| provider_class::SnapshotClass {
+                    name: class.name.clone(),
+                    mount_path: mount.mount_path.clone(),
+                    parameters: parameters.clone(),
+                },
+            )
+            .collect(),
+    };
+    // Kubernetes replaces $(NAME) in values, and turns $$ into $: the class has to arrive as it is.
+    let mut variables = vec![variable(
+        SNAPSHOT_VARIABLE,
+        &snapshot.to_json().replace('$', "$$"),
+    )];
+    variables.extend(
+        inputs
+            .default_region
+            .map(|region| variable("AWS_REGION", region.as_str())),
+    );
+    variables.extend(tokens.environment());
+    variables.push(field("POD_NAMESPACE", "metadata.namespace"));
+    variables.push(field("POD_NAME", "metadata.name"));
+    for (name, value) in &inputs.settings.environment {
+        variables.retain(|other| other.name != *name);
+        variables.push(variable(name, value));
+    }
+    variables
+}
+
+fn resources(wanted: &Resources, settings: &Resources) -> ResourceRequirements {
+    let map = |cpu: [&Option<Quantity>; 2], memory: [&Option<Quantity>; 2]| {
+        let first = |[own, other]: [&Option<Quantity>; 2]| own.clone().or_else(|| other.clone());
+        let pairs = [("cpu", first(cpu)), ("memory", first(memory))];
+        let map: BTreeMap<String, Quantity> = pairs
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect();
+        (!map.is_empty()).then_some(map)
+    };
+    ResourceRequirements {
+        requests: map(
+            [&wanted.cpu_request, &settings.cpu_request],
+            [&wanted.memory_request, &settings.memory_request],
+        ),
+        limits: map(
+            [&wanted.cpu_limit, &settings.cpu_limit],
+            [&wanted.memory_limit, &settings.memory_limit],
+        ),
+        ..ResourceRequirements::default()
+    }
+}
+
+/// What the `restricted` Pod Security Standard asks for, and a user that makes files readable for the pod's own.
+fn security_context(wanted: &Wanted, pod: &Pod) -> SecurityContext {
+    let user = wanted.run_as_user.or_else(|| pods_user(pod));
+    let group = wanted
+        .run_as_group
+        .or_else(|| pod_security(pod)?.run_as_group);
+    let user_or_default = user.unwrap_or(NONROOT);
+    SecurityContext {
+        run_as_user: Some(user_or_default),
+        // A named user without a group would get root's.
+        run_as_group: Some(group.unwrap_or(if user.is_none() {
+            NONROOT
+        } else {
+            user_or_default
+        })),
+        run_as_non_root: Some(user_or_default != 0),
+        read_only_root_filesystem: Some(true),
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            ..Capabilities::default()
+        }),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            ..SeccompProfile::default()
+        }),
+        ..SecurityContext::default()
+    }
+}
+
+fn pod_security(pod: &Pod) -> Option<&PodSecurityContext> {
+    pod.spec.as_ref()?.security_context.as_ref()
+}
+
+/// The user of the pod, or the one that all its containers share.
+fn pods_user(pod: &Pod) -> Option<i64> {
+    if let Some(user) = pod_security(pod).and_then(|security| security.run_as_user) {
+        return Some(user);
+    }
+    let containers = &pod.spec.as_ref()?.containers;
+    let mut users = containers
+        .iter()
+        .map(|container| container.security_context.as_ref()?.run_as_user);
+    let first = users.next()??;
+    users.all(|user| user == Some(first)).then_some(first)
+}

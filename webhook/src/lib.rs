@@ -1,0 +1,33 @@
+//! The webhook: the API server asks it about every pod that is created with our annotation, and it answers with a patch,
+//! or with the reason why the pod cannot have its secrets.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`args`] | the command line |
+//! | [`annotations`] | what a pod asks for (pure) |
+//! | [`service_account`] | the IAM role of a ServiceAccount (pure) |
+//! | [`injection`] | what is added to a pod, as data (pure) |
+//! | [`patch`] | from that to JSON patch operations (pure) |
+//! | [`refusal`] | every reason for which a pod is refused |
+//! | [`stores`] | classes and ServiceAccounts, kept in memory |
+//! | [`region`] | the region of classes that name none |
+//! | [`admission`] | from a pod to its patch |
+//! | [`review`] | the AdmissionReview protocol |
+//! | [`server`] | TLS, health, graceful end |
+
+pub mod admission;
+pub mod annotations;
+pub mod args;
+pub mod injection;
+pub mod patch;
+pub mod refusal;
+pub mod region;
+pub mod review;
+pub mod server;
+pub mod service_account;
+pub mod stores;
+
+mod start;
+
+pub use args::Args;
+pub use start::run;

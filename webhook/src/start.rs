@@ -1,0 +1,93 @@
+//! Starts everything, and ends it in order.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use certs::{Keeper, Resolver};
+use kube::Client;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::Args;
+use crate::admission::Admission;
+use crate::region::DefaultRegion;
+use crate::review;
+use crate::server::{serve_health, serve_tls, tls_acceptor};
+use crate::stores::Stores;
+
+/// Runs the webhook until SIGTERM.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("could not start the runtime")?;
+    runtime.block_on(serve(args))
+}
+
+async fn serve(args: Args) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
+    let client = Client::try_default()
+        .await
+        .context("no way to the API server")?;
+    let resolver = Arc::new(Resolver::default());
+    let keeper = Keeper {
+        client: client.clone(),
+        namespace: args.namespace.clone(),
+        secret: args.certificate_secret.clone(),
+        names: args.server_names(),
+        configurations: args.configurations(),
+        lifetimes: args.lifetimes(),
+        resolver: Arc::clone(&resolver),
+    };
+    tokio::spawn(keeper.run());
+    let stores = Stores::start(&client);
+    let (set_ready, ready) = watch::channel(false);
+    let becoming_ready = become_ready(stores.clone(), Arc::clone(&resolver), set_ready.clone());
+    tokio::spawn(becoming_ready);
+
+    let health = TcpListener::bind(args.health_listen)
+        .await
+        .with_context(|| format!("could not listen on {}", args.health_listen))?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("could not listen on {}", args.listen))?;
+    tokio::spawn(serve_health(health, ready));
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %args.listen, "started");
+
+    let admission = Admission {
+        stores,
+        region: DefaultRegion::new(args.region.clone(), client),
+        settings: args.settings(),
+    };
+    let end = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("ending");
+        set_ready.send_replace(false);
+        // The API server sends requests until it has noticed that this replica is not ready any more.
+        tokio::time::sleep(args.drain / 3).await;
+    };
+    serve_tls(
+        listener,
+        tls_acceptor(resolver)?,
+        review::router(admission),
+        end,
+        args.drain * 2 / 3,
+    )
+    .await;
+    Ok(())
+}
+
+/// Ready is: the stores hold what the cluster has, and there is a certificate to show.
+async fn become_ready(stores: Stores, resolver: Arc<Resolver>, set_ready: watch::Sender<bool>) {
+    stores.synced().await;
+    while !resolver.is_ready() {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    tracing::info!("ready");
+    set_ready.send_replace(true);
+}
