@@ -1,0 +1,23 @@
+//! AWS for tests and the demo: moto, a server that answers Secrets Manager, Parameter Store and STS, behind a proxy of our
+//! own. The proxy records who called what, and fails on purpose where a test says so. It never records a secret's value.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`moto`] | installs and runs moto |
+//! | [`call`] | what is recorded of a call |
+//! | [`fault`] | failures on purpose |
+//! | [`proxy`] | the server between |
+//! | [`seed`] | puts secrets and parameters into moto |
+
+pub mod call;
+pub mod fault;
+mod http;
+pub mod moto;
+pub mod proxy;
+pub mod seed;
+
+pub use call::{Call, Caller};
+pub use fault::{Fault, Kind, When};
+pub use moto::Moto;
+pub use proxy::StandIn;
+pub use seed::Seed;

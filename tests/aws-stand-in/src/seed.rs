@@ -1,0 +1,119 @@
+//! Puts secrets and parameters into moto, in any account and region.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, ensure};
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::http;
+
+/// An account and region to put things into.
+#[derive(Debug)]
+pub struct Seed {
+    moto: SocketAddr,
+    account: String,
+    region: String,
+    access_key: OnceCell<String>,
+}
+
+impl Seed {
+    pub(crate) fn new(moto: SocketAddr, account: &str, region: &str) -> Self {
+        Self {
+            moto,
+            account: account.to_owned(),
+            region: region.to_owned(),
+            access_key: OnceCell::new(),
+        }
+    }
+
+    /// Makes a secret with a string. A name that ends in a hyphen and six characters is found by the ARN with that end.
+    pub async fn secret(&self, name: &str, value: &str) -> anyhow::Result<Value> {
+        self.json(
+            "secretsmanager",
+            "CreateSecret",
+            &json!({"Name": name, "SecretString": value}),
+        )
+        .await
+    }
+
+    /// Makes a secret with bytes, given in base64.
+    pub async fn binary_secret(&self, name: &str, base64: &str) -> anyhow::Result<Value> {
+        self.json(
+            "secretsmanager",
+            "CreateSecret",
+            &json!({"Name": name, "SecretBinary": base64}),
+        )
+        .await
+    }
+
+    /// Gives a secret a new current version.
+    pub async fn update_secret(&self, name: &str, value: &str) -> anyhow::Result<Value> {
+        self.json(
+            "secretsmanager",
+            "PutSecretValue",
+            &json!({"SecretId": name, "SecretString": value}),
+        )
+        .await
+    }
+
+    /// Makes a parameter, or gives it a new version.
+    pub async fn parameter(&self, name: &str, value: &str) -> anyhow::Result<Value> {
+        let body = json!({"Name": name, "Value": value, "Type": "SecureString", "Overwrite": true});
+        self.json("ssm", "PutParameter", &body).await
+    }
+
+    /// Calls any operation of Secrets Manager or SSM.
+    pub async fn json(
+        &self,
+        service: &str,
+        operation: &str,
+        body: &Value,
+    ) -> anyhow::Result<Value> {
+        let prefix = if service == "ssm" {
+            "AmazonSSM"
+        } else {
+            service
+        };
+        let key = self
+            .access_key
+            .get_or_try_init(|| self.assume_role())
+            .await?;
+        let request = Request::post("/")
+            .header("host", self.moto.to_string())
+            .header("x-amz-target", format!("{prefix}.{operation}"))
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("authorization", format!("AWS4-HMAC-SHA256 Credential={key}/20260101/{}/{service}/aws4_request, SignedHeaders=host, Signature=none", self.region))
+            .body(Full::new(Bytes::from(body.to_string())))?;
+        let answer = self.send(operation, request).await?;
+        serde_json::from_str(&answer).with_context(|| format!("{operation}: not JSON"))
+    }
+
+    /// moto knows an account by the access key that it gave to a role of it.
+    async fn assume_role(&self) -> anyhow::Result<String> {
+        let form = format!(
+            "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleSessionName=seed&WebIdentityToken=none&RoleArn=arn%3Aaws%3Aiam%3A%3A{}%3Arole%2Fseed",
+            self.account
+        );
+        let request = Request::post("/")
+            .header("host", format!("sts.{}.amazonaws.com", self.region))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Full::new(Bytes::from(form)))?;
+        let answer = self.send("AssumeRoleWithWebIdentity", request).await?;
+        let key = answer
+            .split_once("<AccessKeyId>")
+            .and_then(|(_, rest)| rest.split_once("</AccessKeyId>"));
+        Ok(key.context("STS gave no access key")?.0.to_owned())
+    }
+
+    async fn send(&self, operation: &str, request: Request<Full<Bytes>>) -> anyhow::Result<String> {
+        let answer = http::send(self.moto, request).await?;
+        let status = answer.status();
+        let text = String::from_utf8_lossy(answer.body()).into_owned();
+        ensure!(status.is_success(), "{operation}: {status}: {text}");
+        Ok(text)
+    }
+}
