@@ -1,1 +1,28 @@
-//! Placeholder.
+//! The end-to-end tests' tools: a real cluster, images built from the Dockerfiles, the installation as a user does it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`project`] | folders of the project |
+//! | [`progress`] | lines that say what is going on |
+//! | [`command`] | running programs |
+//! | [`packages`] | programs that have to be there |
+//! | [`images`] | our binaries and images |
+//! | [`cluster`] | the cluster: given, kind, or local |
+//! | [`kubectl`] | what a user does to it |
+//! | [`install`] | the installation, and the seed's example |
+//! | [`stand_in`] | AWS |
+//! | [`demo`] | `make demo` |
+
+pub mod cluster;
+pub mod command;
+pub mod demo;
+pub mod images;
+pub mod install;
+pub mod kubectl;
+pub mod packages;
+pub mod progress;
+pub mod project;
+pub mod stand_in;
+
+pub use cluster::Cluster;
+pub use kubectl::Kubectl;

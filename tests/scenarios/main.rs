@@ -1,0 +1,136 @@
+//! What a user sees, on a real cluster. All scenarios share one cluster; each has a namespace of its own.
+//!
+//! `cargo test -p e2e` runs all; names as arguments choose. `E2E_KEEP=1` leaves the cluster running, and takes one that was
+//! left: the images are built and loaded again, so that changes are seen.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(missing_docs, reason = "a test program has no interface")]
+
+mod bare;
+mod example;
+mod outage;
+mod refused;
+mod restricted;
+mod secrets;
+mod world;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use e2e::progress::line;
+use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
+use world::World;
+
+/// A scenario: its name, and what it does.
+type Scenario = (&'static str, fn(&World));
+
+/// Those that leave the installation alone: they run at the same time.
+const SIDE_BY_SIDE: [Scenario; 11] = [
+    (
+        "example_class_v1alpha1_makes_six_files_in_both_containers",
+        example::v1alpha1,
+    ),
+    (
+        "example_class_v1_makes_six_files_in_both_containers",
+        example::v1,
+    ),
+    (
+        "sts_gets_the_pods_own_token_and_no_other_container_has_it",
+        example::token,
+    ),
+    (
+        "aws_is_asked_for_what_the_class_needs_and_no_more",
+        example::calls,
+    ),
+    (
+        "a_pod_without_the_annotation_is_admitted_unchanged",
+        bare::unchanged,
+    ),
+    (
+        "a_missing_class_is_refused_until_it_is_created",
+        refused::missing_class,
+    ),
+    (
+        "a_bad_class_is_refused_until_it_is_corrected",
+        refused::bad_class,
+    ),
+    (
+        "a_service_account_without_role_is_refused_until_it_has_one",
+        refused::no_role,
+    ),
+    (
+        "a_missing_secret_stops_the_pod_until_it_is_created",
+        secrets::missing,
+    ),
+    (
+        "a_denied_secret_stops_the_pod_until_it_is_allowed",
+        secrets::denied,
+    ),
+    (
+        "a_restricted_namespace_takes_the_injected_pod",
+        restricted::admitted,
+    ),
+];
+
+/// Those that change the installation: one after the other, when the others are done.
+const ALONE: [Scenario; 2] = [
+    (
+        "without_webhook_only_annotated_pods_are_refused",
+        outage::scaled_to_zero,
+    ),
+    (
+        "without_webhook_configuration_annotated_pods_are_refused",
+        outage::configuration_deleted,
+    ),
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    if arguments.list {
+        return run(
+            &arguments,
+            trials(&SIDE_BY_SIDE, None)
+                .into_iter()
+                .chain(trials(&ALONE, None))
+                .collect(),
+        )
+        .exit_code();
+    }
+    world::take_down_on_signals();
+    let world = match World::start() {
+        Ok(world) => Arc::new(world),
+        Err(error) => {
+            line(&format!("error: {error:#}"));
+            world::take_down();
+            return ExitCode::FAILURE;
+        }
+    };
+    line("==> running the scenarios");
+    let first = run(&arguments, trials(&SIDE_BY_SIDE, Some(&world)));
+    let mut alone = arguments.clone();
+    alone.test_threads = Some(1);
+    let second = run(&alone, trials(&ALONE, Some(&world)));
+    drop(world);
+    world::take_down();
+    if first.has_failed() || second.has_failed() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn run(arguments: &Arguments, trials: Vec<Trial>) -> Conclusion {
+    libtest_mimic::run(arguments, trials)
+}
+
+fn trials(scenarios: &[Scenario], world: Option<&Arc<World>>) -> Vec<Trial> {
+    let trial = |(name, scenario): &Scenario| {
+        let (scenario, world) = (*scenario, world.cloned());
+        Trial::test(*name, move || {
+            let world = world.ok_or_else(|| Failed::from("no cluster"))?;
+            scenario(&world);
+            Ok(())
+        })
+    };
+    scenarios.iter().map(trial).collect()
+}

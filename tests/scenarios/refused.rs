@@ -1,0 +1,66 @@
+//! Pods that cannot have their secrets are refused with the reason, and come up by themselves once that is mended.
+
+use e2e::install::{example_class, example_deployment, service_account};
+
+use crate::world::World;
+
+pub(crate) fn missing_class(world: &World) {
+    let namespace = world.namespace("missing-class");
+    namespace
+        .apply(&[&service_account("web"), &example_deployment()])
+        .unwrap();
+    let message = namespace.wait_for_event(&["denied the request"]);
+    for words in [
+        "SecretProviderClass \"aws-secrets\" not found in namespace \"missing-class\"",
+        "create it there",
+        "aws-secrets-injector.io/secret-provider-class",
+    ] {
+        assert!(message.contains(words), "{message}");
+    }
+    namespace.apply(&[&example_class("v1")]).unwrap();
+    namespace.wait_for_web();
+}
+
+pub(crate) fn bad_class(world: &World) {
+    let namespace = world.namespace("bad-class");
+    let bad = example_class("v1")
+        .replace(
+            "            - path: username\n",
+            "            - path: user-name\n",
+        )
+        .replace(
+            "objectType: \"secretsmanager\"\n        objectVersionLabel",
+            "objectType: \"ssm\"\n        objectVersionLabel",
+        );
+    namespace
+        .apply(&[&service_account("web"), &bad, &example_deployment()])
+        .unwrap();
+    let message = namespace.wait_for_event(&["denied the request"]);
+    for words in [
+        "class \"aws-secrets\": objects[0].jmesPath[0].path (line 3)",
+        "write path: '\"user-name\"'",
+        "class \"aws-secrets\": objects[3].objectType (line 11): \"ssm\" is neither",
+    ] {
+        assert!(message.contains(words), "{message}");
+    }
+    namespace.apply(&[&example_class("v1")]).unwrap();
+    namespace.wait_for_web();
+}
+
+pub(crate) fn no_role(world: &World) {
+    let namespace = world.namespace("no-role");
+    let without = "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: web\n";
+    namespace
+        .apply(&[without, &example_class("v1"), &example_deployment()])
+        .unwrap();
+    let message = namespace.wait_for_event(&["denied the request"]);
+    for words in [
+        "ServiceAccount \"web\" in namespace \"no-role\"",
+        "has no annotation eks.amazonaws.com/role-arn",
+        "kubectl annotate serviceaccount -n no-role web eks.amazonaws.com/role-arn=",
+    ] {
+        assert!(message.contains(words), "{message}");
+    }
+    namespace.apply(&[&service_account("web")]).unwrap();
+    namespace.wait_for_web();
+}

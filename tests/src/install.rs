@@ -1,0 +1,216 @@
+//! The installation, as a user does it, and the example of AWS's documentation.
+
+use std::fs;
+
+use anyhow::Context as _;
+
+use crate::command::run;
+use crate::kubectl::Kubectl;
+use crate::{images, project};
+
+/// Namespace of the installation.
+pub const NAMESPACE: &str = "aws-secrets-injector";
+/// The webhook's Deployment.
+pub const DEPLOYMENT: &str = "deployment/aws-secrets-webhook";
+
+/// Secrets of the example. The ARNs' endings are part of the names here: moto finds them so.
+pub const EXAMPLE_SECRETS: [(&str, &str); 4] = [
+    (
+        "MySecret-00AACC",
+        r#"{"username": "admin", "password": "correct horse"}"#,
+    ),
+    ("MySecret2-00AABB", "battery staple"),
+    ("MySecret3", "third"),
+    ("MySecret4", "fourth"),
+];
+
+/// The files that the example makes, with their contents.
+pub const EXAMPLE_FILES: [(&str, &str); 6] = [
+    ("MySecret3", "third"),
+    ("MySecret4", "fourth"),
+    (
+        "arn:aws:secretsmanager:us-east-2:111122223333:secret:MySecret-00AACC",
+        r#"{"username": "admin", "password": "correct horse"}"#,
+    ),
+    (
+        "arn:aws:secretsmanager:us-east-2:111122223333:secret:MySecret2-00AABB",
+        "battery staple",
+    ),
+    ("dbpassword", "correct horse"),
+    ("dbusername", "admin"),
+];
+
+/// The class of the example, word for word, in a version of the resource.
+pub fn example_class(version: &str) -> String {
+    format!(
+        r#"apiVersion: secrets-store.csi.x-k8s.io/{version}
+kind: SecretProviderClass
+metadata:
+  name: aws-secrets
+spec:
+  provider: aws
+  parameters:
+    objects: |
+      - objectName: "arn:aws:secretsmanager:us-east-2:111122223333:secret:MySecret-00AACC"
+        jmesPath:
+            - path: username
+              objectAlias: dbusername
+            - path: password
+              objectAlias: dbpassword
+      - objectName: "arn:aws:secretsmanager:us-east-2:111122223333:secret:MySecret2-00AABB"
+      - objectName: "MySecret3"
+        objectType: "secretsmanager"
+      - objectName: "MySecret4"
+        objectType: "secretsmanager"
+        objectVersionLabel: "AWSCURRENT"
+"#
+    )
+}
+
+/// A Deployment that asks for the class, with two containers.
+pub fn example_deployment() -> String {
+    let container = |name: &str| {
+        format!(
+            "        - name: {name}
+          image: {image}
+          imagePullPolicy: IfNotPresent
+          securityContext:
+            allowPrivilegeEscalation: false
+            capabilities: {{drop: [ALL]}}
+",
+            image = images::APP
+        )
+    };
+    format!(
+        "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  selector:
+    matchLabels: {{app: web}}
+  template:
+    metadata:
+      labels: {{app: web}}
+      annotations:
+        aws-secrets-injector.io/secret-provider-class: aws-secrets
+    spec:
+      serviceAccountName: web
+      terminationGracePeriodSeconds: 0
+      securityContext:
+        runAsNonRoot: true
+        seccompProfile: {{type: RuntimeDefault}}
+      containers:
+{}{}",
+        container("app"),
+        container("second")
+    )
+}
+
+/// A ServiceAccount with a role, as for IRSA.
+pub fn service_account(name: &str) -> String {
+    format!(
+        "apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {name}
+  annotations:
+    eks.amazonaws.com/role-arn: arn:aws:iam::111122223333:role/{name}
+"
+    )
+}
+
+/// Applies the CRD and the manifests, with the images that were just built, and injectors that ask the stand-in.
+pub fn install(kubectl: &Kubectl, aws_url: &str) -> anyhow::Result<()> {
+    let manifests = project::root().join("manifests");
+    kubectl.run(&["apply", "-k", &manifests.join("crd").display().to_string()])?;
+    kubectl.run(&[
+        "wait",
+        "--for=condition=Established",
+        "--timeout=60s",
+        "crd/secretproviderclasses.secrets-store.csi.x-k8s.io",
+    ])?;
+    let overlay = overlay(aws_url)?;
+    kubectl.run(&["apply", "-k", &overlay])?;
+    kubectl.run(&["-n", NAMESPACE, "rollout", "restart", DEPLOYMENT])?;
+    wait(kubectl)
+}
+
+/// Waits for the webhook.
+pub fn wait(kubectl: &Kubectl) -> anyhow::Result<()> {
+    let waited = kubectl.run(&[
+        "-n",
+        NAMESPACE,
+        "rollout",
+        "status",
+        "--timeout=180s",
+        DEPLOYMENT,
+    ]);
+    waited.map(drop).with_context(|| {
+        let pods = kubectl
+            .run(&["-n", NAMESPACE, "describe", "pods"])
+            .unwrap_or_default();
+        let logs = kubectl
+            .run(&[
+                "-n",
+                NAMESPACE,
+                "logs",
+                "--all-containers",
+                "--prefix",
+                DEPLOYMENT,
+            ])
+            .unwrap_or_default();
+        format!("the webhook does not start:\n{pods}\n{logs}")
+    })
+}
+
+/// A kustomization over `manifests/`, as users keep one for what is theirs.
+fn overlay(aws_url: &str) -> anyhow::Result<String> {
+    let folder = project::target().join(format!("overlay-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder)?;
+    // kustomize takes resources by relative paths alone.
+    run(std::process::Command::new("cp")
+        .arg("-r")
+        .arg(project::root().join("manifests"))
+        .arg(folder.join("base")))?;
+    let tag = |image: &str| {
+        image
+            .split_once(':')
+            .map(|(name, tag)| (name.to_owned(), tag.to_owned()))
+            .unwrap_or_default()
+    };
+    let (webhook, webhook_tag) = tag(images::WEBHOOK);
+    let text = format!(
+        "apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [base]
+images:
+  - name: ghcr.io/aws-secrets-injector/webhook
+    newName: {webhook}
+    newTag: {webhook_tag}
+patches:
+  - target: {{kind: Deployment, name: aws-secrets-webhook}}
+    patch: |
+      apiVersion: apps/v1
+      kind: Deployment
+      metadata:
+        name: aws-secrets-webhook
+      spec:
+        template:
+          spec:
+            containers:
+              - name: webhook
+                env:
+                  - name: INJECTOR_IMAGE
+                    value: {injector}
+                  - name: INJECTOR_ENV
+                    value: AWS_ENDPOINT_URL={aws_url}
+                  - name: DRAIN
+                    value: 3s
+",
+        injector = images::INJECTOR,
+    );
+    fs::write(folder.join("kustomization.yaml"), text)?;
+    Ok(folder.display().to_string())
+}
