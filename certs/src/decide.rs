@@ -88,6 +88,24 @@ mod tests {
     }
 
     #[test]
+    fn a_short_life_is_not_due_at_once() {
+        let now = SystemTime::now();
+        let lifetimes = Lifetimes {
+            authority: Duration::from_mins(4),
+            serving: Duration::from_mins(2),
+        };
+        let facts = issue_all(&names(), now, lifetimes)
+            .unwrap()
+            .verify()
+            .unwrap();
+        let at = |seconds| decide(Some(&facts), &names(), now + Duration::from_secs(seconds));
+        assert_eq!(
+            (at(0), at(60), at(85)),
+            (Action::Keep, Action::Keep, Action::RenewServing)
+        );
+    }
+
+    #[test]
     fn a_missing_name_renews_the_serving_certificate_alone() {
         let now = SystemTime::now();
         let old = identity(now);
@@ -123,6 +141,10 @@ mod tests {
         assert_eq!(
             mixed(|mixed, other| mixed.ca_certificate.clone_from(&other.ca_certificate)),
             Unusable::OtherAuthority
+        );
+        assert_eq!(
+            mixed(|mixed, other| mixed.ca_key.clone_from(&other.ca_key)),
+            Unusable::AuthorityKeyMismatch
         );
         let garbage = mixed(|mixed, _| mixed.certificate = "garbage".to_owned());
         assert!(

@@ -50,6 +50,9 @@ pub enum Unusable {
     /// The private key belongs to another certificate.
     #[error("tls.key does not belong to tls.crt")]
     KeyMismatch,
+    /// The authority's private key belongs to another certificate: what it signs would not be trusted.
+    #[error("ca.key does not belong to ca.crt")]
+    AuthorityKeyMismatch,
     /// The authority did not sign the serving certificate.
     #[error("tls.crt is not signed by ca.crt")]
     OtherAuthority,
@@ -124,7 +127,11 @@ impl Identity {
         serving
             .verify_signature(Some(authority.public_key()))
             .map_err(|_| Unusable::OtherAuthority)?;
-        rcgen::KeyPair::from_pem(&self.ca_key).map_err(|error| unreadable(CA_KEY, &error))?;
+        let ca_key =
+            rcgen::KeyPair::from_pem(&self.ca_key).map_err(|error| unreadable(CA_KEY, &error))?;
+        if ca_key.public_key_raw() != authority.public_key().subject_public_key.data.as_ref() {
+            return Err(Unusable::AuthorityKeyMismatch);
+        }
         self.certified_key()?;
         Ok(Facts {
             authority: validity(&authority),

@@ -37,7 +37,7 @@ pub enum IssueError {
     Certificate(#[from] rcgen::Error),
 }
 
-/// Clocks of API server and webhook differ: a certificate holds from a little before it is made.
+/// Clocks of API server and webhook differ: a certificate holds from a little before it is made, at most this.
 const BACKDATED: Duration = Duration::from_hours(1);
 
 /// A new authority and a serving certificate that it signed.
@@ -115,6 +115,7 @@ fn common_name(names: &[String]) -> String {
 }
 
 fn set_validity(params: &mut CertificateParams, now: SystemTime, lifetime: Duration) {
-    params.not_before = OffsetDateTime::from(now - BACKDATED);
+    // A tenth at most, or a short life would be over by its larger part at once, and renewed without end.
+    params.not_before = OffsetDateTime::from(now - BACKDATED.min(lifetime / 10));
     params.not_after = OffsetDateTime::from(now + lifetime);
 }

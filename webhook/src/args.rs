@@ -54,10 +54,10 @@ pub struct Args {
     )]
     pub mutating_webhook_configuration: String,
     /// How long the certificate authority holds, such as 3650d.
-    #[arg(long, env = "AUTHORITY_LIFETIME", default_value = "3650d", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "AUTHORITY_LIFETIME", default_value = "3650d", value_parser = lifetime)]
     authority_lifetime: Duration,
     /// How long the serving certificate holds.
-    #[arg(long, env = "CERTIFICATE_LIFETIME", default_value = "90d", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "CERTIFICATE_LIFETIME", default_value = "90d", value_parser = lifetime)]
     certificate_lifetime: Duration,
 
     /// Image of the injector.
@@ -117,6 +117,17 @@ fn variable(text: &str) -> Result<(String, String), String> {
         ));
     }
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Certificates are looked at every minute ([`certs::keeper::INTERVAL`]), and X.509 has no dates beyond the year 9999.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let bounds = Duration::from_mins(10)..=Duration::from_hours(24 * 36500);
+    let lifetime = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if bounds.contains(&lifetime) {
+        Ok(lifetime)
+    } else {
+        Err("is not from 10m to 36500d".to_owned())
+    }
 }
 
 fn quantity(text: &str) -> Result<Quantity, String> {
@@ -211,5 +222,13 @@ mod tests {
             ]
         );
         assert_eq!(settings.size_limit.0, "1Mi");
+    }
+
+    #[test]
+    fn a_lifetime_that_cannot_be_kept_is_refused() {
+        for bad in ["0s", "1m", "36501d", "soon"] {
+            assert!(lifetime(bad).is_err(), "{bad}");
+        }
+        assert_eq!(lifetime("90d"), Ok(Duration::from_hours(24 * 90)));
     }
 }

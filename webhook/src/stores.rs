@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, ApiResource, GroupVersionKind};
+use kube::core::response::reason::NOT_FOUND;
 use kube::core::{NotUsed, Object};
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -95,18 +96,12 @@ impl Stores {
         let api = Api::<ClassObject>::namespaced_with(self.client.clone(), namespace, &resource);
         match api.get(name).await {
             Ok(found) => Ok(Arc::new(found)),
-            Err(kube::Error::Api(status)) if status.code == 404 => {
-                // Without the resource's path the API server answers in plain text, not with the object's name.
-                let names_it = status.message.contains(name);
-                Err(if names_it {
-                    Refusal::NoClass {
-                        name: name.to_owned(),
-                        namespace: namespace.to_owned(),
-                    }
-                } else {
-                    Refusal::NoCrd
-                })
-            }
+            Err(kube::Error::Api(status)) if status.reason == NOT_FOUND => Err(Refusal::NoClass {
+                name: name.to_owned(),
+                namespace: namespace.to_owned(),
+            }),
+            // Where the API server does not know the kind, it answers in plain text, without a reason.
+            Err(kube::Error::Api(status)) if status.code == 404 => Err(Refusal::NoCrd),
             Err(error) => Err(lookup(
                 format!("{KIND} {name:?} in namespace {namespace:?}"),
                 error,
