@@ -1,0 +1,259 @@
+//! An API server in memory, as far as the webhook asks one: the end-to-end tests have a real one, which cannot be made to
+//! forget a permission or to answer late at will.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use kube::Client;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+const CLASSES: &str = "/apis/secrets-store.csi.x-k8s.io/v1";
+const CONFIGURATION: &str =
+    "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/aws-secrets-injector";
+const SECRET: &str =
+    "/api/v1/namespaces/aws-secrets-injector/secrets/aws-secrets-webhook-certificates";
+
+/// The API server; clones share what it holds.
+#[derive(Clone)]
+pub(crate) struct Api(Arc<Inner>);
+
+struct Inner {
+    /// By path; what is here can be read one by one.
+    objects: Mutex<BTreeMap<String, Value>>,
+    /// By path; what is here is found by lists and watches.
+    lists: Mutex<BTreeMap<String, Vec<Value>>>,
+    /// Every request's method and path, but those of watches.
+    asked: Mutex<Vec<String>>,
+    /// Paths that are answered with this status instead.
+    failing: Mutex<BTreeMap<String, StatusCode>>,
+    /// Reading a class waits for a permit.
+    gate: Semaphore,
+}
+
+impl Api {
+    /// An API server with the CRD, the webhook's configuration, and nothing else.
+    pub(crate) fn new() -> Self {
+        let configuration = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": "aws-secrets-injector"},
+            "webhooks": [{"name": "pods.aws-secrets-injector.io", "clientConfig": {}, "sideEffects": "None"}],
+        });
+        let lists = [
+            format!("{CLASSES}/secretproviderclasses"),
+            "/api/v1/serviceaccounts".to_owned(),
+            "/api/v1/nodes".to_owned(),
+        ];
+        Self(Arc::new(Inner {
+            objects: Mutex::new([(CONFIGURATION.to_owned(), configuration)].into()),
+            lists: Mutex::new(lists.into_iter().map(|path| (path, Vec::new())).collect()),
+            asked: Mutex::default(),
+            failing: Mutex::default(),
+            gate: Semaphore::new(Semaphore::MAX_PERMITS),
+        }))
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        let router = Router::new().fallback(serve).with_state(self.clone());
+        Client::new(router, "default")
+    }
+
+    /// A class in namespace `shop`; in the list as well if it is there when watches begin.
+    pub(crate) fn add_class(&self, name: &str, provider: &str, objects: &str, listed: bool) {
+        let class = json!({
+            "apiVersion": "secrets-store.csi.x-k8s.io/v1",
+            "kind": "SecretProviderClass",
+            "metadata": {"name": name, "namespace": "shop"},
+            "spec": {"provider": provider, "parameters": {"objects": objects}},
+        });
+        if listed {
+            self.list(&format!("{CLASSES}/secretproviderclasses"), class.clone());
+        }
+        let path = format!("{CLASSES}/namespaces/shop/secretproviderclasses/{name}");
+        self.objects().insert(path, class);
+    }
+
+    /// A ServiceAccount in namespace `shop`.
+    pub(crate) fn add_service_account(&self, name: &str, annotations: &Value) {
+        let account = json!({
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": name, "namespace": "shop", "annotations": annotations},
+        });
+        self.list("/api/v1/serviceaccounts", account);
+    }
+
+    pub(crate) fn add_node(&self, region: &str) {
+        let labels = json!({"topology.kubernetes.io/region": region});
+        self.list(
+            "/api/v1/nodes",
+            json!({"metadata": {"name": region, "labels": labels}}),
+        );
+    }
+
+    /// As in a cluster without the CRD.
+    pub(crate) fn remove_crd(&self) {
+        self.0
+            .lists
+            .lock()
+            .unwrap()
+            .retain(|path, _| !path.starts_with(CLASSES));
+        self.objects().retain(|path, _| !path.starts_with(CLASSES));
+    }
+
+    /// Reading this class is answered with a failure from now on.
+    pub(crate) fn fail_class(&self, name: &str, status: StatusCode) {
+        let path = format!("{CLASSES}/namespaces/shop/secretproviderclasses/{name}");
+        self.0.failing.lock().unwrap().insert(path, status);
+    }
+
+    /// From now on reading a class waits for [`Api::open_gate`].
+    pub(crate) fn close_gate(&self) {
+        self.0.gate.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    pub(crate) fn open_gate(&self) {
+        self.0.gate.add_permits(1);
+    }
+
+    /// What was asked so far.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.0.asked.lock().unwrap().clone()
+    }
+
+    /// The Secret with the certificates.
+    pub(crate) fn secret(&self) -> Value {
+        self.objects()[SECRET].clone()
+    }
+
+    /// Somebody spoils a field of the Secret.
+    pub(crate) fn spoil_secret(&self, field: &str) {
+        self.objects().get_mut(SECRET).unwrap()["data"][field] = "Z2FyYmFnZQ==".into();
+    }
+
+    /// The published bundle, as the configuration holds it.
+    pub(crate) fn ca_bundle(&self) -> Value {
+        self.objects()[CONFIGURATION]["webhooks"][0]["clientConfig"]["caBundle"].clone()
+    }
+
+    fn list(&self, path: &str, object: Value) {
+        self.0
+            .lists
+            .lock()
+            .unwrap()
+            .get_mut(path)
+            .unwrap()
+            .push(object);
+    }
+
+    fn objects(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Value>> {
+        self.0.objects.lock().unwrap()
+    }
+
+    fn read(&self, path: &str) -> Response {
+        if let Some(items) = self.0.lists.lock().unwrap().get(path) {
+            let list = json!({"metadata": {"resourceVersion": "1"}, "items": items});
+            return axum::Json(list).into_response();
+        }
+        if let Some(object) = self.objects().get(path) {
+            return axum::Json(object).into_response();
+        }
+        let has_kind = path.starts_with("/api/v1/")
+            || self
+                .0
+                .lists
+                .lock()
+                .unwrap()
+                .keys()
+                .any(|list| list.starts_with(CLASSES));
+        if has_kind {
+            status(StatusCode::NOT_FOUND, "NotFound", "not found")
+        } else {
+            (StatusCode::NOT_FOUND, "404 page not found").into_response()
+        }
+    }
+
+    fn create(&self, path: &str, mut object: Value) -> Response {
+        let path = format!("{path}/{}", object["metadata"]["name"].as_str().unwrap());
+        object["metadata"]["resourceVersion"] = "1".into();
+        let mut objects = self.objects();
+        if objects.contains_key(&path) {
+            return status(StatusCode::CONFLICT, "AlreadyExists", "already exists");
+        }
+        objects.insert(path, object.clone());
+        (StatusCode::CREATED, axum::Json(object)).into_response()
+    }
+
+    fn replace(&self, path: &str, mut object: Value) -> Response {
+        let mut objects = self.objects();
+        let before = objects[path]["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap();
+        if object["metadata"]["resourceVersion"] != before {
+            return status(StatusCode::CONFLICT, "Conflict", "was changed");
+        }
+        let next = before.parse::<u32>().unwrap() + 1;
+        object["metadata"]["resourceVersion"] = next.to_string().into();
+        objects.insert(path.to_owned(), object.clone());
+        axum::Json(object).into_response()
+    }
+
+    /// Server-side apply, of webhooks' client configurations alone.
+    fn apply(&self, path: &str, object: &Value) -> Response {
+        let mut objects = self.objects();
+        let before = objects.get_mut(path).unwrap();
+        assert_eq!(before["webhooks"][0]["name"], object["webhooks"][0]["name"]);
+        before["webhooks"][0]["clientConfig"] = object["webhooks"][0]["clientConfig"].clone();
+        axum::Json(before.clone()).into_response()
+    }
+}
+
+async fn serve(State(api): State<Api>, request: Request) -> Response {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let path = uri.path().to_owned();
+    let is_watch = uri
+        .query()
+        .is_some_and(|query| query.contains("watch=true"));
+    if is_watch {
+        let nothing = futures::stream::pending::<Result<Bytes, Infallible>>();
+        return Body::from_stream(nothing).into_response();
+    }
+    api.0.asked.lock().unwrap().push(format!("{method} {path}"));
+    if path.contains("/secretproviderclasses/") {
+        let _permit = api.0.gate.acquire().await.unwrap();
+    }
+    let failing = api.0.failing.lock().unwrap().get(&path).copied();
+    if let Some(code) = failing {
+        return status(code, "Forbidden", "is forbidden");
+    }
+    let body = axum::body::to_bytes(request.into_body(), usize::MAX)
+        .await
+        .unwrap();
+    let object = || serde_json::from_slice::<Value>(&body).unwrap();
+    match method {
+        Method::GET => api.read(&path),
+        Method::POST => api.create(&path, object()),
+        Method::PUT => api.replace(&path, object()),
+        Method::PATCH => api.apply(&path, &object()),
+        other => panic!("the webhook has no reason to {other} {path}"),
+    }
+}
+
+fn status(code: StatusCode, reason: &str, message: &str) -> Response {
+    let status = json!({
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "reason": reason,
+        "message": message,
+        "code": code.as_u16(),
+    });
+    (code, axum::Json(status)).into_response()
+}

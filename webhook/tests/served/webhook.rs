@@ -1,0 +1,194 @@
+//! The webhook in this process, on a real socket with real TLS, and a client that trusts what the API server would.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_secrets_webhook::Args;
+use aws_secrets_webhook::admission::Admission;
+use aws_secrets_webhook::region::DefaultRegion;
+use aws_secrets_webhook::review::{MUTATE_PODS, router};
+use aws_secrets_webhook::server::{serve_tls, tls_acceptor};
+use aws_secrets_webhook::stores::Stores;
+use axum::body::Bytes;
+use axum::http::{Request, StatusCode};
+use certs::{Keeper, Resolver};
+use clap::Parser as _;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::SendRequest;
+use hyper_util::rt::TokioIo;
+use k8s_openapi::ByteString;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::api::Api;
+
+/// By which name the API server calls a webhook of the manifests.
+const NAME: &str = "aws-secrets-webhook.aws-secrets-injector.svc";
+
+/// A running webhook.
+pub(crate) struct Webhook {
+    pub(crate) api: Api,
+    pub(crate) keeper: Keeper,
+    address: SocketAddr,
+    end: Option<oneshot::Sender<()>>,
+    server: JoinHandle<()>,
+}
+
+impl Webhook {
+    /// Starts one as the program does, with an API server that may be prepared already.
+    pub(crate) async fn start(api: Api) -> Self {
+        let args = Args::parse_from(["webhook", "--injector-image", "injector:1"]);
+        let client = api.client();
+        let resolver = Arc::new(Resolver::default());
+        let keeper = Keeper {
+            client: client.clone(),
+            namespace: args.namespace.clone(),
+            secret: args.certificate_secret.clone(),
+            names: args.server_names(),
+            configurations: args.configurations(),
+            lifetimes: args.lifetimes(),
+            resolver: Arc::clone(&resolver),
+        };
+        keeper.keep().await.unwrap();
+        let stores = Stores::start(&client);
+        stores.synced().await;
+        let admission = Admission {
+            stores,
+            region: DefaultRegion::new(None, client),
+            settings: args.settings(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (end, ended) = oneshot::channel();
+        let server = tokio::spawn(serve_tls(
+            listener,
+            tls_acceptor(resolver).unwrap(),
+            router(admission),
+            async {
+                let _ = ended.await;
+            },
+            Duration::from_mins(1),
+        ));
+        Self {
+            api,
+            keeper,
+            address,
+            end: Some(end),
+            server,
+        }
+    }
+
+    /// A connection of a client that trusts the published bundle.
+    pub(crate) async fn connect(&self) -> std::io::Result<Connection> {
+        self.connect_trusting(&self.api.ca_bundle()).await
+    }
+
+    /// A connection of a client that trusts this bundle and no other.
+    pub(crate) async fn connect_trusting(&self, bundle: &Value) -> std::io::Result<Connection> {
+        let pem: ByteString = serde_json::from_value(bundle.clone()).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_slice(&pem.0).unwrap())
+            .unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(self.address).await?;
+        let name = ServerName::try_from(NAME).unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let stream = connector.connect(name, stream).await?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        Ok(Connection(sender))
+    }
+
+    /// What SIGTERM does.
+    pub(crate) fn end(&mut self) {
+        self.end.take().unwrap().send(()).unwrap();
+    }
+
+    /// Returns when it has ended.
+    pub(crate) async fn ended(self) {
+        self.server.await.unwrap();
+    }
+
+    /// Admits a pod over a connection of its own, and returns the response of the review.
+    pub(crate) async fn admit(&self, pod: &Value) -> Value {
+        self.connect().await.unwrap().admit(pod).await
+    }
+}
+
+/// A connection to the webhook.
+pub(crate) struct Connection(SendRequest<Full<Bytes>>);
+
+impl Connection {
+    /// Admits a pod, as the API server asks for it.
+    pub(crate) async fn admit(&mut self, pod: &Value) -> Value {
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1",
+            "kind": "AdmissionReview",
+            "request": {
+                "uid": "705ab4f5",
+                "kind": {"group": "", "version": "v1", "kind": "Pod"},
+                "resource": {"group": "", "version": "v1", "resource": "pods"},
+                "operation": "CREATE",
+                "userInfo": {},
+                "namespace": "shop",
+                "object": pod,
+            },
+        });
+        let (status, body) = self.post(MUTATE_PODS, review.to_string()).await;
+        assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&body));
+        let review: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(review["apiVersion"], "admission.k8s.io/v1");
+        assert_eq!(review["response"]["uid"], "705ab4f5");
+        review["response"].clone()
+    }
+
+    /// Posts anything.
+    pub(crate) async fn post(&mut self, path: &str, body: impl Into<Bytes>) -> (StatusCode, Bytes) {
+        let request = Request::post(path)
+            .header("host", NAME)
+            .header("content-type", "application/json")
+            .body(Full::new(body.into()))
+            .unwrap();
+        self.0.ready().await.unwrap();
+        let response = self.0.send_request(request).await.unwrap();
+        let status = response.status();
+        (
+            status,
+            response.into_body().collect().await.unwrap().to_bytes(),
+        )
+    }
+}
+
+/// A pod that wants classes, as a Deployment makes it.
+pub(crate) fn pod(classes: &str) -> Value {
+    json!({
+        "metadata": {
+            "generateName": "web-",
+            "annotations": {"aws-secrets-injector.io/secret-provider-class": classes},
+        },
+        "spec": {"serviceAccountName": "web", "containers": [{"name": "web", "image": "web"}]},
+    })
+}
+
+/// The pod after the response's patch.
+pub(crate) fn patched(pod: &Value, response: &Value) -> Value {
+    assert_eq!(response["allowed"], true, "{response}");
+    let bytes: Vec<u8> = serde_json::from_value(response["patch"].clone()).unwrap();
+    let mut pod = pod.clone();
+    let patch: json_patch::Patch = serde_json::from_slice(&bytes).unwrap();
+    json_patch::patch(&mut pod, &patch).unwrap();
+    pod
+}
