@@ -96,7 +96,7 @@ fn write_app_files(folder: &Path) -> anyhow::Result<()> {
     fs::write(folder.join("Dockerfile.app"), app)?;
     fs::write(
         folder.join("Dockerfile.pause"),
-        "FROM scratch\nCOPY busybox /pause-busybox\nENTRYPOINT [\"/pause-busybox\", \"sleep\", \"1000000000\"]\n",
+        "FROM scratch\nCOPY busybox /busybox\nENTRYPOINT [\"/busybox\", \"sleep\", \"1000000000\"]\n",
     )?;
     Ok(())
 }

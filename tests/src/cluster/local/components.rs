@@ -10,6 +10,7 @@ use super::namespace::Namespace;
 use super::pki::{Pki, Subject};
 use crate::command::start as start_process;
 use crate::images;
+use crate::kubectl::Kubectl;
 
 const NODE: &str = "e2e-node";
 /// What a cloud provider would say.
@@ -53,7 +54,7 @@ pub(super) fn start(
     pki.kubeconfig(&node_config, "node", node)?;
     let cluster = Programs {
         namespace,
-        folder_of_programs: programs,
+        binaries: programs,
         folder,
         pki: &pki,
         admin: &admin,
@@ -62,6 +63,11 @@ pub(super) fn start(
     cluster.etcd()?;
     cluster.containerd()?;
     cluster.apiserver()?;
+    // The others give up if they have to wait too long for it.
+    let kubectl = Kubectl::new(&admin);
+    kubectl.wait_until("the API server is ready", || {
+        Ok(kubectl.run(&["get", "--raw", "/readyz"])?.trim() == "ok")
+    })?;
     cluster.controller_manager()?;
     cluster.scheduler()?;
     cluster.kubelet()?;
@@ -71,7 +77,7 @@ pub(super) fn start(
 
 struct Programs<'a> {
     namespace: &'a Namespace,
-    folder_of_programs: &'a Path,
+    binaries: &'a Path,
     folder: &'a Path,
     pki: &'a Pki,
     admin: &'a Path,
@@ -85,7 +91,7 @@ impl Programs<'_> {
 
     /// A program of Kubernetes with its flags.
     fn kubernetes(&self, name: &str, flags: &[(&str, String)]) -> anyhow::Result<()> {
-        let mut command = self.namespace.command(self.folder_of_programs.join(name));
+        let mut command = self.namespace.command(self.binaries.join(name));
         command.args(
             flags
                 .iter()
@@ -175,7 +181,7 @@ state = \"/run/containerd\"
                     "service-account-issuer",
                     "https://kubernetes.default.svc.cluster.local".to_owned(),
                 ),
-                ("service-account-key-file", self.pki("service-account.key")),
+                ("service-account-key-file", self.pki("service-account.pub")),
                 (
                     "service-account-signing-key-file",
                     self.pki("service-account.key"),

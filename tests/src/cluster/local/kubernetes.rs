@@ -28,14 +28,15 @@ fn source() -> PathBuf {
 /// `v1.36.3`, as go.mod says.
 fn version() -> anyhow::Result<String> {
     let text = fs::read_to_string(source().join("go.mod")).context("tests/kubernetes/go.mod")?;
-    let version = text.lines().find_map(|line| {
+    let mut words = text.lines().map(|line| {
         line.trim()
             .trim_start_matches("require ")
-            .strip_prefix(&format!("{MODULE} "))
+            .split_whitespace()
     });
+    let version =
+        words.find_map(|mut words| (words.next() == Some(MODULE)).then(|| words.next())?);
     Ok(version
         .context("tests/kubernetes/go.mod does not require k8s.io/kubernetes")?
-        .trim()
         .to_owned())
 }
 

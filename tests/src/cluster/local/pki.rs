@@ -41,7 +41,9 @@ impl Pki {
             authority,
         };
         pki.write("ca.crt", &pki.authority.pem())?;
-        pki.write("service-account.key", &KeyPair::generate()?.serialize_pem())?;
+        let tokens = KeyPair::generate()?;
+        pki.write("service-account.key", &tokens.serialize_pem())?;
+        pki.write("service-account.pub", &tokens.public_key_pem())?;
         Ok(pki)
     }
 

@@ -1,0 +1,32 @@
+# Names for commands. `make` alone prints them.
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down test lint unit e2e deny
+
+help: ## What there is
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## See it work: a cluster, a stand-in for AWS, and a pod with its secrets
+	@$(CARGO) run --quiet --locked -p e2e -- demo
+
+demo-down: ## Remove what the demo started
+	@$(CARGO) run --quiet --locked -p e2e -- demo-down
+
+test: lint unit e2e ## All checks and tests, on a real cluster
+
+lint: ## Formatting and clippy
+	@echo "==> checking the format and clippy's lints"
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings
+
+unit: ## Tests without a cluster
+	@echo "==> running the tests that need no cluster"
+	@$(CARGO) test --locked --workspace --exclude e2e
+
+e2e: ## The scenarios on a real cluster; E2E_KEEP=1 leaves it running
+	@echo "==> running the end-to-end scenarios"
+	@$(CARGO) test --locked -p e2e
+
+deny: ## Licenses, advisories and sources of all dependencies (needs cargo-deny)
+	@$(CARGO) deny --locked check

@@ -1,0 +1,192 @@
+//! Runs the real program against the stand-in for AWS.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use aws_stand_in::{Call, Seed, StandIn};
+use tempfile::TempDir;
+
+pub(crate) const ACCOUNT: &str = "111122223333";
+pub(crate) const REGION: &str = "us-east-2";
+pub(crate) const OTHER_REGION: &str = "us-west-2";
+
+/// A web identity token as the API server would give it; nobody verifies it here.
+const TOKEN: &str = "e30.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c2hvcDp3ZWIiLCJhdWQiOlsic3RzLmFtYXpvbmF3cy5jb20iXX0.c2ln";
+
+/// AWS, and a folder for one test.
+pub(crate) struct Stage {
+    pub(crate) aws: StandIn,
+    folder: TempDir,
+}
+
+/// What the program did.
+pub(crate) struct Outcome {
+    pub(crate) success: bool,
+    pub(crate) stderr: String,
+    /// Visible files below the mount with their contents.
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Stage {
+    pub(crate) async fn start() -> Self {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .parent()
+            .unwrap()
+            .to_owned();
+        let aws = StandIn::start(&target, "127.0.0.1:0".parse().unwrap())
+            .await
+            .unwrap();
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("token"), TOKEN).unwrap();
+        Self { aws, folder }
+    }
+
+    pub(crate) fn seed(&self) -> Seed {
+        self.aws.seed(ACCOUNT, REGION)
+    }
+
+    pub(crate) fn seed_other_region(&self) -> Seed {
+        self.aws.seed(ACCOUNT, OTHER_REGION)
+    }
+
+    pub(crate) fn mount(&self) -> PathBuf {
+        self.folder.path().join("mount")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The program with a pod's usual environment, and nothing of this process's.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aws-secrets-injector"));
+        command
+            .env_clear()
+            .env("AWS_ENDPOINT_URL", self.aws.url())
+            .env("AWS_REGION", REGION)
+            .env("AWS_ROLE_ARN", format!("arn:aws:iam::{ACCOUNT}:role/web"))
+            .env("AWS_WEB_IDENTITY_TOKEN_FILE", self.path("token"));
+        command
+    }
+
+    /// Fetches a class of these parameters.
+    pub(crate) async fn fetch(&self, parameters: &[(&str, &str)], objects: &str) -> Outcome {
+        self.fetch_with(parameters, objects, |command| command)
+            .await
+    }
+
+    /// The same, with the command changed.
+    pub(crate) async fn fetch_with(
+        &self,
+        parameters: &[(&str, &str)],
+        objects: &str,
+        change: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Outcome {
+        let file = self.path("class.yaml");
+        std::fs::write(&file, class("db", parameters, objects)).unwrap();
+        let mut command = self.command();
+        command
+            .arg("fetch")
+            .arg("--class-file")
+            .arg(file)
+            .arg("--mount-path")
+            .arg(self.mount());
+        change(&mut command);
+        self.run(command).await
+    }
+
+    pub(crate) async fn run(&self, mut command: Command) -> Outcome {
+        let output: Output = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        Outcome {
+            success: output.status.success(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            files: files(&self.mount()),
+        }
+    }
+
+    /// Operations and objects of all calls, sorted.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        let text = |call: Call| {
+            format!("{} {}", call.operation, call.objects.join(","))
+                .trim_end()
+                .to_owned()
+        };
+        let mut calls: Vec<_> = self.aws.calls().into_iter().map(text).collect();
+        calls.sort();
+        calls
+    }
+}
+
+/// A class as a file has it; the objects are indented as a block.
+pub(crate) fn class(name: &str, parameters: &[(&str, &str)], objects: &str) -> String {
+    let mut text = format!(
+        "apiVersion: secrets-store.csi.x-k8s.io/v1\nkind: SecretProviderClass\nmetadata:\n  name: {name}\nspec:\n  provider: aws\n  parameters:\n"
+    );
+    for (key, value) in parameters {
+        text += &format!("    {key}: {value:?}\n");
+    }
+    text += "    objects: |\n";
+    for line in objects.lines() {
+        text += &format!("      {line}\n");
+    }
+    text
+}
+
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(current) = folders.pop() {
+        for entry in std::fs::read_dir(current).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let name = path
+                .strip_prefix(folder)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
+            if name.starts_with("..") {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+impl Outcome {
+    #[track_caller]
+    pub(crate) fn assert_files(&self, expected: &[(&str, &str)]) {
+        assert!(self.success, "{}", self.stderr);
+        let found: Vec<_> = self
+            .files
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), String::from_utf8_lossy(bytes).into_owned()))
+            .collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(name, text)| (*name, (*text).to_owned()))
+            .collect();
+        assert_eq!(found, expected, "{}", self.stderr);
+    }
+
+    /// It failed, wrote nothing, and said all of this.
+    #[track_caller]
+    pub(crate) fn assert_error(&self, words: &[&str]) {
+        assert!(!self.success, "{}", self.stderr);
+        assert!(self.files.is_empty(), "{:?}", self.files.keys());
+        for word in words {
+            assert!(
+                self.stderr.contains(word),
+                "{word:?} is not in {}",
+                self.stderr
+            );
+        }
+    }
+}
