@@ -11,7 +11,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client};
 
 use crate::{
-    Action, Configuration, Identity, IssueError, Lifetimes, Resolver, decide, issue_all,
+    Action, ApiError, Configuration, Identity, IssueError, Lifetimes, Resolver, decide, issue_all,
     issue_serving, secret,
 };
 
@@ -46,26 +46,22 @@ pub struct Keeper {
 #[derive(Debug, thiserror::Error)]
 pub enum KeeperError {
     /// The API server, for the Secret.
-    #[error(
-        "Secret {namespace}/{name}: {error}; the webhook's Role must allow get, list, watch, create and update on it"
-    )]
+    #[error("Secret {namespace}/{name}: {error}")]
     Secret {
         /// Its namespace.
         namespace: String,
         /// Its name.
         name: String,
         /// What the API server says.
-        error: Box<kube::Error>,
+        error: ApiError,
     },
     /// The API server, for a webhook configuration.
-    #[error(
-        "{name}: {error}; the webhook's ClusterRole must allow get, list, watch and patch on it"
-    )]
+    #[error("webhook configuration {name}: {error}")]
     Configuration {
         /// Its name.
         name: String,
         /// What the API server says.
-        error: Box<kube::Error>,
+        error: ApiError,
     },
     /// No certificate could be made.
     #[error(transparent)]
@@ -119,7 +115,7 @@ impl Keeper {
             let published = configuration.publish(self.client.clone(), &bundle).await;
             published.map_err(|error| KeeperError::Configuration {
                 name: configuration.name().to_owned(),
-                error: Box::new(error),
+                error: ApiError::from(error),
             })?;
         }
         self.resolver
@@ -133,7 +129,7 @@ impl Keeper {
         let failed = |error| KeeperError::Secret {
             namespace: self.namespace.clone(),
             name: self.secret.clone(),
-            error: Box::new(error),
+            error: ApiError::from(error),
         };
         for _ in 0..CONFLICTS {
             let stored = secret::read(&api, &self.secret).await.map_err(failed)?;
@@ -181,16 +177,21 @@ impl Keeper {
         let secret = watcher(secrets, only(&self.secret))
             .default_backoff()
             .touched_objects()
-            .map(|_| ())
+            .filter_map(seen)
             .boxed();
         let configurations = self.configurations.iter().map(|configuration| {
             let (api, _) = configuration.api(self.client.clone());
             watcher(api, only(configuration.name()))
                 .default_backoff()
                 .touched_objects()
-                .map(|_| ())
+                .filter_map(seen)
                 .boxed()
         });
         stream::select_all(configurations.chain([secret])).boxed()
     }
+}
+
+/// A failed watch is no change: it tries again by itself, and the keeper has its own next look.
+async fn seen<K>(event: watcher::Result<K>) -> Option<()> {
+    event.ok().map(drop)
 }

@@ -12,8 +12,10 @@
 //! | [`secret`] | the Secret: the first writer wins, all others take what it wrote |
 //! | [`ca_bundle`] | the `caBundle` of webhook configurations |
 //! | [`resolver`] | the certificate that the running server shows, exchanged without dropping a connection |
+//! | [`api_error`] | what the API server says, for people |
 //! | [`keeper`] | the loop that does it all |
 
+pub mod api_error;
 pub mod ca_bundle;
 pub mod decide;
 pub mod identity;
@@ -22,6 +24,7 @@ pub mod keeper;
 pub mod resolver;
 pub mod secret;
 
+pub use api_error::ApiError;
 pub use ca_bundle::Configuration;
 pub use decide::{Action, decide};
 pub use identity::{Identity, Unusable};

@@ -16,8 +16,9 @@ use crate::injection::Settings;
 #[derive(Clone, Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub struct Args {
-    /// What is logged, such as info, or info,kube=debug.
-    #[arg(long, env = "LOG_LEVEL", default_value = "info")]
+    /// What is logged, such as debug, or warn,aws_secrets_webhook=debug. The Kubernetes client's own lines repeat what this
+    /// program says.
+    #[arg(long, env = "LOG_LEVEL", default_value = "info,kube_client=off", value_parser = log_filter)]
     log_level: String,
     /// How it is logged.
     #[arg(long, env = "LOG_FORMAT", default_value = "text")]
@@ -107,6 +108,11 @@ enum PullPolicy {
     Never,
 }
 
+fn log_filter(text: &str) -> Result<String, String> {
+    let parsed = EnvFilter::try_new(text).map_err(|error| error.to_string());
+    parsed.map(|_| text.to_owned())
+}
+
 fn variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once('=')
@@ -138,7 +144,7 @@ fn quantity(text: &str) -> Result<Quantity, String> {
 impl Args {
     /// Sends the log to standard error.
     pub fn start_logging(&self) {
-        let filter = EnvFilter::try_new(&self.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
+        let filter = EnvFilter::new(&self.log_level);
         let builder = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(std::io::stderr)

@@ -1,5 +1,6 @@
 //! Every reason for which a pod is refused, in words that say what to mend.
 
+use certs::ApiError;
 use provider_class::{Collision, GROUP, InvalidClass, KIND, NoRegion, VERSIONS};
 
 use crate::annotations::{CLASSES, InvalidAnnotation};
@@ -86,14 +87,12 @@ pub enum Refusal {
     #[error(transparent)]
     Conflict(#[from] Conflict),
     /// The API server could not be asked.
-    #[error(
-        "could not read {what}: {error}; the webhook's ClusterRole must allow get, list and watch on it"
-    )]
+    #[error("could not read {what}: {error}")]
     Lookup {
         /// What was to be read.
         what: String,
         /// What the API server says.
-        error: Box<kube::Error>,
+        error: ApiError,
     },
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use certs::ApiError;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
@@ -49,7 +50,8 @@ impl DefaultRegion {
         let nodes = Api::<Node>::all(self.client.clone())
             .list_metadata(&params)
             .await;
-        let nodes = nodes.map_err(|error| format!("could not list nodes: {error}"))?;
+        let nodes =
+            nodes.map_err(|error| format!("could not list nodes: {}", ApiError::from(error)))?;
         let labels = nodes
             .iter()
             .filter_map(|node| node.labels().get(LABEL).cloned())

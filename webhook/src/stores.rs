@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use certs::ApiError;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, ApiResource, GroupVersionKind};
@@ -139,7 +140,7 @@ impl Stores {
 fn lookup(what: String, error: kube::Error) -> Refusal {
     Refusal::Lookup {
         what,
-        error: Box::new(error),
+        error: error.into(),
     }
 }
 
@@ -166,12 +167,23 @@ async fn follow<K>(
             missing.store(is_missing, Ordering::Relaxed);
         }
         match event {
+            // Said before every try.
+            Ok(watcher::Event::Init) => {}
             Ok(_) => failing = false,
             Err(error) if !failing => {
                 failing = true;
-                tracing::warn!(kind, "watch failed, trying again: {error}");
+                tracing::warn!(kind, "watch failed, trying again: {}", describe(error));
             }
-            Err(error) => tracing::debug!(kind, "watch failed again: {error}"),
+            Err(error) => tracing::debug!(kind, "watch failed again: {}", describe(error)),
         }
+    }
+}
+
+fn describe(error: watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => ApiError::from(error).to_string(),
+        other => other.to_string(),
     }
 }

@@ -96,8 +96,7 @@ impl Cause {
             SdkError::ResponseError(context) => {
                 let status = context.raw().status();
                 if status.is_success() {
-                    // The parser's own words could quote the answer, and the answer is a secret.
-                    Self::Malformed("it ended early, or is not of the service's form".to_owned())
+                    Self::cut_short()
                 } else {
                     Self::Refused {
                         code: format!("HTTP status {status}"),
@@ -110,18 +109,25 @@ impl Cause {
         }
     }
 
-    /// From the operation's error.
+    /// From the operation's error and the answer's HTTP status.
     pub(super) fn refused(error: &impl ProvideErrorMetadata, status: Option<u16>) -> Self {
-        let status = || {
-            status.map_or_else(
-                || "an error without code".to_owned(),
-                |status| format!("HTTP status {status}"),
-            )
-        };
-        Self::Refused {
-            code: error.code().map_or_else(status, str::to_owned),
-            message: error.message().unwrap_or_default().trim().to_owned(),
+        let message = error.message().unwrap_or_default().trim().to_owned();
+        match (error.code(), status) {
+            (Some(code), _) => Self::Refused {
+                code: code.to_owned(),
+                message,
+            },
+            (None, Some(status)) if !(200..300).contains(&status) => Self::Refused {
+                code: format!("HTTP status {status}"),
+                message,
+            },
+            (None, _) => Self::cut_short(),
         }
+    }
+
+    /// An answer that cannot be parsed. The parser's own words could quote it, and it may be a secret.
+    fn cut_short() -> Self {
+        Self::Malformed("it ended early, or is not of the service's form".to_owned())
     }
 
     /// Is waiting all that helps?
@@ -201,14 +207,14 @@ impl Error for Failure {}
 impl Failure {
     /// What to do about it.
     fn hint(&self) -> Option<&'static str> {
-        let code = match &self.cause {
-            Cause::Refused { code, .. } => code.as_str(),
+        let cause = match &self.cause {
             Cause::Deadline {
                 last: Some(last), ..
-            } => match &**last {
-                Cause::Refused { code, .. } => code.as_str(),
-                _ => return Some(NO_ANSWER),
-            },
+            } => last,
+            cause => cause,
+        };
+        let code = match cause {
+            Cause::Refused { code, .. } => code.as_str(),
             Cause::NoAnswer(_) | Cause::Deadline { .. } => return Some(NO_ANSWER),
             Cause::Malformed(_) | Cause::Setup(_) => return None,
         };
@@ -254,9 +260,7 @@ impl Failure {
             ) => {
                 "the role's credentials are not accepted here: see that the region is enabled in the account"
             }
-            _ if self.cause.is_throttling() => {
-                "raise the service's quota, or start fewer pods at once"
-            }
+            _ if cause.is_throttling() => "raise the service's quota, or start fewer pods at once",
             _ => return None,
         })
     }

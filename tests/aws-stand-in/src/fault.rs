@@ -48,6 +48,8 @@ pub enum Kind {
     DropMidBody,
     /// Half of the answer comes, as if it were all.
     Truncate,
+    /// It is answered with this JSON, which moto would not say.
+    Answer(serde_json::Value),
     /// No answer comes.
     Hang,
 }

@@ -167,6 +167,9 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Res
             code,
             message,
         }) => return Ok(error(&call, *status, code, message)),
+        Some(Kind::Answer(json)) => {
+            return Ok(respond(200, "application/x-amz-json-1.1", json.to_string()));
+        }
         Some(Kind::Drop) => return Err(closed()),
         Some(Kind::Hang) => return std::future::pending().await,
         Some(Kind::Late(delay)) => tokio::time::sleep(*delay).await,

@@ -110,11 +110,7 @@ async fn a_refusal_names_the_object_and_what_to_do() {
                 "\"DB\"",
             ],
         ),
-        (
-            pod("hidden"),
-            500,
-            &["\"hidden\"", "ClusterRole must allow get"],
-        ),
+        (pod("hidden"), 500, &["\"hidden\"", "apply the manifests"]),
         (
             with(|pod| pod["spec"]["serviceAccountName"] = "bare".into()),
             403,

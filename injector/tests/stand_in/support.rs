@@ -147,7 +147,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
                 .to_str()
                 .unwrap()
                 .to_owned();
-            if name.starts_with("..") {
+            if name.split('/').any(|part| part.starts_with("..")) {
                 continue;
             }
             if path.is_dir() {

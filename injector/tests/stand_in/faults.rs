@@ -1,14 +1,9 @@
 //! What becomes of failures: each is made on purpose, on a real connection.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-#![allow(clippy::format_push_string, reason = "short texts of tests")]
-
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{OTHER_REGION, Stage};
 use aws_stand_in::{Fault, Kind, When};
-use support::{OTHER_REGION, Stage};
 
 const ENTRY: &str = "- {objectName: a, objectType: secretsmanager}";
 const FAILOVER: [(&str, &str); 2] = [("region", "us-east-2"), ("failoverRegion", OTHER_REGION)];
@@ -380,7 +375,7 @@ async fn the_agents_passing_trouble_is_waited_out_and_its_refusal_is_told() {
     let stage = Stage::start().await;
     stage
         .aws
-        .seed("123456789012", support::REGION)
+        .seed("123456789012", crate::support::REGION)
         .secret("a", "value")
         .await
         .unwrap();

@@ -1,0 +1,8 @@
+//! The real program, in process trees and over HTTP, against the stand-in for AWS.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::format_push_string, reason = "short texts of tests")]
+
+mod faults;
+mod support;
+mod values;
