@@ -78,7 +78,7 @@ impl Moto {
         let server = install(target).await?;
         let python = server.with_file_name("python3");
         let address = free_address()?;
-        let mut process = Command::new(python)
+        let mut process = ends_with_this(&python)
             .arg(server)
             .args([
                 "-H",
@@ -106,6 +106,21 @@ impl Moto {
         }
         bail!("moto did not listen on {address} within 30 s")
     }
+}
+
+/// A program that the kernel ends when this process ends, however that comes about. Where there is no `setpriv` it ends in
+/// the usual case alone, when its [`Moto`] does.
+fn ends_with_this(program: &Path) -> Command {
+    let has_setpriv = std::process::Command::new("setpriv")
+        .arg("--version")
+        .output()
+        .is_ok();
+    if !has_setpriv {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
 }
 
 fn free_address() -> anyhow::Result<SocketAddr> {
