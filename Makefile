@@ -1,8 +1,11 @@
 # Names for commands. `make` alone prints them.
 CARGO ?= cargo
+FUZZ_SECONDS ?= 20
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit e2e deny
+.PHONY: help demo demo-down test lint unit fuzz e2e deny
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,7 +16,8 @@ demo: ## See it work: a cluster, a stand-in for AWS, and a pod with its secrets
 demo-down: ## Remove what the demo started
 	@$(CARGO) run --quiet --locked -p e2e -- demo-down
 
-test: lint unit e2e ## All checks and tests, on a real cluster
+test: lint unit fuzz e2e ## All checks and tests, on a real cluster
+	@echo "==> all checks and tests have passed"
 
 lint: ## Formatting and clippy
 	@echo "==> checking the format and clippy's lints"
@@ -23,6 +27,10 @@ lint: ## Formatting and clippy
 unit: ## Tests without a cluster
 	@echo "==> running the tests that need no cluster"
 	@$(CARGO) test --locked --workspace --exclude e2e
+
+fuzz: ## The parser, with random classes, for FUZZ_SECONDS (20)
+	@echo "==> fuzzing the parser for $(FUZZ_SECONDS) s"
+	@provider-class/fuzz/run $(FUZZ_SECONDS) 2>&1 | grep -E '^(stat|Done|error|==>)|SUMMARY|ERROR|panicked'
 
 e2e: ## The scenarios on a real cluster; E2E_KEEP=1 leaves it running
 	@echo "==> running the end-to-end scenarios"

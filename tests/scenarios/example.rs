@@ -66,6 +66,7 @@ pub(crate) fn token(world: &World) {
         .collect();
     assert_eq!(sts.len(), 1, "{calls:?}");
     assert_eq!(sts[0].audiences, ["sts.amazonaws.com"]);
+    assert!(sts[0].expires.is_some(), "a token of the pod's own expires");
     assert_eq!(
         sts[0].caller.subject.as_deref(),
         Some("system:serviceaccount:example-token:web")

@@ -96,6 +96,13 @@ fn main() -> ExitCode {
         )
         .exit_code();
     }
+    let _claim = match world::claim() {
+        Ok(claim) => claim,
+        Err(error) => {
+            line(&format!("error: {error:#}"));
+            return ExitCode::FAILURE;
+        }
+    };
     world::take_down_on_signals();
     let world = match World::start() {
         Ok(world) => Arc::new(world),

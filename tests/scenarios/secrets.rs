@@ -52,6 +52,7 @@ fn in_volume(namespace: &Namespace<'_>, pod: &str) -> String {
             script,
         ])
         .unwrap();
+    std::fs::remove_file(&custom).unwrap();
     let logs = || namespace.kubectl(&["logs", pod, "-c", "look"]);
     namespace
         .world
@@ -99,11 +100,10 @@ pub(crate) fn denied(world: &World) {
         subject: Some(":denied-secret:".to_owned()),
         region: None,
     };
-    // The first start and one restart; then access is given.
     world.aws.stand_in.fail(Fault {
-        when,
+        when: when.clone(),
         kind: Kind::access_denied(),
-        times: Some(2),
+        times: None,
     });
     namespace
         .apply(&[
@@ -120,7 +120,9 @@ pub(crate) fn denied(world: &World) {
     ];
     wait_for_description(&namespace, &pod, &words);
     assert_eq!(in_volume(&namespace, &pod), "", "no file was written");
+    world.aws.stand_in.heal_calls(&when);
     namespace.wait_for_web();
+    assert_eq!(namespace.pod(), pod, "the same pod starts");
     assert_eq!(
         namespace
             .sh("second", "cat /mnt/secrets-store/MySecret4")

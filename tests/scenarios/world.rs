@@ -1,7 +1,9 @@
 //! What all scenarios share: the cluster with the installation, and the stand-in for AWS.
 
+use std::fs::File;
 use std::net::SocketAddr;
 
+use anyhow::Context as _;
 use aws_stand_in::Call;
 use e2e::progress::{line, step};
 use e2e::stand_in::Aws;
@@ -26,8 +28,12 @@ impl World {
             "installing moto, the stand-in for AWS",
             stand_in::install_moto,
         )?;
-        let cluster = match kept() {
-            Some(cluster) => cluster,
+        let left = keeps_cluster().then(|| Cluster::find(NAME)).flatten();
+        let cluster = match left {
+            Some(cluster) => {
+                line("==> taking the cluster that is running");
+                cluster
+            }
             None => Cluster::up(NAME)?,
         };
         cluster.load_images()?;
@@ -66,11 +72,15 @@ impl World {
     }
 }
 
-/// A cluster that an earlier run left on purpose.
-fn kept() -> Option<Cluster> {
-    let found = keeps_cluster().then(|| e2e::cluster::Local::find(NAME).ok())??;
-    line("==> taking the cluster that is running");
-    Some(Cluster::Local(found))
+/// The right to use the cluster's name, until it is dropped: two runs in one tree would end each other's cluster.
+pub(crate) fn claim() -> anyhow::Result<File> {
+    let folder = project::target().join("cluster");
+    std::fs::create_dir_all(&folder)?;
+    let claim = File::create(folder.join(format!("{NAME}.lock")))?;
+    claim
+        .try_lock()
+        .context("another run of the scenarios uses the cluster: wait until it has ended")?;
+    Ok(claim)
 }
 
 /// Ends the cluster, unless it is to be kept.

@@ -99,6 +99,7 @@ fn show(cluster: &Cluster) -> anyhow::Result<()> {
   {typed} -n {NAMESPACE} get secretproviderclass aws-secrets -o yaml
   {typed} -n {} logs {}
 What the stand-in for AWS was asked: curl {url}/stand-in/calls
+Make it fail: curl {url}/stand-in/faults -d '{{\"when\": {{\"object\": \"MySecret3\"}}, \"kind\": \"drop\"}}'
 Remove it all: make demo-down",
         install::NAMESPACE,
         install::DEPLOYMENT,

@@ -1,6 +1,7 @@
 //! The installation, as a user does it, and the example of AWS's documentation.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 
@@ -131,7 +132,9 @@ pub fn install(kubectl: &Kubectl, aws_url: &str) -> anyhow::Result<()> {
         "crd/secretproviderclasses.secrets-store.csi.x-k8s.io",
     ])?;
     let overlay = overlay(aws_url)?;
-    kubectl.run(&["apply", "-k", &overlay])?;
+    let applied = kubectl.run(&["apply", "-k", &overlay.display().to_string()]);
+    fs::remove_dir_all(&overlay)?;
+    applied?;
     kubectl.run(&["-n", NAMESPACE, "rollout", "restart", DEPLOYMENT])?;
     wait(kubectl)
 }
@@ -165,7 +168,7 @@ pub fn wait(kubectl: &Kubectl) -> anyhow::Result<()> {
 }
 
 /// A kustomization over `manifests/`, as users keep one for what is theirs.
-fn overlay(aws_url: &str) -> anyhow::Result<String> {
+fn overlay(aws_url: &str) -> anyhow::Result<PathBuf> {
     let folder = project::target().join(format!("overlay-{}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder)?;
@@ -212,5 +215,5 @@ patches:
         injector = images::INJECTOR,
     );
     fs::write(folder.join("kustomization.yaml"), text)?;
-    Ok(folder.display().to_string())
+    Ok(folder)
 }

@@ -23,6 +23,8 @@ pub struct Call {
     pub session: Option<String>,
     /// For STS: the token's audiences.
     pub audiences: Vec<String>,
+    /// For STS: when the token expires, in seconds since 1970.
+    pub expires: Option<u64>,
 }
 
 /// Who called.
@@ -72,6 +74,7 @@ impl Call {
                     let claims = claims(&value);
                     self.caller.subject = claims["sub"].as_str().map(str::to_owned);
                     self.audiences = strings(&claims["aud"]);
+                    self.expires = claims["exp"].as_u64();
                 }
                 _ => {}
             }
@@ -161,7 +164,7 @@ mod tests {
         let token = format!(
             "h.{}.s",
             URL_SAFE_NO_PAD
-                .encode(r#"{"sub": "system:serviceaccount:a:b", "aud": ["sts.amazonaws.com"]}"#)
+                .encode(r#"{"sub": "system:serviceaccount:a:b", "aud": ["sts.amazonaws.com"], "exp": 1767225600}"#)
         );
         let call = Call::read(
             &HeaderMap::new(),
@@ -175,6 +178,7 @@ mod tests {
             Some("system:serviceaccount:a:b")
         );
         assert_eq!(call.audiences, ["sts.amazonaws.com"]);
+        assert_eq!(call.expires, Some(1_767_225_600));
         assert_eq!(call.role.as_deref(), Some("arn:aws:iam"));
     }
 }

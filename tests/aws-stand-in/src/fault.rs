@@ -1,22 +1,32 @@
 //! Failures on purpose: which calls they meet, and what happens to those.
+//!
+//! Over HTTP a fault is JSON, such as
+//! `{"when": {"object": "MySecret3"}, "kind": {"error": {"status": 500, "code": "InternalServiceError", "message": "no"}}}`
+//! or `{"when": {"operation": "GetParameters"}, "kind": {"late": 1500}, "times": 2}`.
 
 use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Call;
 
 /// A failure on purpose.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Which calls.
+    #[serde(default)]
     pub when: When,
     /// What happens.
     pub kind: Kind,
     /// How many calls are met; all without a number.
+    #[serde(default)]
     pub times: Option<usize>,
 }
 
 /// Which calls a fault meets: those that match every part that is given.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct When {
     /// The operation.
     pub operation: Option<String>,
@@ -29,9 +39,14 @@ pub struct When {
 }
 
 /// What happens to a call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// It is answered, later.
+    /// It is answered, later; in JSON the milliseconds.
+    #[serde(
+        serialize_with = "as_milliseconds",
+        deserialize_with = "from_milliseconds"
+    )]
     Late(Duration),
     /// It is answered with an error of this HTTP status and code.
     Error {
@@ -124,6 +139,14 @@ impl When {
     }
 }
 
+fn as_milliseconds<S: Serializer>(delay: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn from_milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_millis)
+}
+
 /// The next fault that meets a call; a counted one is used up by it.
 pub(crate) fn take(faults: &mut Vec<Fault>, call: &Call) -> Option<Kind> {
     let index = faults.iter().position(|fault| fault.when.meets(call))?;
@@ -134,4 +157,52 @@ pub(crate) fn take(faults: &mut Vec<Fault>, call: &Call) -> Option<Kind> {
         None => {}
     }
     Some(kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(operation: &str, object: &str) -> Call {
+        Call {
+            operation: operation.to_owned(),
+            objects: vec![object.to_owned()],
+            ..Call::default()
+        }
+    }
+
+    #[test]
+    fn a_counted_fault_is_used_up_by_the_calls_it_meets() {
+        let mut faults: Vec<Fault> = serde_json::from_str(
+            r#"[{"when": {"object": "MySecret3"}, "kind": {"late": 1500}, "times": 2}]"#,
+        )
+        .unwrap();
+        assert!(take(&mut faults, &call("GetSecretValue", "MySecret4")).is_none());
+        for _ in 0..2 {
+            let met = take(&mut faults, &call("GetSecretValue", "MySecret3"));
+            assert!(matches!(met, Some(Kind::Late(delay)) if delay == Duration::from_millis(1500)));
+        }
+        assert!(take(&mut faults, &call("GetSecretValue", "MySecret3")).is_none());
+    }
+
+    #[test]
+    fn an_uncounted_fault_meets_every_call_that_matches_all_parts() {
+        let mut faults: Vec<Fault> = serde_json::from_str(
+            r#"[{"when": {"operation": "GetParameters", "object": "/app"}, "kind": "drop"}]"#,
+        )
+        .unwrap();
+        for _ in 0..3 {
+            assert!(take(&mut faults, &call("GetParameters", "/app/db")).is_some());
+        }
+        assert!(take(&mut faults, &call("GetParameters", "/other")).is_none());
+        assert!(take(&mut faults, &call("GetSecretValue", "/app/db")).is_none());
+    }
+
+    #[test]
+    fn a_misspelt_part_of_a_fault_is_an_error_and_not_a_fault_for_all_calls() {
+        let error = serde_json::from_str::<Fault>(r#"{"when": {"objekt": "a"}, "kind": "drop"}"#)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("objekt"), "{error}");
+    }
 }

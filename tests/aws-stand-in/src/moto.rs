@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
 
 /// The release that tests are written against.
 pub const VERSION: &str = "5.2.5";
@@ -21,6 +22,9 @@ pub struct Moto {
 
 /// The folder with moto, below the build's own: installs it where that has not been done yet.
 pub async fn install(target: &Path) -> anyhow::Result<PathBuf> {
+    // Tests of one process all want it at the same moment.
+    static INSTALLING: Mutex<()> = Mutex::const_new(());
+    let _installing = INSTALLING.lock().await;
     let folder = target.join("moto").join(VERSION);
     let server = folder.join("bin/moto_server");
     if server.exists() {

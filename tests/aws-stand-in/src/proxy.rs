@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
 use crate::call::{Call, claims};
-use crate::fault::{Fault, Kind, take};
+use crate::fault::{Fault, Kind, When, take};
 use crate::{Moto, Seed, http};
 
 /// AWS, as far as tests need it. Ends with this value.
@@ -99,6 +99,11 @@ impl StandIn {
         lock(&self.state.faults).push(fault);
     }
 
+    /// No more faults for these calls; those for others stay.
+    pub fn heal_calls(&self, when: &When) {
+        lock(&self.state.faults).retain(|fault| fault.when != *when);
+    }
+
     /// No more faults.
     pub fn heal(&self) {
         lock(&self.state.faults).clear();
@@ -148,6 +153,9 @@ fn closed() -> io::Error {
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Response<Body>> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    if parts.uri.path() == FAULTS {
+        return Ok(control_faults(&state, &parts.method, &body));
+    }
     if parts.method == Method::GET {
         return Ok(get(&state, &parts));
     }
@@ -234,9 +242,31 @@ fn respond(status: u16, kind: &'static str, text: String) -> Response<Body> {
     response
 }
 
+const JSON: &str = "application/json";
+
+/// Where people and other programs make faults: POST one, GET the list, DELETE all.
+const FAULTS: &str = "/stand-in/faults";
+
+fn control_faults(state: &State, method: &Method, body: &[u8]) -> Response<Body> {
+    let mut faults = lock(&state.faults);
+    match *method {
+        Method::GET => {}
+        Method::DELETE => faults.clear(),
+        Method::POST => match serde_json::from_slice(body) {
+            Ok(fault) => faults.push(fault),
+            Err(error) => return respond(400, "text/plain", format!("not a fault: {error}\n")),
+        },
+        _ => return respond(405, "text/plain", "GET, POST or DELETE\n".to_owned()),
+    }
+    respond(
+        200,
+        JSON,
+        serde_json::to_string_pretty(&*faults).unwrap_or_default(),
+    )
+}
+
 /// The record, for people and other programs, and the EKS Pod Identity agent.
 fn get(state: &State, parts: &hyper::http::request::Parts) -> Response<Body> {
-    const JSON: &str = "application/json";
     match parts.uri.path() {
         "/stand-in/calls" => respond(
             200,
@@ -271,6 +301,7 @@ fn pod_identity(state: &State, token: &str) -> Response<Body> {
         .flatten()
         .filter_map(|aud| aud.as_str().map(str::to_owned))
         .collect();
+    call.expires = claims["exp"].as_u64();
     let fault = take(&mut lock(&state.faults), &call);
     lock(&state.calls).push(call);
     if let Some(Kind::Error {
@@ -294,7 +325,7 @@ fn pod_identity(state: &State, token: &str) -> Response<Body> {
         "AccountId": "123456789012",
         "Expiration": rfc3339(seconds),
     });
-    respond(200, "application/json", answer.to_string())
+    respond(200, JSON, answer.to_string())
 }
 
 /// Seconds since 1970 as a UTC time; days by Howard Hinnant's `civil_from_days`,

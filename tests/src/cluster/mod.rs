@@ -60,7 +60,15 @@ impl Cluster {
         Local::up(name).map(Self::Local)
     }
 
-    /// What is there under a name, as far as it can be found again.
+    /// A cluster that an earlier run left on purpose, where it can be found again: only a local one can.
+    pub fn find(name: &str) -> Option<Self> {
+        if std::env::var_os(GIVEN).is_some() || images::has_docker() {
+            return None;
+        }
+        Local::find(name).ok().map(Self::Local)
+    }
+
+    /// Removes what is there under a name. A given cluster is not ours to remove.
     pub fn down(name: &str) -> anyhow::Result<()> {
         if std::env::var_os(GIVEN).is_some() {
             return Ok(());

@@ -67,7 +67,7 @@ impl Local {
     }
 
     /// A cluster that another process started and left running.
-    pub fn find(name: &str) -> anyhow::Result<Self> {
+    pub(super) fn find(name: &str) -> anyhow::Result<Self> {
         let folder = folder_of(name);
         let namespace = Namespace::find(&folder)?;
         Ok(Self {
