@@ -105,7 +105,10 @@ impl Cause {
                 }
             }
             SdkError::ConstructionFailure(_) => Self::Setup(chain(error)),
-            other => Self::NoAnswer(chain(other)),
+            other => match chain(other).split_once(CONTRADICTION) {
+                Some((_, what)) => Self::Setup(format!("{CONTRADICTION}{what}")),
+                None => Self::NoAnswer(chain(other)),
+            },
         }
     }
 
@@ -140,6 +143,9 @@ impl Cause {
         ))
     }
 }
+
+/// How the SDK's endpoint rules begin when settings contradict each other; it has no other mark.
+const CONTRADICTION: &str = "Invalid Configuration: ";
 
 /// An error with its causes, each said once.
 pub(crate) fn chain(error: &dyn Error) -> String {

@@ -220,4 +220,48 @@ mod tests {
             assert!(checked(bad).is_err(), "{bad}");
         }
     }
+
+    /// Answers every request with one answer.
+    async fn agent(answer: &'static str) -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/v1/credentials", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        uri
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_leads_to_the_next_one() {
+        let body = r#"{"AccessKeyId":"A","SecretAccessKey":"S","Token":"T","Expiration":"2030-01-01T00:00:00Z"}"#;
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let alive = agent(Box::leak(answer.into_boxed_str())).await;
+        let credentials = ask_each(&["http://127.0.0.1:1/", &alive], "token")
+            .await
+            .unwrap();
+        assert_eq!(credentials.access_key_id(), "A");
+        assert!(credentials.expiry().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_final() {
+        let refusing = agent("HTTP/1.1 403 Forbidden\r\ncontent-length: 22\r\nconnection: close\r\n\r\n{\"message\":\"not here\"}").await;
+        let cause = ask_each(&[&refusing, "http://127.0.0.1:1/"], "token")
+            .await
+            .unwrap_err();
+        assert_eq!(
+            cause,
+            Cause::Refused {
+                code: "HTTP status 403".to_owned(),
+                message: "not here".to_owned()
+            }
+        );
+    }
 }

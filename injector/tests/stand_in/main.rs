@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::format_push_string, reason = "short texts of tests")]
 
+mod check;
 mod faults;
+mod network;
 mod support;
 mod values;

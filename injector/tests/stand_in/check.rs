@@ -1,0 +1,177 @@
+//! `check`: what a class would do, offline.
+
+use std::process::Output;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::class;
+
+/// Checks a file, with nothing in the environment.
+fn check(text: &str, arguments: &[&str]) -> (Output, TempDir) {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("class.yaml");
+    std::fs::write(&file, text).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_aws-secrets-injector"));
+    (
+        command
+            .env_clear()
+            .arg("check")
+            .arg(file)
+            .args(arguments)
+            .output()
+            .unwrap(),
+        folder,
+    )
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const TWO: &str = "- objectName: a/b
+  objectType: secretsmanager
+  jmesPath:
+    - {path: user, objectAlias: user, filePermission: 0400}
+- {objectName: /p, objectType: ssmparameter, objectVersion: 3}
+";
+
+#[test]
+fn a_valid_class_shows_its_files_with_mode_and_source() {
+    let (output, _folder) = check(&class("db", &[], TWO), &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let lines: Vec<_> = text(&output.stdout)
+        .lines()
+        .take(4)
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(
+        lines[1..],
+        [
+            "a_b 0644 secret a/b",
+            "user 0400 secret a/b, jmesPath user",
+            "_p 0644 parameter /p:3"
+        ]
+    );
+    assert!(text(&output.stderr).is_empty());
+}
+
+#[test]
+fn the_policy_alone_is_json_for_aws_iam() {
+    let (output, _folder) = check(
+        &class("db", &[("region", "eu-central-1")], TWO),
+        &["--policy"],
+    );
+    let policy: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(policy["Version"], "2012-10-17");
+    assert_eq!(
+        policy["Statement"][0]["Resource"][0],
+        "arn:aws:secretsmanager:eu-central-1:*:secret:a/b-??????"
+    );
+    assert_eq!(
+        policy["Statement"][1]["Resource"][0],
+        "arn:aws:ssm:eu-central-1:*:parameter/p"
+    );
+}
+
+#[test]
+fn the_reader_of_another_account_has_its_own_policy() {
+    let text = class(
+        "db",
+        &[("assumeRoleArn", "arn:aws:iam::444455556666:role/reader")],
+        TWO,
+    );
+    let statement = |role: &str| {
+        let (output, _folder) = check(&text, &["--policy", role]);
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["Statement"][0].clone()
+    };
+    assert_eq!(statement("pod")["Action"][0], "sts:AssumeRole");
+    assert_eq!(
+        statement("reader")["Resource"][0],
+        "arn:aws:secretsmanager:*:444455556666:secret:a/b-??????"
+    );
+}
+
+#[test]
+fn every_mistake_of_every_class_is_told_with_the_files_line() {
+    let first = class(
+        "one",
+        &[],
+        "- objectName: a\n- objectType: secretsmanager\n",
+    );
+    let second = class(
+        "two",
+        &[("pathTranslation", "long")],
+        "# comment\n- {objectName: ../x, objectType: secretsmanager}\n",
+    );
+    let (output, folder) = check(&format!("{first}---\n{second}"), &[]);
+    assert!(!output.status.success());
+    assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
+    let file = folder.path().join("class.yaml").display().to_string();
+    let errors = text(&output.stderr)
+        .replace(&file, "FILE")
+        .replace("error: ", "");
+    let starts: Vec<_> = errors
+        .lines()
+        .map(|line| line.split(": ").take(3).collect::<Vec<_>>().join(": "))
+        .collect();
+    assert_eq!(
+        starts,
+        [
+            "FILE:9: class \"one\": objects[0].objectType",
+            "FILE:10: class \"one\": objects[1].objectName",
+            "FILE: class \"two\": pathTranslation",
+            "FILE:22: class \"two\": objects[0].objectName",
+        ]
+    );
+}
+
+#[test]
+fn doubts_are_warnings_and_no_failure() {
+    let (output, _folder) = check(
+        &class(
+            "db",
+            &[("Region", "x")],
+            "- {objectName: a, objectType: secretsmanager, objectAlia: b}",
+        ),
+        &[],
+    );
+    assert!(output.status.success());
+    let warnings = text(&output.stderr);
+    assert!(
+        warnings.contains("Region: is not a known parameter and is ignored: write it as region"),
+        "{warnings}"
+    );
+    assert!(
+        warnings.contains("objects[0].objectAlia: is not a known field and is ignored"),
+        "{warnings}"
+    );
+}
+
+#[test]
+fn other_files_are_refused_with_the_reason() {
+    for (content, words) in [
+        (
+            "kind: Pod\napiVersion: v1\n",
+            "is not a SecretProviderClass: its kind is \"Pod\"",
+        ),
+        ("", "holds no SecretProviderClass"),
+        ("a: [", "document 1: "),
+        (
+            &class("db", &[], TWO).replace("provider: aws", "provider: vault"),
+            "provider: is \"vault\"",
+        ),
+        (
+            &class("db", &[], TWO).replace("  provider: aws\n", ""),
+            "provider: is required: write \"provider: aws\"",
+        ),
+    ] {
+        let (output, _folder) = check(content, &[]);
+        assert!(!output.status.success());
+        assert!(
+            text(&output.stderr).contains(words),
+            "{words} is not in {}",
+            text(&output.stderr)
+        );
+    }
+}

@@ -1,0 +1,213 @@
+//! The SDK's network settings: endpoints, proxies, certificate authorities.
+
+use std::sync::{Arc, Mutex};
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::pki_types::PrivateKeyDer;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::support::{Outcome, Stage};
+
+const ENTRY: &str = "- {objectName: a, objectType: secretsmanager}";
+
+/// A proxy that notes where it is asked to connect to, and never does.
+struct NotingProxy {
+    url: String,
+    targets: Arc<Mutex<Vec<String>>>,
+}
+
+impl NotingProxy {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let targets: Arc<Mutex<Vec<String>>> = Arc::default();
+        let noted = Arc::clone(&targets);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut line = String::new();
+                let _ = BufReader::new(&mut stream).read_line(&mut line).await;
+                noted
+                    .lock()
+                    .unwrap()
+                    .push(line.split(' ').take(2).collect::<Vec<_>>().join(" "));
+                let _ = stream
+                    .write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
+                    .await;
+            }
+        });
+        Self { url, targets }
+    }
+
+    fn targets(&self) -> Vec<String> {
+        let mut targets = self.targets.lock().unwrap().clone();
+        targets.sort();
+        targets.dedup();
+        targets
+    }
+}
+
+/// Fetches through a proxy with all endpoints at their usual places, but STS, which is the stand-in.
+async fn through_proxy(stage: &Stage, proxy: &NotingProxy, variables: &[(&str, &str)]) -> Outcome {
+    let url = stage.aws.url();
+    stage
+        .fetch_with(&[], ENTRY, |command| {
+            command
+                .env_remove("AWS_ENDPOINT_URL")
+                .env("AWS_ENDPOINT_URL_STS", url)
+                .env("HTTPS_PROXY", &proxy.url)
+                .env("NO_PROXY", "127.0.0.1");
+            command
+                .envs(variables.iter().copied())
+                .args(["--timeout", "20s"])
+        })
+        .await
+}
+
+#[tokio::test]
+async fn endpoints_are_regional_and_reached_through_the_proxy() {
+    let (stage, proxy) = (Stage::start().await, NotingProxy::start().await);
+    let outcome = through_proxy(&stage, &proxy, &[]).await;
+    outcome.assert_error(&[
+        "objects[0] \"a\": Secrets Manager in us-east-2: no answer",
+        "proxy",
+    ]);
+    assert_eq!(
+        proxy.targets(),
+        ["CONNECT secretsmanager.us-east-2.amazonaws.com:443"]
+    );
+    assert_eq!(
+        stage.calls(),
+        ["AssumeRoleWithWebIdentity"],
+        "NO_PROXY leads past the proxy"
+    );
+}
+
+#[tokio::test]
+async fn fips_and_dual_stack_have_their_own_endpoints() {
+    for (variable, host) in [
+        (None, "sts.us-east-2.amazonaws.com"),
+        (
+            Some("AWS_USE_FIPS_ENDPOINT"),
+            "sts-fips.us-east-2.amazonaws.com",
+        ),
+        (Some("AWS_USE_DUALSTACK_ENDPOINT"), "sts.us-east-2.api.aws"),
+    ] {
+        let (stage, proxy) = (Stage::start().await, NotingProxy::start().await);
+        let variables: Vec<_> = variable
+            .into_iter()
+            .map(|variable| (variable, "true"))
+            .chain([("AWS_ENDPOINT_URL_STS", "")])
+            .collect();
+        through_proxy(&stage, &proxy, &variables)
+            .await
+            .assert_error(&["STS in us-east-2: no answer"]);
+        assert_eq!(proxy.targets(), [format!("CONNECT {host}:443")]);
+    }
+}
+
+#[tokio::test]
+async fn settings_that_contradict_each_other_are_named() {
+    let stage = Stage::start().await;
+    let outcome = stage
+        .fetch_with(&[], ENTRY, |command| {
+            command.env("AWS_USE_FIPS_ENDPOINT", "true")
+        })
+        .await;
+    outcome.assert_error(&[
+        "STS in us-east-2: Invalid Configuration: FIPS and custom endpoint are not supported",
+    ]);
+}
+
+#[tokio::test]
+async fn the_endpoint_of_a_service_goes_before_the_one_for_all() {
+    let stage = Stage::start().await;
+    stage.seed().secret("a", "value").await.unwrap();
+    let url = stage.aws.url();
+    let outcome = stage
+        .fetch_with(&[], ENTRY, |command| {
+            command
+                .env("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+                .env("AWS_ENDPOINT_URL_STS", &url)
+                .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", &url)
+        })
+        .await;
+    outcome.assert_files(&[("a", "value")]);
+}
+
+/// TLS in front of the stand-in, with a certificate that nobody knows; its address and its authority.
+async fn tls_in_front(stage: &Stage) -> (String, String) {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!(
+        "https://localhost:{}",
+        listener.local_addr().unwrap().port()
+    );
+    let behind = stage.aws.address;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut outer) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let mut inner = TcpStream::connect(behind).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
+            });
+        }
+    });
+    (url, cert.pem())
+}
+
+#[tokio::test]
+async fn a_certificate_authority_of_ones_own_is_trusted_when_named() {
+    let stage = Stage::start().await;
+    stage.seed().secret("a", "value").await.unwrap();
+    let (url, authority) = tls_in_front(&stage).await;
+    let bundle = stage.path("bundle.pem");
+    std::fs::write(&bundle, authority).unwrap();
+    let fetch = |bundle: Option<&std::path::Path>| {
+        let (url, bundle) = (url.clone(), bundle.map(ToOwned::to_owned));
+        stage.fetch_with(&[], ENTRY, move |command| {
+            command
+                .env("AWS_ENDPOINT_URL", url)
+                .args(["--timeout", "20s"]);
+            bundle.iter().fold(command, |command, bundle| {
+                command.env("AWS_CA_BUNDLE", bundle)
+            })
+        })
+    };
+    fetch(None)
+        .await
+        .assert_error(&["STS in us-east-2: no answer", "certificate"]);
+    fetch(Some(&bundle)).await.assert_files(&[("a", "value")]);
+}
+
+#[tokio::test]
+async fn a_bad_bundle_is_named() {
+    let stage = Stage::start().await;
+    for (content, words) in [
+        (None, "No such file"),
+        (Some("nothing"), "holds no PEM certificate"),
+    ] {
+        let bundle = stage.path("bundle.pem");
+        if let Some(content) = content {
+            std::fs::write(&bundle, content).unwrap();
+        }
+        let outcome = stage
+            .fetch_with(&[], ENTRY, |command| command.env("AWS_CA_BUNDLE", &bundle))
+            .await;
+        outcome.assert_error(&["environment variable AWS_CA_BUNDLE: ", words]);
+    }
+}
