@@ -53,7 +53,8 @@ pub fn check(
         match parse(document, default_region) {
             Err(invalid) => report.errors.extend(invalid.problems.iter().map(place)),
             Ok(Parsed { class, warnings }) => {
-                report.warnings.extend(warnings.iter().map(place));
+                let warnings = document.warnings.iter().chain(&warnings);
+                report.warnings.extend(warnings.map(place));
                 classes.push(class);
             }
         }

@@ -114,8 +114,14 @@ fn from_files(files: &[PathBuf], mount_path: &Path) -> Result<Vec<Given>, Classe
             file: file.clone(),
             error,
         })?;
-        for Document { class, .. } in documents {
+        for Document {
+            class, warnings, ..
+        } in documents
+        {
             let name = class.metadata.name;
+            for warning in warnings {
+                tracing::warn!("class {name:?}: {warning}");
+            }
             if class.spec.provider.as_deref() != Some(PROVIDER) {
                 return Err(ClassesError::Provider {
                     name,

@@ -64,6 +64,9 @@ impl Class {
             );
             return Err(findings.into_invalid(name, ""));
         }
+        if !spec.secret_objects.is_empty() {
+            findings.warning("secretObjects", "has no effect here: copies in Kubernetes Secrets are made by the Secrets Store CSI Driver alone");
+        }
         let parameters = Parameters::read(&spec.parameters, default_region, &mut findings);
         let text = parameters.objects.unwrap_or_default();
         let raw = if text.is_empty() {

@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 
-use crate::{GROUP, KIND, SecretProviderClass, VERSIONS, yaml};
+use crate::problem::Problem;
+use crate::yaml::{self, Node};
+use crate::{GROUP, KIND, SecretProviderClass, VERSIONS};
 
 /// A class of a file, with its place in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,13 +15,15 @@ pub struct Document {
     pub class: SecretProviderClass,
     /// The file's line (from 1) with the first line of `objects`, where that is a literal block (`objects: |`).
     pub objects_line: Option<usize>,
+    /// What Kubernetes would not take as it is written.
+    pub warnings: Vec<Problem>,
 }
 
 /// Why a file does not hold classes.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidDocument {
     /// Not YAML, or not the form of the resource.
-    #[error("document {number}: {error}")]
+    #[error("document {number}: {error}{}", block_hint(.error))]
     Yaml {
         /// Its place in the file, from 1.
         number: usize,
@@ -53,11 +57,27 @@ pub enum InvalidDocument {
     Empty,
 }
 
+/// `objects:` with a list below it, where a string with that list belongs.
+fn block_hint(error: &serde_yaml::Error) -> &'static str {
+    let is_list = error
+        .to_string()
+        .contains("spec.parameters.objects: invalid type: sequence");
+    if is_list {
+        "; the list is the content of a string: write \"objects: |\""
+    } else {
+        ""
+    }
+}
+
 impl Document {
     /// Reads all classes of a file, at least one.
     pub fn read_all(text: &str) -> Result<Vec<Self>, InvalidDocument> {
+        // Some editors begin a file with a byte order mark.
+        let text = text.trim_start_matches('\u{feff}');
         let mut documents = Vec::new();
-        for (index, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
+        let nodes = serde_yaml::Deserializer::from_str(text).map(Node::deserialize);
+        let read = serde_yaml::Deserializer::from_str(text).zip(nodes);
+        for (index, (document, node)) in read.enumerate() {
             let number = documents.len() + 1;
             let class = Option::<SecretProviderClass>::deserialize(document)
                 .map_err(|error| InvalidDocument::Yaml { number, error })?;
@@ -66,6 +86,7 @@ impl Document {
                 number,
                 class: checked(number, class)?,
                 objects_line: objects_line(text, index),
+                warnings: node.as_ref().map(unquoted).unwrap_or_default(),
             });
         }
         if documents.is_empty() {
@@ -74,6 +95,24 @@ impl Document {
             Ok(documents)
         }
     }
+}
+
+/// Parameters that are booleans or numbers: the API server takes strings alone.
+fn unquoted(document: &Node) -> Vec<Problem> {
+    let spec = document.get("spec");
+    let parameters = spec.and_then(|spec| spec.get("parameters"));
+    let Some(Node::Map(parameters)) = parameters else {
+        return Vec::new();
+    };
+    let unquoted = parameters.iter().filter_map(|(name, value)| match value {
+        Node::Scalar(text) => Some((name, text)),
+        _ => None,
+    });
+    let problem = |(name, text): (&String, &String)| {
+        let message = format!("must be a string for Kubernetes: write {name}: {text:?}");
+        Problem::new(name.as_str(), message)
+    };
+    unquoted.map(problem).collect()
 }
 
 /// Where the lines of `objects` stand in the file: in a literal block they start below the `|`.
@@ -148,6 +187,30 @@ mod tests {
             .map(|document| document.objects_line)
             .collect();
         assert_eq!(lines, [Some(7), Some(16), None]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_matter() {
+        let text = format!("\u{feff}{}", CLASS.replace("NAME", "a"));
+        assert_eq!(Document::read_all(&text).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn parameters_without_quotes_are_doubted() {
+        let text = CLASS.replace("objects:", "usePodIdentity: true, objects:");
+        let warnings = &Document::read_all(&text).unwrap()[0].warnings;
+        assert_eq!(
+            warnings[0].to_string(),
+            "usePodIdentity: must be a string for Kubernetes: write usePodIdentity: \"true\""
+        );
+        assert_eq!(warnings.len(), 1);
+    }
+
+    #[test]
+    fn a_list_in_place_of_the_string_gets_the_mend() {
+        let text = CLASS.replace("'- objectName: x'", "[{objectName: x}]");
+        let error = Document::read_all(&text).unwrap_err().to_string();
+        assert!(error.ends_with("write \"objects: |\""), "{error}");
     }
 
     #[test]

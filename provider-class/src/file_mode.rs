@@ -52,7 +52,7 @@ fn suggestion(text: &str) -> String {
         return format!("0{digits}");
     }
     match text.parse::<u32>() {
-        Ok(number) if number <= 0o7777 && text.len() <= 4 => format!("{number:04o}"),
+        Ok(number) if number <= 0o7777 && !text.starts_with('0') => format!("{number:04o}"),
         _ => FileMode::DEFAULT.to_string(),
     }
 }
@@ -86,6 +86,7 @@ mod tests {
             error("384").ends_with("such as \"0600\""),
             "the number that YAML makes of 0o600"
         );
+        assert!(error("0888").ends_with("such as \"0644\""));
         assert!(error("rw-r--r--").ends_with("such as \"0644\""));
     }
 }

@@ -300,10 +300,10 @@ fn parameter(
     findings: &mut Findings,
 ) -> Option<Request> {
     let (base, inline) = split_selector(name);
-    if base.is_empty() {
+    if base.is_empty() || inline.is_some_and(str::is_empty) {
         findings.problem(
             format!("{entry}.objectName"),
-            "has no name before the \":\"",
+            "needs a name before the \":\" and a version or label behind it",
         );
         return None;
     }
@@ -311,7 +311,7 @@ fn parameter(
         (None, None, None) => None,
         (Some(selector), None, None) => Some(Selector::of(selector)),
         (None, Some(version), None) => {
-            if version.parse::<u64>().is_err() {
+            if !version.parse::<u64>().is_ok_and(|number| number > 0) {
                 let message = format!("{version:?} is not the number of a parameter's version");
                 findings.problem(format!("{entry}.objectVersion"), message);
                 return None;
@@ -339,10 +339,7 @@ fn split_selector(name: &str) -> (&str, Option<&str>) {
         0
     };
     match name[resource..].split_once(':') {
-        Some((base, selector)) if !selector.is_empty() => {
-            (&name[..resource + base.len()], Some(selector))
-        }
-        Some((base, _)) => (&name[..resource + base.len()], None),
+        Some((base, selector)) => (&name[..resource + base.len()], Some(selector)),
         None => (name, None),
     }
 }

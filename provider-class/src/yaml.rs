@@ -26,6 +26,16 @@ pub enum Node {
 }
 
 impl Node {
+    /// The value of a mapping's field; the last one, if the field occurs twice.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        let Self::Map(fields) = self else { return None };
+        fields
+            .iter()
+            .rev()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value)
+    }
+
     /// What this is, for messages.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -184,6 +184,13 @@ fn a_parameter_has_a_version_or_a_label() {
         parameter(Some(Selector::Version(3)))
     );
     assert_eq!(paths(&inline), ["_p:3"]);
+    for bad in ["/p:", ":3"] {
+        let error = problem(parse(&format!(
+            "- {{objectName: \"{bad}\", objectType: ssmparameter}}"
+        )));
+        assert!(error.contains("a version or label behind it"), "{error}");
+    }
+    assert!(request("objectVersion: 0").is_err());
     assert!(
         problem(parse(
             "- {objectName: \"/p:3\", objectType: ssmparameter, objectVersion: 3}"
