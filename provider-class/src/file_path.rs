@@ -47,8 +47,7 @@ impl FilePath {
     /// Translates the name of an object, or its alias, into a path.
     pub fn translate(name: &str, translation: PathTranslation) -> Result<Self, InvalidFilePath> {
         let owned = || name.to_owned();
-        if name == ".." || name.starts_with("../") || name.contains("/../") || name.ends_with("/..")
-        {
+        if name.split('/').any(|part| part == "..") {
             return Err(InvalidFilePath::Escapes(owned()));
         }
         let translated = match translation {
@@ -67,9 +66,6 @@ impl FilePath {
         let Some(first) = components.first() else {
             return Err(InvalidFilePath::Empty(owned()));
         };
-        if components.contains(&"..") {
-            return Err(InvalidFilePath::Escapes(owned()));
-        }
         if first.starts_with("..") {
             return Err(InvalidFilePath::Reserved(owned()));
         }
