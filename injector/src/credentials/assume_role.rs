@@ -4,7 +4,7 @@ use aws_credential_types::Credentials;
 use provider_class::{AssumeRole, Region};
 
 use super::web_identity::from_sts;
-use crate::aws::{Cause, Clients, Deadline, Failure, Service, send};
+use crate::aws::{Clients, Deadline, Failure, Service, send};
 
 /// Assumes the role of `assumeRoleArn`.
 pub(super) async fn assume(
@@ -24,9 +24,5 @@ pub(super) async fn assume(
         call.customize().interceptor(last).send()
     });
     let answer = answer.await?;
-    from_sts(answer.credentials).ok_or_else(|| Failure {
-        service: Service::Sts,
-        region: Some(region.clone()),
-        cause: Cause::Malformed("it holds no credentials".to_owned()),
-    })
+    from_sts(region, answer.credentials)
 }

@@ -41,24 +41,24 @@ pub(super) async fn exchange(
         call.customize().interceptor(last).send()
     });
     let answer = answer.await?;
-    from_sts(answer.credentials).ok_or_else(|| Failure {
-        service: Service::Sts,
-        region: Some(region.clone()),
-        cause: Cause::Malformed("it holds no credentials".to_owned()),
-    })
+    from_sts(region, answer.credentials)
 }
 
 /// STS's credentials in the SDK's form.
 pub(super) fn from_sts(
+    region: &Region,
     credentials: Option<aws_sdk_sts::types::Credentials>,
-) -> Option<Credentials> {
-    let credentials = credentials?;
+) -> Result<Credentials, Failure> {
+    let credentials = credentials.ok_or_else(|| Failure {
+        service: Service::Sts,
+        region: Some(region.clone()),
+        cause: Cause::Malformed("it holds no credentials".to_owned()),
+    })?;
     let expiry = std::time::SystemTime::try_from(credentials.expiration).ok();
-    let token = Some(credentials.session_token);
-    Some(Credentials::new(
+    Ok(Credentials::new(
         credentials.access_key_id,
         credentials.secret_access_key,
-        token,
+        Some(credentials.session_token),
         expiry,
         "STS",
     ))
