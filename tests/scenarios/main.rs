@@ -25,7 +25,7 @@ use world::World;
 type Scenario = (&'static str, fn(&World));
 
 /// Those that leave the installation alone: they run at the same time.
-const SIDE_BY_SIDE: [Scenario; 11] = [
+const SIDE_BY_SIDE: [Scenario; 12] = [
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
         example::v1alpha1,
@@ -51,7 +51,11 @@ const SIDE_BY_SIDE: [Scenario; 11] = [
         refused::missing_class,
     ),
     (
-        "a_bad_class_is_refused_until_it_is_corrected",
+        "a_bad_class_is_refused_by_apply_with_every_mistake",
+        refused::bad_class_at_apply,
+    ),
+    (
+        "a_pod_of_a_bad_class_is_refused_until_it_is_corrected",
         refused::bad_class,
     ),
     (

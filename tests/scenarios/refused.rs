@@ -21,9 +21,9 @@ pub(crate) fn missing_class(world: &World) {
     namespace.wait_for_web();
 }
 
-pub(crate) fn bad_class(world: &World) {
-    let namespace = world.namespace("bad-class");
-    let bad = example_class("v1")
+/// The example's class with mistakes on two lines.
+fn bad() -> String {
+    example_class("v1")
         .replace(
             "            - path: username\n",
             "            - path: user-name\n",
@@ -31,11 +31,11 @@ pub(crate) fn bad_class(world: &World) {
         .replace(
             "objectType: \"secretsmanager\"\n        objectVersionLabel",
             "objectType: \"ssm\"\n        objectVersionLabel",
-        );
-    namespace
-        .apply(&[&service_account("web"), &bad, &example_deployment()])
-        .unwrap();
-    let message = namespace.wait_for_event(&["denied the request"]);
+        )
+}
+
+/// What the refusal of [`bad`] says.
+fn names_both_mistakes(message: &str) {
     for words in [
         "class \"aws-secrets\": objects[0].jmesPath[0].path (line 3)",
         "write path: '\"user-name\"'",
@@ -43,6 +43,37 @@ pub(crate) fn bad_class(world: &World) {
     ] {
         assert!(message.contains(words), "{message}");
     }
+}
+
+pub(crate) fn bad_class_at_apply(world: &World) {
+    let namespace = world.namespace("bad-class-at-apply");
+    let error = namespace.apply(&[&bad()]).unwrap_err().to_string();
+    assert!(
+        error.contains("\"classes.aws-secrets-injector.io\" denied the request"),
+        "{error}"
+    );
+    names_both_mistakes(&error);
+    let v1alpha1 = bad().replace("/v1\n", "/v1alpha1\n");
+    names_both_mistakes(&namespace.apply(&[&v1alpha1]).unwrap_err().to_string());
+    let other = bad().replace("provider: aws", "provider: azure");
+    namespace.apply(&[&other]).unwrap();
+    namespace
+        .kubectl(&["delete", "secretproviderclass", "aws-secrets"])
+        .unwrap();
+    namespace.apply(&[&example_class("v1")]).unwrap();
+    // The class that is there stays as it is.
+    names_both_mistakes(&namespace.apply(&[&bad()]).unwrap_err().to_string());
+}
+
+pub(crate) fn bad_class(world: &World) {
+    let namespace = world.namespace_with(
+        "bad-class",
+        "aws-secrets-injector.io/validate-classes: \"false\"",
+    );
+    namespace
+        .apply(&[&service_account("web"), &bad(), &example_deployment()])
+        .unwrap();
+    names_both_mistakes(&namespace.wait_for_event(&["denied the request"]));
     namespace.apply(&[&example_class("v1")]).unwrap();
     namespace.wait_for_web();
 }

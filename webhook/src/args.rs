@@ -27,7 +27,7 @@ pub struct Args {
     /// Where AdmissionReviews are served, over TLS.
     #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8443")]
     pub listen: SocketAddr,
-    /// Where /healthz and /readyz are served, in plain text.
+    /// Where /healthz, /readyz and /metrics are served, in plain text.
     #[arg(long, env = "HEALTH_LISTEN", default_value = "0.0.0.0:8080")]
     pub health_listen: SocketAddr,
     /// How long requests may go on after SIGTERM. New ones come until the cluster has noticed, for the first third of it.
@@ -54,6 +54,13 @@ pub struct Args {
         default_value = "aws-secrets-injector"
     )]
     pub mutating_webhook_configuration: String,
+    /// The ValidatingWebhookConfiguration that gets the caBundle.
+    #[arg(
+        long,
+        env = "VALIDATING_WEBHOOK_CONFIGURATION",
+        default_value = "aws-secrets-injector"
+    )]
+    pub validating_webhook_configuration: String,
     /// How long the certificate authority holds, such as 3650d.
     #[arg(long, env = "AUTHORITY_LIFETIME", default_value = "3650d", value_parser = lifetime)]
     authority_lifetime: Duration,
@@ -181,9 +188,10 @@ impl Args {
 
     /// What gets the caBundle.
     pub fn configurations(&self) -> Vec<Configuration> {
-        vec![Configuration::Mutating(
-            self.mutating_webhook_configuration.clone(),
-        )]
+        vec![
+            Configuration::Mutating(self.mutating_webhook_configuration.clone()),
+            Configuration::Validating(self.validating_webhook_configuration.clone()),
+        ]
     }
 
     /// How long certificates hold.

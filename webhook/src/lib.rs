@@ -13,20 +13,29 @@
 //! | [`region`] | the region of classes that name none |
 //! | [`admission`] | from a pod to its patch |
 //! | [`review`] | the AdmissionReview protocol |
-//! | [`server`] | TLS, health, graceful end |
+//! | `pods`, `classes` | the reviews of each |
+//! | [`router`] | the paths, and bounds for every request |
+//! | [`server`] | TLS, graceful end |
+//! | [`readiness`], [`metrics`], [`health`] | how it is doing, and who is told |
 
 pub mod admission;
 pub mod annotations;
 pub mod args;
+pub mod health;
 pub mod injection;
+pub mod metrics;
 pub mod patch;
+pub mod readiness;
 pub mod refusal;
 pub mod region;
 pub mod review;
+pub mod router;
 pub mod server;
 pub mod service_account;
 pub mod stores;
 
+mod classes;
+mod pods;
 mod start;
 
 pub use args::Args;

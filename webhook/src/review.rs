@@ -2,22 +2,12 @@
 //!
 //! Source: <https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#webhook-request-and-response>.
 
-use axum::body::Bytes;
-use axum::extract::State;
+use axum::Json;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
-use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt as _;
+use axum::response::{IntoResponse as _, Response};
+use kube::Resource;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
-
-use crate::admission::Admission;
-
-/// Where the API server sends pods.
-pub const MUTATE_PODS: &str = "/mutate-pods";
-
-/// The largest body that is read: the API server's own bound for an object, and some for the rest of the review.
-const MAX_BODY: usize = 4 * 1024 * 1024;
+use serde::de::DeserializeOwned;
 
 /// Warnings of one answer: the API server cuts off more, and longer ones.
 const MAX_WARNINGS: usize = 10;
@@ -26,28 +16,35 @@ const MAX_WARNING: usize = 250;
 /// The only version of the protocol that this webhook speaks.
 const VERSION: &str = "admission.k8s.io/v1";
 
-/// Answers reviews.
-pub fn router(admission: Admission) -> Router {
-    Router::new()
-        .route(MUTATE_PODS, axum::routing::post(mutate_pods))
-        .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
-        .with_state(admission)
+/// A resource that is reviewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reviewed {
+    /// Its API group; empty for the core.
+    pub group: &'static str,
+    /// Its name in the plural.
+    pub plural: &'static str,
 }
 
-async fn mutate_pods(State(admission): State<Admission>, body: Bytes) -> Response {
-    match read(&body) {
-        Ok(request) => Json(answer(&admission, &request).await.into_review()).into_response(),
-        Err(reason) => {
-            tracing::warn!("not an AdmissionReview of a pod: {reason}");
-            (StatusCode::BAD_REQUEST, reason).into_response()
-        }
-    }
-}
+/// Pods.
+pub const PODS: Reviewed = Reviewed {
+    group: "",
+    plural: "pods",
+};
 
-/// Reads the body; the error is for the sender.
-fn read(body: &[u8]) -> Result<AdmissionRequest<Pod>, String> {
-    let review: AdmissionReview<Pod> = serde_json::from_slice(body)
-        .map_err(|error| format!("body is not an AdmissionReview of a pod: {error}"))?;
+/// SecretProviderClasses.
+pub const CLASSES: Reviewed = Reviewed {
+    group: provider_class::GROUP,
+    plural: provider_class::PLURAL,
+};
+
+/// Reads a request's body; the error is for the sender.
+pub fn read<K>(body: &[u8], reviewed: Reviewed) -> Result<AdmissionRequest<K>, String>
+where
+    K: Resource + DeserializeOwned,
+{
+    let plural = reviewed.plural;
+    let review: AdmissionReview<K> = serde_json::from_slice(body)
+        .map_err(|error| format!("body is not an AdmissionReview of {plural}: {error}"))?;
     if review.types.api_version != VERSION || review.types.kind != "AdmissionReview" {
         let types = &review.types;
         return Err(format!(
@@ -55,81 +52,42 @@ fn read(body: &[u8]) -> Result<AdmissionRequest<Pod>, String> {
             types.api_version, types.kind
         ));
     }
-    let request: AdmissionRequest<Pod> = review
+    let request: AdmissionRequest<K> = review
         .try_into()
         .map_err(|_| "the AdmissionReview has no request".to_owned())?;
-    if request.resource.group.is_empty() && request.resource.resource == "pods" {
+    if request.resource.group == reviewed.group && request.resource.resource == plural {
         Ok(request)
     } else {
         Err(format!(
-            "resource {:?} is not pods",
+            "resource {:?} is not {plural}",
             request.resource.resource
         ))
     }
 }
 
-async fn answer(admission: &Admission, request: &AdmissionRequest<Pod>) -> AdmissionResponse {
-    let response = AdmissionResponse::from(request);
-    let Some(pod) = &request.object else {
-        return response;
-    };
-    let namespace = request
-        .namespace
-        .as_deref()
-        .or(pod.metadata.namespace.as_deref())
-        .unwrap_or("default");
-    let name = pod.metadata.name.clone().unwrap_or_else(|| {
-        format!(
-            "{}*",
-            pod.metadata.generate_name.as_deref().unwrap_or_default()
-        )
-    });
-    let uid = request.uid.as_str();
-    match admission.admit(pod, namespace).await {
-        Ok(admitted) if admitted.patch.is_empty() => {
-            tracing::debug!(uid, namespace, pod = name, "nothing to inject");
-            with_warnings(response, admitted.warnings)
-        }
-        Ok(admitted) => {
-            let dry_run = request.dry_run;
-            tracing::info!(
-                uid,
-                namespace,
-                pod = name,
-                classes = admitted.classes.join(","),
-                dry_run,
-                "injected"
-            );
-            match response.clone().with_patch(admitted.patch) {
-                Ok(patched) => with_warnings(patched, admitted.warnings),
-                Err(error) => refuse(response, 500, &error.to_string()),
-            }
-        }
-        Err(refusal) => {
-            let owner = pod
-                .owner_references()
-                .first()
-                .map(|owner| owner.name.clone());
-            tracing::warn!(
-                uid,
-                namespace,
-                pod = name,
-                owner,
-                reason = refusal.reason(),
-                "refused: {refusal}"
-            );
-            refuse(response, refusal.code(), &refusal.to_string())
-        }
-    }
+/// The HTTP answer with a review's response.
+pub(crate) fn answered(response: AdmissionResponse) -> Response {
+    Json(response.into_review()).into_response()
 }
 
-fn refuse(response: AdmissionResponse, code: u16, message: &str) -> AdmissionResponse {
+/// The HTTP answer to what is no review.
+pub(crate) fn malformed(reason: String) -> Response {
+    tracing::warn!("not a review: {reason}");
+    (StatusCode::BAD_REQUEST, reason).into_response()
+}
+
+/// The response that refuses an object, with an HTTP status for its author.
+pub(crate) fn refused(response: AdmissionResponse, code: u16, message: &str) -> AdmissionResponse {
     let mut response = response.deny(message);
     response.result.code = code;
     response
 }
 
-fn with_warnings(mut response: AdmissionResponse, warnings: Vec<String>) -> AdmissionResponse {
+/// The response with warnings, which kubectl prints.
+pub(crate) fn with_warnings(
+    mut response: AdmissionResponse,
+    warnings: Vec<String>,
+) -> AdmissionResponse {
     let short = |warning: String| warning.chars().take(MAX_WARNING).collect();
     let warnings: Vec<String> = warnings.into_iter().take(MAX_WARNINGS).map(short).collect();
     response.warnings = (!warnings.is_empty()).then_some(warnings);
@@ -138,6 +96,8 @@ fn with_warnings(mut response: AdmissionResponse, warnings: Vec<String>) -> Admi
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+
     use super::*;
 
     fn review(change: impl Fn(&mut serde_json::Value)) -> Result<AdmissionRequest<Pod>, String> {
@@ -155,7 +115,7 @@ mod tests {
             },
         });
         change(&mut review);
-        read(review.to_string().as_bytes())
+        read(review.to_string().as_bytes(), PODS)
     }
 
     #[test]
@@ -184,8 +144,8 @@ mod tests {
         assert!(
             review(|review| review["request"]["object"]["spec"]["containers"] = "x".into())
                 .unwrap_err()
-                .contains("not an AdmissionReview of a pod")
+                .contains("not an AdmissionReview of pods")
         );
-        assert!(read(b"\xff").is_err());
+        assert!(read::<Pod>(b"\xff", PODS).is_err());
     }
 }

@@ -1,26 +1,28 @@
-//! The HTTPS server for the API server, and the plain one for the kubelet's probes.
+//! The HTTPS server for the API server.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
 use certs::Resolver;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
-/// A client has this long for its handshake, and for the headers of a request.
+/// A client has this long for its handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Is the webhook able to answer? Watched by `/readyz`.
-pub type Readiness = watch::Receiver<bool>;
+/// A connection may be idle for this long. The API server closes its own idle connections after 90 seconds (the default of
+/// Go's HTTP client): closed by it, no review can be on its way.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Open connections; more wait to be accepted. An API server has 25 at most for each of its webhooks when it is idle.
+const CONNECTIONS: usize = 1024;
 
 /// rustls settings: TLS 1.2 and 1.3, with whatever certificate the resolver shows.
 pub fn tls_acceptor(resolver: Arc<Resolver>) -> Result<TlsAcceptor, rustls::Error> {
@@ -45,11 +47,17 @@ pub async fn serve_tls(
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(HANDSHAKE_TIMEOUT);
+        .header_read_timeout(IDLE_TIMEOUT);
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
     tokio::pin!(end);
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let accept = async {
+            // Only a closed semaphore has none to give, and nothing closes it.
+            let permit = Arc::clone(&connections).acquire_owned().await.ok();
+            (listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            accepted = accept => accepted,
             () = &mut end => break,
         };
         let (stream, peer) = match accepted {
@@ -64,6 +72,7 @@ pub async fn serve_tls(
         let (acceptor, builder, router) = (acceptor.clone(), builder.clone(), router.clone());
         let watcher = graceful.watcher();
         tokio::spawn(async move {
+            let _permit = permit;
             let Some(stream) = handshake(acceptor, stream, peer).await else {
                 return;
             };
@@ -100,30 +109,4 @@ async fn handshake(
             None
         }
     }
-}
-
-/// `/healthz`: the process answers. `/readyz`: it can answer reviews.
-pub fn health_router(ready: Readiness) -> Router {
-    let readyz = move || {
-        let ready = *ready.borrow();
-        async move {
-            if ready {
-                (StatusCode::OK, "ok")
-            } else {
-                (StatusCode::SERVICE_UNAVAILABLE, "not ready")
-            }
-        }
-    };
-    Router::new()
-        .route("/healthz", axum::routing::get(|| async { "ok" }))
-        .route("/readyz", axum::routing::get(readyz))
-}
-
-/// Serves the probes for as long as the program runs.
-pub async fn serve_health(
-    listener: TcpListener,
-    ready: Readiness,
-) -> Result<Infallible, std::io::Error> {
-    axum::serve(listener, health_router(ready)).await?;
-    std::future::pending().await
 }

@@ -7,13 +7,15 @@ use certs::{Keeper, Resolver};
 use kube::Client;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
 use crate::Args;
 use crate::admission::Admission;
+use crate::health;
+use crate::metrics::Metrics;
+use crate::readiness::Readiness;
 use crate::region::DefaultRegion;
-use crate::review;
-use crate::server::{serve_health, serve_tls, tls_acceptor};
+use crate::router::{Reviews, router};
+use crate::server::{serve_tls, tls_acceptor};
 use crate::stores::Stores;
 
 /// Runs the webhook until SIGTERM.
@@ -43,9 +45,8 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     };
     tokio::spawn(keeper.run());
     let stores = Stores::start(&client);
-    let (set_ready, ready) = watch::channel(false);
-    let becoming_ready = become_ready(stores.clone(), Arc::clone(&resolver), set_ready.clone());
-    tokio::spawn(becoming_ready);
+    let readiness = Arc::new(Readiness::new(stores.clone(), Arc::clone(&resolver)));
+    let metrics = Arc::<Metrics>::default();
 
     let health = TcpListener::bind(args.health_listen)
         .await
@@ -53,7 +54,9 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let listener = TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("could not listen on {}", args.listen))?;
-    tokio::spawn(serve_health(health, ready));
+    let health_router =
+        health::router(stores.clone(), Arc::clone(&readiness), Arc::clone(&metrics));
+    tokio::spawn(health::serve(health, health_router));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %args.listen, "started");
 
     let admission = Admission {
@@ -61,33 +64,28 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         region: DefaultRegion::new(args.region.clone(), client),
         settings: args.settings(),
     };
+    let reviews = Reviews {
+        admission,
+        metrics,
+        readiness: Arc::clone(&readiness),
+    };
     let end = async {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         tracing::info!("ending");
-        set_ready.send_replace(false);
+        readiness.end();
         // The API server sends requests until it has noticed that this replica is not ready any more.
         tokio::time::sleep(args.drain / 3).await;
     };
     serve_tls(
         listener,
         tls_acceptor(resolver)?,
-        review::router(admission),
+        router(reviews),
         end,
         args.drain * 2 / 3,
     )
     .await;
     Ok(())
-}
-
-/// Ready is: the stores hold what the cluster has, and there is a certificate to show.
-async fn become_ready(stores: Stores, resolver: Arc<Resolver>, set_ready: watch::Sender<bool>) {
-    stores.synced().await;
-    while !resolver.is_ready() {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    tracing::info!("ready");
-    set_ready.send_replace(true);
 }

@@ -2,7 +2,7 @@
 //! memory does not have is asked for live: it may have been created a moment ago.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use certs::ApiError;
 use futures::StreamExt as _;
@@ -26,8 +26,49 @@ pub struct Stores {
     client: Client,
     classes: Store<ClassObject>,
     service_accounts: Store<ServiceAccount>,
-    /// The class watch has no resource to watch: nothing to wait for.
-    no_crd: Arc<AtomicBool>,
+    class_watch: Arc<Watch>,
+    service_account_watch: Arc<Watch>,
+}
+
+/// How a watch is doing.
+#[derive(Debug, Default)]
+struct Watch {
+    /// The memory has held what the cluster holds.
+    synced: AtomicBool,
+    /// The cluster does not know the kind: there is nothing to wait for.
+    no_kind: AtomicBool,
+    /// Failures in a row.
+    failures: AtomicU32,
+}
+
+/// How one of the stores is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreState {
+    /// What it holds.
+    pub kind: &'static str,
+    /// How many.
+    pub objects: usize,
+    /// It has held all that the cluster holds.
+    pub synced: bool,
+    /// It is synced, or there is nothing that it could hold.
+    pub can_answer: bool,
+    /// Failures of its watch in a row: it is as old as the first of them.
+    pub failures: u32,
+}
+
+const SERVICE_ACCOUNT: &str = "ServiceAccount";
+
+impl Watch {
+    fn state(&self, kind: &'static str, objects: usize) -> StoreState {
+        let synced = self.synced.load(Ordering::Relaxed);
+        StoreState {
+            kind,
+            objects,
+            synced,
+            can_answer: synced || self.no_kind.load(Ordering::Relaxed),
+            failures: self.failures.load(Ordering::Relaxed),
+        }
+    }
 }
 
 fn class_resource() -> ApiResource {
@@ -41,7 +82,7 @@ impl Stores {
         let resource = class_resource();
         let writer = Writer::new(resource.clone());
         let classes = writer.as_reader();
-        let no_crd = Arc::new(AtomicBool::new(false));
+        let class_watch = Arc::<Watch>::default();
         let watch = watcher(
             Api::<ClassObject>::all_with(client.clone(), &resource),
             watcher::Config::default(),
@@ -49,10 +90,11 @@ impl Stores {
         .default_backoff()
         .modify(strip)
         .reflect(writer);
-        tokio::spawn(follow(KIND, watch, Some(Arc::clone(&no_crd))));
+        tokio::spawn(follow(KIND, watch, Arc::clone(&class_watch)));
 
         let writer = Writer::new(());
         let service_accounts = writer.as_reader();
+        let service_account_watch = Arc::<Watch>::default();
         let watch = watcher(
             Api::<ServiceAccount>::all(client.clone()),
             watcher::Config::default(),
@@ -64,27 +106,24 @@ impl Stores {
             account.image_pull_secrets = None;
         })
         .reflect(writer);
-        tokio::spawn(follow("ServiceAccount", watch, None));
+        let watch = follow(SERVICE_ACCOUNT, watch, Arc::clone(&service_account_watch));
+        tokio::spawn(watch);
         Self {
             client: client.clone(),
             classes,
             service_accounts,
-            no_crd,
+            class_watch,
+            service_account_watch,
         }
     }
 
-    /// Returns when the memory holds what the cluster held at the start.
-    pub async fn synced(&self) {
-        // An error means that the writer is gone, and its task with it: only at the end of the program.
-        let _ = self.service_accounts.wait_until_ready().await;
-        let classes = self.classes.wait_until_ready();
-        tokio::pin!(classes);
-        while !self.no_crd.load(Ordering::Relaxed) {
-            tokio::select! {
-                _ = &mut classes => return,
-                () = tokio::time::sleep(std::time::Duration::from_millis(200)) => {}
-            }
-        }
+    /// How the stores are doing.
+    pub fn states(&self) -> [StoreState; 2] {
+        [
+            self.class_watch.state(KIND, self.classes.len()),
+            self.service_account_watch
+                .state(SERVICE_ACCOUNT, self.service_accounts.len()),
+        ]
     }
 
     /// A class of a namespace.
@@ -130,7 +169,7 @@ impl Stores {
                 namespace: namespace.to_owned(),
             }),
             Err(error) => Err(lookup(
-                format!("ServiceAccount {name:?} in namespace {namespace:?}"),
+                format!("{SERVICE_ACCOUNT} {name:?} in namespace {namespace:?}"),
                 error,
             )),
         }
@@ -156,25 +195,32 @@ fn strip<K: Resource>(object: &mut K) {
 /// Drives a watch. Its errors are the API server's passing trouble, or a missing permission: the watch tries again.
 async fn follow<K>(
     kind: &'static str,
-    watch: impl futures::Stream<Item = watcher::Result<watcher::Event<K>>>,
-    missing: Option<Arc<AtomicBool>>,
+    events: impl futures::Stream<Item = watcher::Result<watcher::Event<K>>>,
+    watch: Arc<Watch>,
 ) {
-    let mut watch = std::pin::pin!(watch);
-    let mut failing = false;
-    while let Some(event) = watch.next().await {
-        let is_missing = matches!(&event, Err(watcher::Error::InitialListFailed(kube::Error::Api(status))) if status.code == 404);
-        if let Some(missing) = &missing {
-            missing.store(is_missing, Ordering::Relaxed);
-        }
+    let mut events = std::pin::pin!(events);
+    while let Some(event) = events.next().await {
         match event {
             // Said before every try.
             Ok(watcher::Event::Init) => {}
-            Ok(_) => failing = false,
-            Err(error) if !failing => {
-                failing = true;
-                tracing::warn!(kind, "watch failed, trying again: {}", describe(error));
+            Ok(event) => {
+                watch.failures.store(0, Ordering::Relaxed);
+                watch.no_kind.store(false, Ordering::Relaxed);
+                if matches!(event, watcher::Event::InitDone) {
+                    watch.synced.store(true, Ordering::Relaxed);
+                    tracing::info!(kind, "watch begun");
+                }
             }
-            Err(error) => tracing::debug!(kind, "watch failed again: {}", describe(error)),
+            Err(error) => {
+                let no_kind = matches!(&error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404);
+                watch.no_kind.store(no_kind, Ordering::Relaxed);
+                let error = describe(error);
+                if watch.failures.fetch_add(1, Ordering::Relaxed) == 0 {
+                    tracing::warn!(kind, "watch failed, trying again: {error}");
+                } else {
+                    tracing::debug!(kind, "watch failed again: {error}");
+                }
+            }
         }
     }
 }

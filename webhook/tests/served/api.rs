@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures::channel::mpsc::UnboundedSender;
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -17,6 +18,8 @@ use tokio::sync::Semaphore;
 const CLASSES: &str = "/apis/secrets-store.csi.x-k8s.io/v1";
 const CONFIGURATION: &str =
     "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/aws-secrets-injector";
+const VALIDATING_CONFIGURATION: &str =
+    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/aws-secrets-injector";
 const SECRET: &str =
     "/api/v1/namespaces/aws-secrets-injector/secrets/aws-secrets-webhook-certificates";
 
@@ -33,6 +36,8 @@ struct Inner {
     asked: Mutex<Vec<String>>,
     /// Paths that are answered with this status instead.
     failing: Mutex<BTreeMap<String, StatusCode>>,
+    /// Open watches of classes.
+    watches: Mutex<Vec<UnboundedSender<Result<Bytes, Infallible>>>>,
     /// Reading a class waits for a permit.
     gate: Semaphore,
 }
@@ -40,22 +45,38 @@ struct Inner {
 impl Api {
     /// An API server with the CRD, the webhook's configuration, and nothing else.
     pub(crate) fn new() -> Self {
-        let configuration = json!({
-            "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": "MutatingWebhookConfiguration",
-            "metadata": {"name": "aws-secrets-injector"},
-            "webhooks": [{"name": "pods.aws-secrets-injector.io", "clientConfig": {}, "sideEffects": "None"}],
-        });
+        let configuration = |path: &str, kind: &str, webhook: &str| {
+            let configuration = json!({
+                "apiVersion": "admissionregistration.k8s.io/v1",
+                "kind": kind,
+                "metadata": {"name": "aws-secrets-injector"},
+                "webhooks": [{"name": webhook, "clientConfig": {}, "sideEffects": "None"}],
+            });
+            (path.to_owned(), configuration)
+        };
+        let configurations = [
+            configuration(
+                CONFIGURATION,
+                "MutatingWebhookConfiguration",
+                "pods.aws-secrets-injector.io",
+            ),
+            configuration(
+                VALIDATING_CONFIGURATION,
+                "ValidatingWebhookConfiguration",
+                "classes.aws-secrets-injector.io",
+            ),
+        ];
         let lists = [
             format!("{CLASSES}/secretproviderclasses"),
             "/api/v1/serviceaccounts".to_owned(),
             "/api/v1/nodes".to_owned(),
         ];
         Self(Arc::new(Inner {
-            objects: Mutex::new([(CONFIGURATION.to_owned(), configuration)].into()),
+            objects: Mutex::new(configurations.into()),
             lists: Mutex::new(lists.into_iter().map(|path| (path, Vec::new())).collect()),
             asked: Mutex::default(),
             failing: Mutex::default(),
+            watches: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
         }))
     }
@@ -67,12 +88,7 @@ impl Api {
 
     /// A class in namespace `shop`; in the list as well if it is there when watches begin.
     pub(crate) fn add_class(&self, name: &str, provider: &str, objects: &str, listed: bool) {
-        let class = json!({
-            "apiVersion": "secrets-store.csi.x-k8s.io/v1",
-            "kind": "SecretProviderClass",
-            "metadata": {"name": name, "namespace": "shop"},
-            "spec": {"provider": provider, "parameters": {"objects": objects}},
-        });
+        let class = class(name, provider, objects);
         if listed {
             self.list(&format!("{CLASSES}/secretproviderclasses"), class.clone());
         }
@@ -123,6 +139,17 @@ impl Api {
         self.0.gate.add_permits(1);
     }
 
+    /// Every watch of classes ends, as when the API server has forgotten the version that it began with.
+    pub(crate) fn expire_watches(&self) {
+        let status = json!({"kind": "Status", "status": "Failure", "reason": "Expired", "message": "too old resource version", "code": 410});
+        let event = json!({"type": "ERROR", "object": status});
+        for watch in self.0.watches.lock().unwrap().drain(..) {
+            watch
+                .unbounded_send(Ok(Bytes::from(format!("{event}\n"))))
+                .unwrap();
+        }
+    }
+
     /// What was asked so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.0.asked.lock().unwrap().clone()
@@ -138,9 +165,12 @@ impl Api {
         self.objects().get_mut(SECRET).unwrap()["data"][field] = "Z2FyYmFnZQ==".into();
     }
 
-    /// The published bundle, as the configuration holds it.
+    /// The published bundle, as both configurations hold it.
     pub(crate) fn ca_bundle(&self) -> Value {
-        self.objects()[CONFIGURATION]["webhooks"][0]["clientConfig"]["caBundle"].clone()
+        let objects = self.objects();
+        let bundle = |path: &str| objects[path]["webhooks"][0]["clientConfig"]["caBundle"].clone();
+        assert_eq!(bundle(CONFIGURATION), bundle(VALIDATING_CONFIGURATION));
+        bundle(CONFIGURATION)
     }
 
     fn list(&self, path: &str, object: Value) {
@@ -215,6 +245,16 @@ impl Api {
     }
 }
 
+/// A class in namespace `shop`.
+pub(crate) fn class(name: &str, provider: &str, objects: &str) -> Value {
+    json!({
+        "apiVersion": "secrets-store.csi.x-k8s.io/v1",
+        "kind": "SecretProviderClass",
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": {"provider": provider, "parameters": {"objects": objects}},
+    })
+}
+
 async fn serve(State(api): State<Api>, request: Request) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let path = uri.path().to_owned();
@@ -222,8 +262,13 @@ async fn serve(State(api): State<Api>, request: Request) -> Response {
         .query()
         .is_some_and(|query| query.contains("watch=true"));
     if is_watch {
-        let nothing = futures::stream::pending::<Result<Bytes, Infallible>>();
-        return Body::from_stream(nothing).into_response();
+        let (sender, receiver) = futures::channel::mpsc::unbounded();
+        if path.starts_with(CLASSES) {
+            api.0.watches.lock().unwrap().push(sender);
+            return Body::from_stream(receiver).into_response();
+        }
+        return Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>())
+            .into_response();
     }
     api.0.asked.lock().unwrap().push(format!("{method} {path}"));
     if path.contains("/secretproviderclasses/") {

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod api;
+mod classes;
+mod health;
+mod life;
 mod webhook;
 
 use api::Api;
@@ -235,25 +238,4 @@ async fn a_spoilt_secret_is_replaced_while_connections_go_on() {
         webhook.connect_trusting(&old).await.is_err(),
         "new connections show the new certificate"
     );
-}
-
-#[tokio::test]
-async fn at_the_end_open_requests_are_answered_and_new_ones_are_not_taken() {
-    let mut webhook = Webhook::start(cluster()).await;
-    webhook.api.add_class("slow", "aws", OBJECTS, false);
-    webhook.api.close_gate();
-    let mut open = webhook.connect().await.unwrap();
-    let answer = tokio::spawn(async move { open.admit(&pod("slow")).await });
-    let slow = "GET /apis/secrets-store.csi.x-k8s.io/v1/namespaces/shop/secretproviderclasses/slow";
-    while !webhook.api.asked().iter().any(|asked| asked == slow) {
-        tokio::task::yield_now().await;
-    }
-    webhook.end();
-    while webhook.connect().await.is_ok() {
-        tokio::task::yield_now().await;
-    }
-    assert!(!answer.is_finished());
-    webhook.api.open_gate();
-    patched(&pod("slow"), &answer.await.unwrap());
-    webhook.ended().await;
 }

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use aws_secrets_webhook::Args;
 use aws_secrets_webhook::admission::Admission;
+use aws_secrets_webhook::health;
+use aws_secrets_webhook::metrics::Metrics;
+use aws_secrets_webhook::readiness::Readiness;
 use aws_secrets_webhook::region::DefaultRegion;
-use aws_secrets_webhook::review::{MUTATE_PODS, router};
+use aws_secrets_webhook::router::{MUTATE_PODS, Reviews, VALIDATE_CLASSES, router};
 use aws_secrets_webhook::server::{serve_tls, tls_acceptor};
 use aws_secrets_webhook::stores::Stores;
 use axum::body::Bytes;
@@ -34,6 +37,8 @@ const NAME: &str = "aws-secrets-webhook.aws-secrets-injector.svc";
 pub(crate) struct Webhook {
     pub(crate) api: Api,
     pub(crate) keeper: Keeper,
+    pub(crate) readiness: Arc<Readiness>,
+    health: SocketAddr,
     address: SocketAddr,
     end: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
@@ -56,11 +61,25 @@ impl Webhook {
         };
         keeper.keep().await.unwrap();
         let stores = Stores::start(&client);
-        stores.synced().await;
+        let readiness = Arc::new(Readiness::new(stores.clone(), Arc::clone(&resolver)));
+        while readiness.check().is_err() {
+            tokio::task::yield_now().await;
+        }
+        let metrics = Arc::<Metrics>::default();
+        let health = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let health_address = health.local_addr().unwrap();
+        let health_router =
+            health::router(stores.clone(), Arc::clone(&readiness), Arc::clone(&metrics));
+        tokio::spawn(health::serve(health, health_router));
         let admission = Admission {
             stores,
             region: DefaultRegion::new(None, client),
             settings: args.settings(),
+        };
+        let reviews = Reviews {
+            admission,
+            metrics,
+            readiness: Arc::clone(&readiness),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -68,7 +87,7 @@ impl Webhook {
         let server = tokio::spawn(serve_tls(
             listener,
             tls_acceptor(resolver).unwrap(),
-            router(admission),
+            router(reviews),
             async {
                 let _ = ended.await;
             },
@@ -77,6 +96,8 @@ impl Webhook {
         Self {
             api,
             keeper,
+            readiness,
+            health: health_address,
             address,
             end: Some(end),
             server,
@@ -122,6 +143,22 @@ impl Webhook {
         self.server.await.unwrap();
     }
 
+    /// What the kubelet or Prometheus gets.
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, String) {
+        let stream = TcpStream::connect(self.health).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let request = Request::get(path)
+            .header("host", "webhook")
+            .body(Full::<Bytes>::default());
+        let response = sender.send_request(request.unwrap()).await.unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
     /// Admits a pod over a connection of its own, and returns the response of the review.
     pub(crate) async fn admit(&self, pod: &Value) -> Value {
         self.connect().await.unwrap().admit(pod).await
@@ -134,25 +171,51 @@ pub(crate) struct Connection(SendRequest<Full<Bytes>>);
 impl Connection {
     /// Admits a pod, as the API server asks for it.
     pub(crate) async fn admit(&mut self, pod: &Value) -> Value {
-        let review = json!({
-            "apiVersion": "admission.k8s.io/v1",
-            "kind": "AdmissionReview",
-            "request": {
-                "uid": "705ab4f5",
+        self.review(
+            MUTATE_PODS,
+            json!({
                 "kind": {"group": "", "version": "v1", "kind": "Pod"},
                 "resource": {"group": "", "version": "v1", "resource": "pods"},
                 "operation": "CREATE",
-                "userInfo": {},
-                "namespace": "shop",
                 "object": pod,
-            },
+            }),
+        )
+        .await
+    }
+
+    /// Admits a class: a new one, or one that was `old` before.
+    pub(crate) async fn admit_class(&mut self, class: &Value, old: Option<&Value>) -> Value {
+        let kind = "SecretProviderClass";
+        let version = class["apiVersion"].as_str().unwrap().rsplit('/').next();
+        self.review(VALIDATE_CLASSES, json!({
+            "kind": {"group": "secrets-store.csi.x-k8s.io", "version": version, "kind": kind},
+            "resource": {"group": "secrets-store.csi.x-k8s.io", "version": version, "resource": "secretproviderclasses"},
+            "operation": if old.is_some() { "UPDATE" } else { "CREATE" },
+            "object": class,
+            "oldObject": old,
+        })).await
+    }
+
+    async fn review(&mut self, path: &str, mut request: Value) -> Value {
+        request["uid"] = "705ab4f5".into();
+        request["userInfo"] = json!({});
+        request["namespace"] = "shop".into();
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1",
+            "kind": "AdmissionReview",
+            "request": request,
         });
-        let (status, body) = self.post(MUTATE_PODS, review.to_string()).await;
+        let (status, body) = self.post(path, review.to_string()).await;
         assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&body));
         let review: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(review["apiVersion"], "admission.k8s.io/v1");
         assert_eq!(review["response"]["uid"], "705ab4f5");
         review["response"].clone()
+    }
+
+    /// Returns when the server has closed it; `false` if it goes on instead.
+    pub(crate) async fn is_closed(&mut self) -> bool {
+        self.0.ready().await.is_err()
     }
 
     /// Posts anything.

@@ -1,0 +1,170 @@
+//! What Prometheus sees. No label carries a name that users choose: there would be as many series as pods.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use crate::review::Reviewed;
+use crate::stores::StoreState;
+
+/// The content type of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Seconds: a review of what is in memory takes a tenth of a millisecond, one that asks the API server some more, and the
+/// API server waits ten seconds.
+const BUCKETS: [f64; 11] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0,
+];
+
+/// What became of a review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A pod got its patch.
+    Injected,
+    /// A pod needed none.
+    Unchanged,
+    /// A class is right.
+    Allowed,
+    /// For this reason it was refused.
+    Refused(&'static str),
+    /// It was no review.
+    Malformed,
+}
+
+impl Outcome {
+    fn result(self) -> &'static str {
+        match self {
+            Self::Injected => "injected",
+            Self::Unchanged => "unchanged",
+            Self::Allowed => "allowed",
+            Self::Refused(_) => "refused",
+            Self::Malformed => "malformed",
+        }
+    }
+
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Refused(reason) => reason,
+            _ => "",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReviewLabels {
+    resource: &'static str,
+    result: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResourceLabel {
+    resource: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+/// All metrics.
+pub struct Metrics {
+    registry: Registry,
+    reviews: Family<ReviewLabels, Counter>,
+    durations: Family<ResourceLabel, Histogram>,
+    ready: Gauge,
+    objects: Family<KindLabel, Gauge>,
+    synced: Family<KindLabel, Gauge>,
+    watch_failures: Family<KindLabel, Gauge>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("aws_secrets_webhook");
+        let metrics = Self {
+            reviews: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            ready: Gauge::default(),
+            objects: Family::default(),
+            synced: Family::default(),
+            watch_failures: Family::default(),
+            registry: Registry::default(),
+        };
+        registry.register(
+            "build",
+            "The running program",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        registry.register(
+            "reviews",
+            "AdmissionReviews answered, by what became of them",
+            metrics.reviews.clone(),
+        );
+        registry.register(
+            "review_duration_seconds",
+            "How long answers took",
+            metrics.durations.clone(),
+        );
+        registry.register("ready", "1 while /readyz says so", metrics.ready.clone());
+        registry.register(
+            "store_objects",
+            "Objects in memory",
+            metrics.objects.clone(),
+        );
+        registry.register(
+            "store_synced",
+            "1 once the memory holds what the cluster holds, and while its watch runs",
+            metrics.synced.clone(),
+        );
+        registry.register(
+            "watch_failures",
+            "Failures of a watch in a row; the memory is as old as the first of them",
+            metrics.watch_failures.clone(),
+        );
+        Self {
+            registry,
+            ..metrics
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a review.
+    pub fn reviewed(&self, reviewed: Reviewed, outcome: Outcome, duration: Duration) {
+        let resource = reviewed.plural;
+        let labels = ReviewLabels {
+            resource,
+            result: outcome.result(),
+            reason: outcome.reason(),
+        };
+        self.reviews.get_or_create(&labels).inc();
+        let durations = self.durations.get_or_create(&ResourceLabel { resource });
+        durations.observe(duration.as_secs_f64());
+    }
+
+    /// The text that Prometheus reads, with these states of now.
+    pub fn render(&self, stores: &[StoreState], is_ready: bool) -> String {
+        self.ready.set(i64::from(is_ready));
+        for store in stores {
+            let kind = KindLabel { kind: store.kind };
+            let objects = i64::try_from(store.objects).unwrap_or(i64::MAX);
+            self.objects.get_or_create(&kind).set(objects);
+            self.synced
+                .get_or_create(&kind)
+                .set(i64::from(store.synced && store.failures == 0));
+            self.watch_failures
+                .get_or_create(&kind)
+                .set(i64::from(store.failures));
+        }
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = text::encode(&mut text, &self.registry);
+        text
+    }
+}
