@@ -8,6 +8,7 @@ use provider_class::{Class, Credentials, PROVIDER, Region};
 use crate::annotations::Wanted;
 use crate::injection::{Injection, Inputs, Settings};
 use crate::patch;
+use crate::readability;
 use crate::refusal::{MAX_SNAPSHOT, Refusal};
 use crate::region::DefaultRegion;
 use crate::service_account::Role;
@@ -93,6 +94,9 @@ impl Admission {
             pod,
         );
         let patch = patch::operations(pod, &injection)?;
+        let parsed: Vec<&Class> = classes.iter().map(|(class, _)| class).collect();
+        warnings.extend(readability::warnings(&wanted, pod, &parsed));
+        warnings.extend(patch::warnings(pod, &injection));
         let classes = classes.into_iter().map(|(class, _)| class.name).collect();
         Ok(Admitted {
             patch,

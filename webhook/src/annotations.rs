@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use crate::injection::NAME;
+use crate::injection::resources::amount;
 
 /// Prefix of all annotations of this project.
 pub const PREFIX: &str = "aws-secrets-injector.io/";
@@ -147,11 +151,43 @@ impl Wanted {
             },
             warnings: unknown(annotations),
         };
+        errors.extend(wanted.resources.contradictions());
         if errors.is_empty() {
             Ok(Some(wanted))
         } else {
             Err(errors)
         }
+    }
+
+    /// Does this container of the pod's own get the files?
+    pub fn chooses(&self, container: &Container) -> bool {
+        container.name != NAME
+            && self
+                .containers
+                .as_ref()
+                .is_none_or(|names| names.contains(&container.name))
+    }
+}
+
+impl Resources {
+    /// Requests above their limits.
+    fn contradictions(&self) -> Vec<InvalidAnnotation> {
+        let pairs = [
+            (CPU_REQUEST, &self.cpu_request, &self.cpu_limit),
+            (MEMORY_REQUEST, &self.memory_request, &self.memory_limit),
+        ];
+        let contradiction =
+            |(name, request, limit): (&'static str, &Option<Quantity>, &Option<Quantity>)| {
+                let (request, limit) = (request.as_ref()?, limit.as_ref()?);
+                let is_above = amount(request) > amount(limit);
+                is_above.then(|| {
+                    invalid(
+                        name,
+                        format!("{} is more than the limit {}", request.0, limit.0),
+                    )
+                })
+            };
+        pairs.into_iter().filter_map(contradiction).collect()
     }
 }
 
@@ -429,6 +465,20 @@ mod tests {
             read(&[("secret-provider-class", "a,a")])
                 .unwrap_err()
                 .contains("twice")
+        );
+    }
+
+    #[test]
+    fn a_request_above_its_limit_is_refused() {
+        let error = read(&[
+            ("secret-provider-class", "db"),
+            ("memory-request", "1Gi"),
+            ("memory-limit", "512Mi"),
+        ])
+        .unwrap_err();
+        assert!(
+            error.contains("memory-request: 1Gi is more than the limit 512Mi"),
+            "{error}"
         );
     }
 

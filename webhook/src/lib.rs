@@ -7,6 +7,7 @@
 //! | [`annotations`] | what a pod asks for (pure) |
 //! | [`service_account`] | the IAM role of a ServiceAccount (pure) |
 //! | [`injection`] | what is added to a pod, as data (pure) |
+//! | `readability` | who will be able to read the files (pure) |
 //! | [`patch`] | from that to JSON patch operations (pure) |
 //! | [`refusal`] | every reason for which a pod is refused |
 //! | [`stores`] | classes and ServiceAccounts, kept in memory |
@@ -36,6 +37,7 @@ pub mod stores;
 
 mod classes;
 mod pods;
+mod readability;
 mod start;
 
 pub use args::Args;

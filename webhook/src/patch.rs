@@ -4,12 +4,16 @@
 //! that this program does not know must come through untouched.
 
 use json_patch::jsonptr::PointerBuf;
-use json_patch::{AddOperation, Patch, PatchOperation};
+use json_patch::{
+    AddOperation, MoveOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation,
+};
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, VolumeMount};
 use serde_json::{Value, json};
 
 use crate::annotations::{INJECTED, STATUS};
 use crate::injection::{Injection, NAME};
+
+mod compare;
 
 /// Why an injection does not fit into a pod.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +40,18 @@ pub enum Conflict {
         /// Where.
         path: String,
     },
+    /// Something else is mounted below our path, where there is nothing to mount it on.
+    #[error(
+        "container {container:?} mounts the volume {volume:?} at {path}, inside the read-only directory of the secrets: mount it elsewhere, or choose another directory with the annotation aws-secrets-injector.io/mount-path"
+    )]
+    Inside {
+        /// The container.
+        container: String,
+        /// What is there.
+        volume: String,
+        /// Where.
+        path: String,
+    },
     /// `containers` names one that is not there.
     #[error("annotation aws-secrets-injector.io/containers: the pod has no container {0:?}")]
     NoContainer(String),
@@ -46,10 +62,10 @@ pub fn operations(pod: &Pod, injection: &Injection) -> Result<Patch, Conflict> {
     let spec = pod.spec.clone().unwrap_or_default();
     let injected = init_containers(&spec)
         .iter()
-        .any(|container| is_ours(container, pod));
-    let mut adds = Adds::default();
-    check_names(&spec, injection, injected)?;
-    add_volumes(&spec, injection, &mut adds);
+        .position(|container| is_ours(container, pod));
+    let mut changes = Changes::default();
+    check_names(&spec, injection, injected.is_some())?;
+    put_volumes(&spec, injection, &mut changes);
     check_containers(&spec, injection)?;
     for (list, containers) in [
         ("initContainers", init_containers(&spec)),
@@ -60,35 +76,75 @@ pub fn operations(pod: &Pod, injection: &Injection) -> Result<Patch, Conflict> {
             .enumerate()
             .filter(|(_, container)| is_chosen(container, injection))
         {
-            add_mounts(
+            put_mounts(
                 &format!("/spec/{list}/{index}"),
                 container,
                 injection,
-                &mut adds,
+                &mut changes,
             )?;
         }
     }
-    if !injected {
-        // Last, because it moves the others.
-        match init_containers(&spec) {
-            [] => adds.add("/spec/initContainers", &json!([injection.init_container])),
-            _ => adds.add("/spec/initContainers/0", &json!(injection.init_container)),
+    // Last, because it moves the others.
+    put_init_container(&spec, injected, injection, &mut changes);
+    put_status(pod, &mut changes);
+    Ok(Patch(changes.0))
+}
+
+/// Ours is the first: a service mesh's init containers cut the network until its proxy runs.
+fn put_init_container(
+    spec: &PodSpec,
+    injected: Option<usize>,
+    injection: &Injection,
+    changes: &mut Changes,
+) {
+    const FIRST: &str = "/spec/initContainers/0";
+    let container = json!(injection.init_container);
+    let existing = init_containers(spec);
+    match injected {
+        None if existing.is_empty() => changes.add("/spec/initContainers", &json!([container])),
+        None => changes.add(FIRST, &container),
+        Some(index) if !compare::is_current(&existing[index], &injection.init_container) => {
+            changes.remove(&format!("/spec/initContainers/{index}"));
+            changes.add(FIRST, &container);
         }
+        Some(0) => {}
+        Some(index) => changes.shift(&format!("/spec/initContainers/{index}"), FIRST),
     }
-    add_status(pod, &mut adds);
-    Ok(Patch(adds.0))
 }
 
 #[derive(Default)]
-struct Adds(Vec<PatchOperation>);
+struct Changes(Vec<PatchOperation>);
 
-impl Adds {
+/// Every path here is written in this file, and starts with a slash: it parses.
+fn pointer(path: &str) -> PointerBuf {
+    PointerBuf::parse(path).unwrap_or_default()
+}
+
+impl Changes {
     fn add(&mut self, path: &str, value: &Value) {
-        // Every path here is written in this file, and starts with a slash: it parses.
-        let path = PointerBuf::parse(path).unwrap_or_default();
         self.0.push(PatchOperation::Add(AddOperation {
-            path,
+            path: pointer(path),
             value: value.clone(),
+        }));
+    }
+
+    fn replace(&mut self, path: &str, value: &Value) {
+        self.0.push(PatchOperation::Replace(ReplaceOperation {
+            path: pointer(path),
+            value: value.clone(),
+        }));
+    }
+
+    fn remove(&mut self, path: &str) {
+        self.0.push(PatchOperation::Remove(RemoveOperation {
+            path: pointer(path),
+        }));
+    }
+
+    fn shift(&mut self, from: &str, to: &str) {
+        self.0.push(PatchOperation::Move(MoveOperation {
+            from: pointer(from),
+            path: pointer(to),
         }));
     }
 
@@ -153,15 +209,15 @@ fn check_names(spec: &PodSpec, injection: &Injection, injected: bool) -> Result<
     }
 }
 
-fn add_volumes(spec: &PodSpec, injection: &Injection, adds: &mut Adds) {
+fn put_volumes(spec: &PodSpec, injection: &Injection, changes: &mut Changes) {
     let existing = spec.volumes.as_deref().unwrap_or_default();
     let mut is_empty = existing.is_empty();
-    for volume in injection
-        .volumes
-        .iter()
-        .filter(|volume| existing.iter().all(|other| other.name != volume.name))
-    {
-        adds.append("/spec/volumes", &mut is_empty, &json!(volume));
+    for volume in &injection.volumes {
+        match existing.iter().position(|other| other.name == volume.name) {
+            None => changes.append("/spec/volumes", &mut is_empty, &json!(volume)),
+            Some(index) if compare::is_current_volume(&existing[index], volume) => {}
+            Some(index) => changes.replace(&format!("/spec/volumes/{index}"), &json!(volume)),
+        }
     }
 }
 
@@ -182,26 +238,38 @@ fn is_chosen(container: &Container, injection: &Injection) -> bool {
             .is_none_or(|names| names.contains(&container.name))
 }
 
-fn add_mounts(
+fn put_mounts(
     path: &str,
     container: &Container,
     injection: &Injection,
-    adds: &mut Adds,
+    changes: &mut Changes,
 ) -> Result<(), Conflict> {
     let existing = container.volume_mounts.as_deref().unwrap_or_default();
     let mut is_empty = existing.is_empty();
     for mount in &injection.mounts {
-        match existing.iter().find(|other| same_path(other, mount)) {
-            None => adds.append(
+        if let Some(other) = existing.iter().find(|other| is_inside(other, mount)) {
+            return Err(Conflict::Inside {
+                container: container.name.clone(),
+                volume: other.name.clone(),
+                path: other.mount_path.clone(),
+            });
+        }
+        match existing.iter().position(|other| same_path(other, mount)) {
+            None => changes.append(
                 &format!("{path}/volumeMounts"),
                 &mut is_empty,
                 &json!(mount),
             ),
-            Some(other) if other.name == mount.name => {}
-            Some(other) => {
+            Some(index) if existing[index].name == mount.name => {
+                // A writable mount could change what other containers read.
+                if existing[index].read_only != Some(true) {
+                    changes.replace(&format!("{path}/volumeMounts/{index}"), &json!(mount));
+                }
+            }
+            Some(index) => {
                 return Err(Conflict::Path {
                     container: container.name.clone(),
-                    volume: other.name.clone(),
+                    volume: existing[index].name.clone(),
                     path: mount.mount_path.clone(),
                 });
             }
@@ -210,24 +278,55 @@ fn add_mounts(
     Ok(())
 }
 
+/// Mounts of which the kubelet's runtime will probably say that it cannot make a directory.
+pub fn warnings(pod: &Pod, injection: &Injection) -> Vec<String> {
+    let spec = pod.spec.clone().unwrap_or_default();
+    let chosen = init_containers(&spec)
+        .iter()
+        .chain(&spec.containers)
+        .filter(|container| is_chosen(container, injection));
+    let around = |container: &Container| {
+        let mounts = container.volume_mounts.clone().unwrap_or_default();
+        let read_only = mounts
+            .into_iter()
+            .filter(|other| other.read_only == Some(true) && !other.name.starts_with(NAME));
+        let pairs = read_only.filter_map(|other| {
+            let ours = injection.mounts.iter().find(|mount| is_inside(mount, &other))?;
+            Some(format!(
+                "container {:?} mounts the volume {:?} read-only at {}: the directory {} for the secrets has to be in it already",
+                container.name, other.name, other.mount_path, ours.mount_path
+            ))
+        });
+        pairs.collect::<Vec<_>>()
+    };
+    chosen.flat_map(around).collect()
+}
+
+/// Is the first mount below the second?
+fn is_inside(mount: &VolumeMount, outer: &VolumeMount) -> bool {
+    let outer = outer.mount_path.trim_end_matches('/');
+    let rest = mount.mount_path.trim_end_matches('/').strip_prefix(outer);
+    rest.is_some_and(|rest| rest.starts_with('/'))
+}
+
 fn same_path(one: &VolumeMount, other: &VolumeMount) -> bool {
     one.mount_path.trim_end_matches('/') == other.mount_path.trim_end_matches('/')
 }
 
-fn add_status(pod: &Pod, adds: &mut Adds) {
+fn put_status(pod: &Pod, changes: &mut Changes) {
     match &pod.metadata.annotations {
         Some(annotations)
             if annotations
                 .get(STATUS)
                 .is_some_and(|status| status == INJECTED) => {}
-        Some(_) => adds.add(
+        Some(_) => changes.add(
             &format!(
                 "/metadata/annotations/{}",
                 STATUS.replace('~', "~0").replace('/', "~1")
             ),
             &json!(INJECTED),
         ),
-        None => adds.add("/metadata/annotations", &json!({ STATUS: INJECTED })),
+        None => changes.add("/metadata/annotations", &json!({ STATUS: INJECTED })),
     }
 }
 

@@ -9,9 +9,11 @@ use kube::Resource;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
 use serde::de::DeserializeOwned;
 
-/// Warnings of one answer: the API server cuts off more, and longer ones.
+/// Warnings of one answer.
 const MAX_WARNINGS: usize = 10;
-const MAX_WARNING: usize = 250;
+/// Characters of all warnings together; the API server cuts each of them to [`SHORT_WARNING`] where they have more.
+const ALL_WARNINGS: usize = 4096;
+const SHORT_WARNING: usize = 250;
 
 /// The only version of the protocol that this webhook speaks.
 const VERSION: &str = "admission.k8s.io/v1";
@@ -88,8 +90,16 @@ pub(crate) fn with_warnings(
     mut response: AdmissionResponse,
     warnings: Vec<String>,
 ) -> AdmissionResponse {
-    let short = |warning: String| warning.chars().take(MAX_WARNING).collect();
-    let warnings: Vec<String> = warnings.into_iter().take(MAX_WARNINGS).map(short).collect();
+    let mut warnings: Vec<String> = warnings.into_iter().take(MAX_WARNINGS).collect();
+    let length = |warning: &String| warning.chars().count();
+    if warnings.iter().map(length).sum::<usize>() > ALL_WARNINGS {
+        for warning in warnings
+            .iter_mut()
+            .filter(|warning| length(warning) > SHORT_WARNING)
+        {
+            *warning = warning.chars().take(SHORT_WARNING).chain(['…']).collect();
+        }
+    }
     response.warnings = (!warnings.is_empty()).then_some(warnings);
     response
 }

@@ -189,6 +189,78 @@ fn a_second_pass_changes_nothing_and_serves_containers_that_came_between() {
 }
 
 #[test]
+fn a_later_webhooks_init_container_does_not_stay_before_ours() {
+    let mut after = patched(&small());
+    let containers = after["spec"]["initContainers"].as_array_mut().unwrap();
+    containers.insert(0, json!({"name": "mesh-init"}));
+    let ours = containers[1].clone();
+    let again = patched(&after);
+    assert_eq!(again["spec"]["initContainers"][0], ours);
+    let mesh = &again["spec"]["initContainers"][1];
+    assert_eq!(mesh["name"], "mesh-init");
+    assert_eq!(mesh["volumeMounts"][0]["readOnly"], true);
+}
+
+#[test]
+fn what_was_changed_between_is_put_right_and_what_was_added_stays() {
+    let first = patched(&small());
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut between = first.clone();
+        change(&mut between["spec"]);
+        patched(&between)
+    };
+    let healed: [&dyn Fn(&mut Value); 5] = [
+        &|spec| spec["initContainers"][0]["env"][0]["value"] = "[]".into(),
+        &|spec| spec["initContainers"][0]["volumeMounts"] = json!([]),
+        &|spec| spec["initContainers"][0]["restartPolicy"] = "Always".into(),
+        &|spec| {
+            spec["volumes"][0] = json!({"name": "aws-secrets-injector", "hostPath": {"path": "/"}});
+        },
+        &|spec| spec["containers"][0]["volumeMounts"][0]["readOnly"] = false.into(),
+    ];
+    for change in healed {
+        assert_eq!(changed(change), first);
+    }
+    // As EKS's pod-identity webhook and one for a registry mirror leave it, with the API server's defaults.
+    let added = |spec: &mut Value| {
+        let ours = &mut spec["initContainers"][0];
+        ours["image"] = "mirror/injector:1".into();
+        ours["terminationMessagePath"] = "/dev/termination-log".into();
+        ours["env"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"name": "AWS_DEFAULT_REGION", "value": "us-east-2"}));
+        ours["env"][4]["valueFrom"]["fieldRef"]["apiVersion"] = "v1".into();
+        let mount = json!({"name": "aws-iam-token", "mountPath": "/var/run/secrets/eks.amazonaws.com/serviceaccount", "readOnly": true});
+        ours["volumeMounts"].as_array_mut().unwrap().push(mount);
+        spec["volumes"][1]["projected"]["defaultMode"] = 420.into();
+    };
+    let mut between = first.clone();
+    added(&mut between["spec"]);
+    assert_eq!(changed(&added), between);
+}
+
+#[test]
+fn a_mount_inside_or_around_the_secrets_is_named() {
+    let mut before = small();
+    before["spec"]["containers"][0]["volumeMounts"] =
+        json!([{"name": "own", "mountPath": "/mnt/secrets-store/cache/"}]);
+    assert!(
+        refused(before)
+            .contains("\"own\" at /mnt/secrets-store/cache/, inside the read-only directory")
+    );
+    let mut before = small();
+    before["spec"]["containers"][0]["volumeMounts"] = json!([{"name": "own", "mountPath": "/mnt", "readOnly": true}, {"name": "other", "mountPath": "/mnt/secrets-stores"}]);
+    let pod = pod(before);
+    let warnings = warnings(&pod, &plan(&pod, &[]));
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains("\"own\" read-only at /mnt:"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
 fn only_the_chosen_containers_get_the_files() {
     let mut before = small();
     before["metadata"]["annotations"]["aws-secrets-injector.io/containers"] = "web".into();
@@ -279,7 +351,8 @@ fn the_injected_user_is_the_pods_own() {
     assert_eq!(user(json!({}), json!({}), &[]), (65532, 65532, true));
     assert_eq!(
         user(json!({"runAsUser": 1000}), json!({"runAsUser": 2000}), &[]),
-        (1000, 1000, true)
+        (2000, 2000, true),
+        "the one that reads"
     );
     assert_eq!(
         user(
@@ -342,10 +415,10 @@ fn pod_identity_gets_its_own_token_and_no_role() {
 
 #[test]
 fn a_pod_without_annotations_map_cannot_want_anything_but_is_patched_if_it_did() {
-    let mut adds = Adds::default();
-    add_status(&Pod::default(), &mut adds);
+    let mut changes = Changes::default();
+    put_status(&Pod::default(), &mut changes);
     let mut pod = json!({"metadata": {}});
-    json_patch::patch(&mut pod, &adds.0).unwrap();
+    json_patch::patch(&mut pod, &changes.0).unwrap();
     assert_eq!(
         pod["metadata"]["annotations"]["aws-secrets-injector.io/status"],
         "injected"

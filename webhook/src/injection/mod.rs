@@ -1,11 +1,13 @@
 //! What is added to a pod, as data.
 
+pub(crate) mod identity;
+pub(crate) mod resources;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector, Pod,
-    PodSecurityContext, ProjectedVolumeSource, ResourceRequirements, SeccompProfile,
-    SecurityContext, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
+    Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector, Pod,
+    ProjectedVolumeSource, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use provider_class::{AddressPreference, Class, Credentials, Region, SNAPSHOT_VARIABLE, Snapshot};
@@ -27,8 +29,6 @@ const POD_IDENTITY_TOKEN: &str = "pod-identity-token";
 const POD_IDENTITY_AUDIENCE: &str = "pods.eks.amazonaws.com";
 /// How long its token holds, in seconds: what EKS's own webhook asks for.
 const POD_IDENTITY_EXPIRATION: i64 = 86400;
-/// The user of injected containers where the pod names none: the usual "nonroot".
-const NONROOT: i64 = 65532;
 
 /// How the platform wants the injected container, for all pods.
 #[derive(Clone, Debug, PartialEq)]
@@ -214,11 +214,12 @@ fn init_container(
         args: Some(vec!["fetch".to_owned()]),
         env: Some(environment(inputs, tokens)),
         volume_mounts: Some(mounts),
-        resources: Some(resources(
+        resources: Some(resources::of(
             &inputs.wanted.resources,
             &inputs.settings.resources,
+            inputs.pod,
         )),
-        security_context: Some(security_context(inputs.wanted, inputs.pod)),
+        security_context: Some(identity::security_context(inputs.wanted, inputs.pod)),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     }
@@ -280,74 +281,4 @@ fn environment(inputs: Inputs<'_>, tokens: &Tokens<'_>) -> Vec<EnvVar> {
         variables.push(variable(name, value));
     }
     variables
-}
-
-fn resources(wanted: &Resources, settings: &Resources) -> ResourceRequirements {
-    let map = |cpu: [&Option<Quantity>; 2], memory: [&Option<Quantity>; 2]| {
-        let first = |[own, other]: [&Option<Quantity>; 2]| own.clone().or_else(|| other.clone());
-        let pairs = [("cpu", first(cpu)), ("memory", first(memory))];
-        let map: BTreeMap<String, Quantity> = pairs
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-            .collect();
-        (!map.is_empty()).then_some(map)
-    };
-    ResourceRequirements {
-        requests: map(
-            [&wanted.cpu_request, &settings.cpu_request],
-            [&wanted.memory_request, &settings.memory_request],
-        ),
-        limits: map(
-            [&wanted.cpu_limit, &settings.cpu_limit],
-            [&wanted.memory_limit, &settings.memory_limit],
-        ),
-        ..ResourceRequirements::default()
-    }
-}
-
-/// What the `restricted` Pod Security Standard asks for, and a user that makes files readable for the pod's own.
-fn security_context(wanted: &Wanted, pod: &Pod) -> SecurityContext {
-    let user = wanted.run_as_user.or_else(|| pods_user(pod));
-    let group = wanted
-        .run_as_group
-        .or_else(|| pod_security(pod)?.run_as_group);
-    let user_or_default = user.unwrap_or(NONROOT);
-    SecurityContext {
-        run_as_user: Some(user_or_default),
-        // A named user without a group would get root's.
-        run_as_group: Some(group.unwrap_or(if user.is_none() {
-            NONROOT
-        } else {
-            user_or_default
-        })),
-        run_as_non_root: Some(user_or_default != 0),
-        read_only_root_filesystem: Some(true),
-        allow_privilege_escalation: Some(false),
-        capabilities: Some(Capabilities {
-            drop: Some(vec!["ALL".to_owned()]),
-            ..Capabilities::default()
-        }),
-        seccomp_profile: Some(SeccompProfile {
-            type_: "RuntimeDefault".to_owned(),
-            ..SeccompProfile::default()
-        }),
-        ..SecurityContext::default()
-    }
-}
-
-fn pod_security(pod: &Pod) -> Option<&PodSecurityContext> {
-    pod.spec.as_ref()?.security_context.as_ref()
-}
-
-/// The user of the pod, or the one that all its containers share.
-fn pods_user(pod: &Pod) -> Option<i64> {
-    if let Some(user) = pod_security(pod).and_then(|security| security.run_as_user) {
-        return Some(user);
-    }
-    let containers = &pod.spec.as_ref()?.containers;
-    let mut users = containers
-        .iter()
-        .map(|container| container.security_context.as_ref()?.run_as_user);
-    let first = users.next()??;
-    users.all(|user| user == Some(first)).then_some(first)
 }
