@@ -8,6 +8,7 @@
 
 mod bare;
 mod example;
+mod life;
 mod outage;
 mod refused;
 mod restricted;
@@ -77,7 +78,21 @@ const SIDE_BY_SIDE: [Scenario; 12] = [
 ];
 
 /// Those that change the installation: one after the other, when the others are done.
-const ALONE: [Scenario; 2] = [
+const ALONE: [Scenario; 7] = [
+    ("a_flood_of_pods_loses_none", life::flood),
+    (
+        "a_rolling_restart_fails_no_admission",
+        life::rolling_restart,
+    ),
+    ("a_deleted_replica_fails_no_admission", life::killed_replica),
+    (
+        "without_webhook_bare_pods_come_and_annotated_ones_are_refused",
+        life::scaled_to_zero,
+    ),
+    (
+        "a_restart_of_the_api_server_loses_no_pod",
+        life::api_server_restart,
+    ),
     (
         "without_webhook_only_annotated_pods_are_refused",
         outage::scaled_to_zero,

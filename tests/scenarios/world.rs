@@ -14,6 +14,7 @@ use serde_json::Value;
 const NAME: &str = "test";
 
 pub(crate) struct World {
+    pub(crate) cluster: Cluster,
     pub(crate) kubectl: Kubectl,
     pub(crate) aws: Aws,
 }
@@ -43,7 +44,11 @@ impl World {
         step("installing: kubectl apply -k manifests/", || {
             install::install(&kubectl, &aws.stand_in.url())
         })?;
-        Ok(Self { kubectl, aws })
+        Ok(Self {
+            cluster,
+            kubectl,
+            aws,
+        })
     }
 
     /// A new namespace with this name.

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
 use serde_json::Value;
 
 use crate::cluster::Local;
@@ -35,6 +37,14 @@ impl Kubectl {
         // Not the ambient configuration, in any way.
         command.env_remove("KUBECONFIG");
         Ok(command)
+    }
+
+    /// A client of the API server, for what kubectl is too slow for.
+    pub async fn client(&self) -> anyhow::Result<Client> {
+        let kubeconfig = Kubeconfig::read_from(&self.kubeconfig)?;
+        let config =
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        Ok(Client::try_from(config)?)
     }
 
     /// What a person types to get the same.

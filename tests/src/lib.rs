@@ -9,10 +9,12 @@
 //! | [`images`] | our binaries and images |
 //! | [`cluster`] | the cluster: given, kind, or local |
 //! | [`kubectl`] | what a user does to it |
+//! | [`admissions`] | pods in a steady stream, and what became of them |
 //! | [`install`] | the installation, and the seed's example |
 //! | [`stand_in`] | AWS |
 //! | [`demo`] | `make demo` |
 
+pub mod admissions;
 pub mod cluster;
 pub mod command;
 pub mod demo;

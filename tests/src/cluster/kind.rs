@@ -75,6 +75,12 @@ impl Kind {
         .map(drop)
     }
 
+    /// The kubelet of the node starts it again.
+    pub(super) fn restart_api_server(&self) -> anyhow::Result<()> {
+        let node = format!("{}-control-plane", self.name);
+        run(Command::new("docker").args(["exec", &node, "pkill", "kube-apiserver"])).map(drop)
+    }
+
     pub(super) fn load(&self, archive: &Path) -> anyhow::Result<()> {
         run(kind()
             .args(["load", "image-archive", "--name", &self.name])

@@ -98,6 +98,16 @@ impl Cluster {
         }
     }
 
+    /// Ends the API server and starts it anew, as an upgrade of the control plane does. `false`: the cluster is not ours.
+    pub fn restart_api_server(&self) -> anyhow::Result<bool> {
+        match self {
+            Self::Given { .. } => return Ok(false),
+            Self::Kind(kind) => kind.restart_api_server()?,
+            Self::Local(local) => local.restart_api_server()?,
+        }
+        Ok(true)
+    }
+
     /// Builds our images and gives them to the nodes.
     pub fn load_images(&self) -> anyhow::Result<()> {
         let binaries = step("building the static binaries", images::build_binaries)?;

@@ -7,6 +7,7 @@ mod components;
 mod kubernetes;
 mod namespace;
 mod pki;
+mod process;
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use crate::command::run;
+use crate::command::{run, start};
 use crate::kubectl::Kubectl;
 use crate::progress::step;
 use crate::{packages, project};
@@ -93,6 +94,24 @@ impl Local {
     /// A command that runs where the cluster's processes do, and ends with them.
     pub fn inside(&self, program: impl AsRef<std::ffi::OsStr>) -> std::process::Command {
         self.namespace.command(program)
+    }
+
+    pub(super) fn restart_api_server(&self) -> anyhow::Result<()> {
+        let program = "kube-apiserver";
+        let running = self.namespace.process(program)?;
+        let arguments = running.arguments()?;
+        running.end("-KILL")?;
+        let (program_path, flags) = arguments.split_first().context("it has no command line")?;
+        let mut again = self.namespace.command(program_path);
+        start(
+            again.args(flags),
+            &self.folder().join(format!("{program}-again.log")),
+        )
+        .map(drop)
+    }
+
+    fn folder(&self) -> &Path {
+        self.kubeconfig.parent().unwrap_or(Path::new(""))
     }
 
     pub(super) fn load(&self, archive: &Path) -> anyhow::Result<()> {

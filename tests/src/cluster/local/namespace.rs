@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 
 use super::cgroups;
+use super::process::Process;
 use crate::command::{run, start};
 
 /// File in the cluster's folder that says which processes and interface are its own.
@@ -19,9 +20,7 @@ const RECORD: &str = "namespace.json";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Namespace {
     /// The first process: it ends, all end.
-    init: u32,
-    /// When it started, in the kernel's ticks: a process ID alone may be another process's by now.
-    started: String,
+    init: Process,
     /// Number of the network and of the interfaces.
     number: u8,
 }
@@ -41,13 +40,9 @@ impl Namespace {
             "private",
         ]);
         let process = start(unshare.args(["sh", "-c", idle]), &folder.join("init.log"))?;
-        let init = first_child(process.id())?;
-        let started = start_time(init).context("the namespace's first process ended at once")?;
-        let namespace = Self {
-            init,
-            started,
-            number: 0,
-        };
+        let init = Process::of(first_child(process.id())?)
+            .context("the namespace's first process ended at once")?;
+        let namespace = Self { init, number: 0 };
         namespace.record(folder)?;
         namespace.connect().and_then(|namespace| {
             namespace.record(folder)?;
@@ -60,7 +55,7 @@ impl Namespace {
     /// The namespace of a cluster that runs.
     pub(super) fn find(folder: &Path) -> anyhow::Result<Self> {
         let found = Self::recorded(folder)?.context("no cluster was started")?;
-        ensure!(found.is_alive(), "the cluster does not run any more");
+        ensure!(found.init.is_alive(), "the cluster does not run any more");
         Ok(found)
     }
 
@@ -69,17 +64,14 @@ impl Namespace {
         let Some(namespace) = Self::recorded(folder)? else {
             return Ok(());
         };
-        if namespace.is_alive() {
-            run(Command::new("kill").args(["-KILL", &namespace.init.to_string()]))?;
-        }
-        for _ in 0..600 {
-            if !namespace.is_alive() {
-                // The kernel ends the others before the first one is gone, and their mounts and interfaces with them.
-                return cgroups::remove(&namespace.cgroup());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        bail!("process {} does not end", namespace.init)
+        // The kernel ends the others before the first one is gone, and their mounts and interfaces with them.
+        namespace.init.end("-KILL")?;
+        cgroups::remove(&namespace.cgroup())
+    }
+
+    /// The process of a program inside.
+    pub(super) fn process(&self, program: &str) -> anyhow::Result<Process> {
+        Process::named(program, self.init.id)
     }
 
     /// A command inside.
@@ -88,7 +80,7 @@ impl Namespace {
         command
             .args([
                 "--target",
-                &self.init.to_string(),
+                &self.init.id.to_string(),
                 "--net",
                 "--mount",
                 "--pid",
@@ -118,8 +110,7 @@ impl Namespace {
     }
 
     fn record(&self, folder: &Path) -> anyhow::Result<()> {
-        let record =
-            serde_json::json!({"init": self.init, "started": self.started, "number": self.number});
+        let record = serde_json::json!({"init": self.init.id, "started": self.init.started, "number": self.number});
         fs::write(folder.join(RECORD), record.to_string()).context("could not record the namespace")
     }
 
@@ -134,19 +125,17 @@ impl Namespace {
                 .with_context(|| format!("{RECORD}: {field}"))
         };
         Ok(Some(Self {
-            init: u32::try_from(number("init")?)?,
-            started: record["started"].as_str().unwrap_or_default().to_owned(),
+            init: Process {
+                id: u32::try_from(number("init")?)?,
+                started: record["started"].as_str().unwrap_or_default().to_owned(),
+            },
             number: u8::try_from(number("number")?)?,
         }))
     }
 
-    fn is_alive(&self) -> bool {
-        start_time(self.init).is_some_and(|started| started == self.started)
-    }
-
     /// The first number whose interface nobody has: clusters side by side get networks of their own.
     fn connect(mut self) -> anyhow::Result<Self> {
-        let init = self.init.to_string();
+        let init = self.init.id.to_string();
         for number in 0..=250 {
             self.number = number;
             let name = self.interface();
@@ -201,14 +190,4 @@ fn first_child(parent: u32) -> anyhow::Result<u32> {
         std::thread::sleep(Duration::from_millis(20));
     }
     bail!("unshare did not start: namespaces need root and the capability SYS_ADMIN")
-}
-
-/// When a process started, in ticks since the machine did; `None` where there is none, or only what is left of one.
-fn start_time(process: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name, in parentheses, may have spaces.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    let started = fields.nth(18)?;
-    (state != "Z" && state != "X").then(|| started.to_owned())
 }

@@ -1,0 +1,148 @@
+//! Pods are created all the time while the webhook or the API server goes and comes: none is lost, none starts bare.
+
+use std::time::Duration;
+
+use e2e::admissions::{Admissions, Counts};
+use e2e::install::{self, DEPLOYMENT, NAMESPACE, example_class, service_account};
+use e2e::progress::line;
+use serde_json::json;
+
+use crate::world::{Namespace, World};
+
+/// A stream of pods; with the annotation, or without.
+fn stream(namespace: &Namespace<'_>, annotated: bool, per_second: u32) -> Admissions {
+    let annotations = json!({"aws-secrets-injector.io/secret-provider-class": "aws-secrets"});
+    let pod = json!({
+        "metadata": {
+            "generateName": "stream-",
+            "annotations": if annotated { annotations } else { json!({}) },
+        },
+        "spec": {"containers": [{"name": "app", "image": "app"}]},
+    });
+    let pod = serde_json::from_value(pod).unwrap();
+    Admissions::start(&namespace.world.kubectl, &namespace.name, &pod, per_second)
+}
+
+fn prepared<'a>(world: &'a World, name: &str) -> Namespace<'a> {
+    let namespace = world.namespace(name);
+    namespace
+        .apply(&[&service_account("default"), &example_class("v1")])
+        .unwrap();
+    namespace
+}
+
+fn all_injected(what: &str, counts: &Counts) {
+    line(&format!("{what}: {counts}"));
+    assert!(counts.refused.is_empty(), "{:#?}", counts.refused);
+    assert_eq!(counts.injected, counts.sent);
+    assert!(counts.sent > 0);
+}
+
+pub(crate) fn rolling_restart(world: &World) {
+    let namespace = prepared(world, "rolling-restart");
+    let stream = stream(&namespace, true, 30);
+    for _ in 0..2 {
+        world
+            .kubectl
+            .run(&["-n", NAMESPACE, "rollout", "restart", DEPLOYMENT])
+            .unwrap();
+        install::wait(&world.kubectl).unwrap();
+        // The old ones are to be seen to end, too.
+        world
+            .kubectl
+            .wait_until("the old replicas are gone", || {
+                let pods = world
+                    .kubectl
+                    .run(&["-n", NAMESPACE, "get", "pods", "-o", "name"])?;
+                Ok(pods.lines().count() == 2)
+            })
+            .unwrap();
+    }
+    all_injected("two rolling restarts", &stream.stop().unwrap());
+}
+
+pub(crate) fn killed_replica(world: &World) {
+    let namespace = prepared(world, "killed-replica");
+    let before = stream(&namespace, true, 30);
+    let pods = world
+        .kubectl
+        .run(&["-n", NAMESPACE, "get", "pods", "-o", "name"])
+        .unwrap();
+    let one = pods.lines().next().unwrap();
+    world
+        .kubectl
+        .run(&["-n", NAMESPACE, "delete", one, "--wait"])
+        .unwrap();
+    install::wait(&world.kubectl).unwrap();
+    all_injected("one replica deleted", &before.stop().unwrap());
+}
+
+pub(crate) fn api_server_restart(world: &World) {
+    let namespace = prepared(world, "api-server-restart");
+    let stream = stream(&namespace, true, 20);
+    let restarted = world.cluster.restart_api_server().unwrap();
+    if !restarted {
+        line("the API server of a given cluster is not ours to restart: only its pods were sent");
+    }
+    world
+        .kubectl
+        .wait_until("the API server is ready", || {
+            Ok(world.kubectl.run(&["get", "--raw", "/readyz"])?.trim() == "ok")
+        })
+        .unwrap();
+    install::wait(&world.kubectl).unwrap();
+    let counts = stream.stop().unwrap();
+    all_injected("the API server restarted", &counts);
+    // A class of after the restart is seen: the watches go on.
+    let other = example_class("v1").replace("name: aws-secrets\n", "name: other\n");
+    namespace.apply(&[&other]).unwrap();
+}
+
+pub(crate) fn flood(world: &World) {
+    let namespace = prepared(world, "flood");
+    let stream = stream(&namespace, true, 50);
+    // How long the flood lasts, nothing is waited for.
+    std::thread::sleep(Duration::from_secs(10));
+    let counts = stream.stop().unwrap();
+    all_injected("ten seconds of 50 pods a second", &counts);
+}
+
+pub(crate) fn scaled_to_zero(world: &World) {
+    let namespace = prepared(world, "scaled-to-zero");
+    let bare = stream(&namespace, false, 10);
+    let scale = |replicas: &str| {
+        world
+            .kubectl
+            .run(&["-n", NAMESPACE, "scale", DEPLOYMENT, replicas])
+            .unwrap()
+    };
+    scale("--replicas=0");
+    world
+        .kubectl
+        .run(&[
+            "-n",
+            NAMESPACE,
+            "wait",
+            "--for=delete",
+            "pod",
+            "--all",
+            "--timeout=120s",
+        ])
+        .unwrap();
+    let annotated = stream(&namespace, true, 10);
+    std::thread::sleep(Duration::from_secs(2));
+    let annotated = annotated.stop().unwrap();
+    line(&format!("no replica, annotated: {annotated}"));
+    assert_eq!((annotated.injected, annotated.bare), (0, 0));
+    for error in annotated.refused.keys() {
+        assert!(
+            error.contains("failed calling webhook \"pods.aws-secrets-injector.io\""),
+            "{error}"
+        );
+    }
+    scale("--replicas=2");
+    install::wait(&world.kubectl).unwrap();
+    let bare = bare.stop().unwrap();
+    line(&format!("no replica for a while, not annotated: {bare}"));
+    assert_eq!((bare.bare, bare.refused.len()), (bare.sent, 0));
+}
