@@ -1,9 +1,12 @@
 //! The `caBundle` of webhook configurations: by server-side apply this field alone becomes ours, so that whoever applied
 //! the rest (kubectl, Helm, a GitOps tool) keeps it and sees no drift.
 
+use k8s_openapi::ByteString;
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use serde_json::{Value, json};
+
+use crate::step::Published;
 
 /// The name under which the API server notes the field as ours.
 const FIELD_MANAGER: &str = "webhook-certs";
@@ -15,6 +18,12 @@ pub enum Configuration {
     Mutating(String),
     /// A `ValidatingWebhookConfiguration`.
     Validating(String),
+}
+
+impl std::fmt::Display for Configuration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind(), self.name())
+    }
 }
 
 impl Configuration {
@@ -39,41 +48,54 @@ impl Configuration {
         (Api::all_with(client, &resource), resource)
     }
 
-    /// Writes the bundle into every webhook of the configuration that has another one. `true` if anything was written;
-    /// a configuration that does not exist is left alone, it will be published to when it comes.
-    pub async fn publish(&self, client: Client, bundle_base64: &str) -> kube::Result<bool> {
+    /// Reads it; `None` where there is none: it will be published to when it comes.
+    pub async fn read(&self, client: Client) -> kube::Result<Option<DynamicObject>> {
+        self.api(client).0.get_opt(self.name()).await
+    }
+
+    /// Writes the bundle, PEM, into every webhook of the configuration if it is still as it was read. `false`: it was
+    /// changed, read again.
+    pub async fn publish(
+        &self,
+        client: Client,
+        before: &DynamicObject,
+        bundle: &str,
+    ) -> kube::Result<bool> {
         let (api, resource) = self.api(client);
-        let Some(found) = api.get_opt(self.name()).await? else {
-            tracing::warn!(
-                kind = self.kind(),
-                name = self.name(),
-                "no such webhook configuration yet"
-            );
-            return Ok(false);
-        };
-        let Some(webhooks) = outdated(&found.data["webhooks"], bundle_base64) else {
-            return Ok(false);
-        };
+        let bundle = ByteString(bundle.as_bytes().to_vec());
+        let ours = |webhook: &Value| json!({"name": webhook["name"], "clientConfig": {"caBundle": bundle}});
+        let webhooks: Vec<Value> = webhooks(before).iter().map(ours).collect();
+        let mut metadata = json!({"name": self.name()});
+        if let Some(version) = &before.metadata.resource_version {
+            metadata["resourceVersion"] = version.as_str().into();
+        }
         let ours = json!({
             "apiVersion": resource.api_version,
             "kind": resource.kind,
-            "metadata": {"name": self.name()},
+            "metadata": metadata,
             "webhooks": webhooks,
         });
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        api.patch(self.name(), &params, &Patch::Apply(ours)).await?;
-        tracing::info!(kind = self.kind(), name = self.name(), "caBundle published");
-        Ok(true)
+        match api.patch(self.name(), &params, &Patch::Apply(ours)).await {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 
-/// What is ours of the list of webhooks, or nothing where every entry has the bundle already.
-fn outdated(webhooks: &Value, bundle_base64: &str) -> Option<Value> {
-    let webhooks = webhooks.as_array()?;
-    let current = |webhook: &Value| webhook["clientConfig"]["caBundle"] == bundle_base64;
-    if webhooks.iter().all(current) {
-        return None;
-    }
-    let ours = |webhook: &Value| json!({"name": webhook["name"], "clientConfig": {"caBundle": bundle_base64}});
-    Some(webhooks.iter().map(ours).collect())
+fn webhooks(configuration: &DynamicObject) -> &[Value] {
+    configuration.data["webhooks"]
+        .as_array()
+        .map_or(&[], Vec::as_slice)
+}
+
+/// The bundles of a configuration.
+pub(crate) fn published(configuration: &DynamicObject) -> Published {
+    let bundle = |webhook: &Value| {
+        let encoded = webhook["clientConfig"]["caBundle"].clone();
+        let bytes = serde_json::from_value(encoded).map_or(Vec::new(), |ByteString(bytes)| bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    Published::new(webhooks(configuration).iter().map(bundle))
 }

@@ -8,15 +8,21 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
-use crate::Identity;
+use crate::certificate::BACKDATED;
+use crate::pair::{Authority, Serving, Unusable};
 
 /// How long certificates hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
     /// The authority.
     pub authority: Duration,
-    /// The serving certificate.
+    /// The serving certificate; never longer than what is left of its authority.
     pub serving: Duration,
+}
+
+impl Lifetimes {
+    /// The shortest that works: X.509 counts in seconds, and a rotation of the authority takes a tenth of its life.
+    pub const SHORTEST: Duration = Duration::from_secs(20);
 }
 
 impl Default for Lifetimes {
@@ -35,57 +41,46 @@ pub enum IssueError {
     /// The cryptography refused, or a name is not a DNS name.
     #[error("could not make a certificate: {0}")]
     Certificate(#[from] rcgen::Error),
+    /// What was made cannot be read again.
+    #[error("could not make a certificate: {0}")]
+    Unusable(#[from] Unusable),
 }
 
-/// Clocks of API server and webhook differ: a certificate holds from a little before it is made, at most this.
-const BACKDATED: Duration = Duration::from_hours(1);
-
-/// A new authority and a serving certificate that it signed.
-pub fn issue_all(
+/// A new authority.
+pub fn issue_authority(
     names: &[String],
     now: SystemTime,
-    lifetimes: Lifetimes,
-) -> Result<Identity, IssueError> {
+    lifetime: Duration,
+) -> Result<Authority, IssueError> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(Vec::new())?;
     params
         .distinguished_name
-        .push(DnType::CommonName, format!("{} CA", common_name(names)));
+        .push(DnType::CommonName, authority_name(names));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![
         KeyUsagePurpose::KeyCertSign,
         KeyUsagePurpose::CrlSign,
         KeyUsagePurpose::DigitalSignature,
     ];
-    set_validity(&mut params, now, lifetimes.authority);
-    let authority = params.self_signed(&key)?.pem();
-    sign(&authority, &key.serialize_pem(), names, now, lifetimes)
+    set_validity(&mut params, now, now + lifetime);
+    let certificate = params.self_signed(&key)?.pem();
+    Ok(Authority::from_pem(
+        ["ca.crt", "ca.key"],
+        &certificate,
+        &key.serialize_pem(),
+    )?)
 }
 
-/// A new serving certificate of the same authority.
+/// A new serving certificate, which does not outlive the authority that signs it.
 pub fn issue_serving(
-    current: &Identity,
+    authority: &Authority,
     names: &[String],
     now: SystemTime,
-    lifetimes: Lifetimes,
-) -> Result<Identity, IssueError> {
-    sign(
-        &current.ca_certificate,
-        &current.ca_key,
-        names,
-        now,
-        lifetimes,
-    )
-}
-
-fn sign(
-    ca_certificate: &str,
-    ca_key: &str,
-    names: &[String],
-    now: SystemTime,
-    lifetimes: Lifetimes,
-) -> Result<Identity, IssueError> {
-    let issuer = Issuer::from_ca_cert_pem(ca_certificate, KeyPair::from_pem(ca_key)?)?;
+    lifetime: Duration,
+) -> Result<Serving, IssueError> {
+    let signing_key = KeyPair::from_pem(authority.key())?;
+    let issuer = Issuer::from_ca_cert_der(&authority.certificate.der, signing_key)?;
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(names.to_vec())?;
     params
@@ -94,14 +89,23 @@ fn sign(
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
-    set_validity(&mut params, now, lifetimes.serving);
+    set_validity(&mut params, now, serving_end(authority, now, lifetime));
     let certificate = params.signed_by(&key, &issuer)?.pem();
-    Ok(Identity {
-        ca_certificate: ca_certificate.to_owned(),
-        ca_key: ca_key.to_owned(),
-        certificate,
-        key: key.serialize_pem(),
-    })
+    Ok(Serving::from_pem(&certificate, &key.serialize_pem())?)
+}
+
+/// Until when a serving certificate would hold that is made now.
+pub(crate) fn serving_end(
+    authority: &Authority,
+    now: SystemTime,
+    lifetime: Duration,
+) -> SystemTime {
+    authority.certificate.validity.not_after.min(now + lifetime)
+}
+
+/// The common name of authorities that are made for these names: by it they are known in a `caBundle`.
+pub(crate) fn authority_name(names: &[String]) -> String {
+    format!("{} CA", common_name(names))
 }
 
 /// X.509 allows 64 characters in a common name; who verifies looks at the DNS names anyway.
@@ -114,8 +118,7 @@ fn common_name(names: &[String]) -> String {
         .collect()
 }
 
-fn set_validity(params: &mut CertificateParams, now: SystemTime, lifetime: Duration) {
-    // A tenth at most, or a short life would be over by its larger part at once, and renewed without end.
-    params.not_before = OffsetDateTime::from(now - BACKDATED.min(lifetime / 10));
-    params.not_after = OffsetDateTime::from(now + lifetime);
+fn set_validity(params: &mut CertificateParams, now: SystemTime, end: SystemTime) {
+    params.not_before = OffsetDateTime::from(now - BACKDATED);
+    params.not_after = OffsetDateTime::from(end);
 }

@@ -15,12 +15,13 @@ impl Resolver {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
     }
 
-    /// Is there a certificate to show?
+    /// Is there a certificate to show? [`Status::is_serving`](crate::Status::is_serving) knows whether it holds as well.
     pub fn is_ready(&self) -> bool {
         self.current().is_some()
     }
 
-    fn current(&self) -> Option<Arc<CertifiedKey>> {
+    /// What is shown.
+    pub fn current(&self) -> Option<Arc<CertifiedKey>> {
         self.0
             .read()
             .unwrap_or_else(PoisonError::into_inner)

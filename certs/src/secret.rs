@@ -5,31 +5,33 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 
-use crate::{Identity, Unusable};
+use crate::state::State;
+use crate::step::Found;
 
-/// The Secret's content, and the version it was read at.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    /// What it holds; `Err` where that cannot be used.
-    pub identity: Result<Identity, Unusable>,
-    secret: Secret,
-}
+/// The Secret as it was read, to be written only if it still is.
+pub type Before = Option<Secret>;
 
-/// Reads the Secret; `None` where there is none.
-pub async fn read(api: &Api<Secret>, name: &str) -> kube::Result<Option<Stored>> {
+/// Reads the Secret.
+pub async fn read(api: &Api<Secret>, name: &str) -> kube::Result<(Found, Before)> {
     let secret = api.get_opt(name).await?;
-    Ok(secret.map(|secret| Stored {
-        identity: Identity::from_data(&secret.data.clone().unwrap_or_default()),
-        secret,
-    }))
+    let found = secret.as_ref().map(|secret| {
+        let none = std::collections::BTreeMap::new();
+        State::from_data(secret.data.as_ref().unwrap_or(&none))
+    });
+    let found = match found {
+        None => Found::Absent,
+        Some(Err(error)) => Found::Unusable(error),
+        Some(Ok(state)) => Found::Usable(Box::new(state)),
+    };
+    Ok((found, secret))
 }
 
 /// Writes the Secret if it is still as it was read. `false`: another replica was faster, read again.
 pub async fn write(
     api: &Api<Secret>,
     name: &str,
-    before: Option<Stored>,
-    identity: &Identity,
+    before: Before,
+    state: &State,
 ) -> kube::Result<bool> {
     let params = PostParams::default();
     let written = match before {
@@ -38,24 +40,23 @@ pub async fn write(
                 name: Some(name.to_owned()),
                 ..ObjectMeta::default()
             };
-            let type_ = Some("Opaque".to_owned());
             let secret = Secret {
                 metadata,
-                type_,
-                data: Some(identity.to_data()),
+                type_: Some("Opaque".to_owned()),
+                data: Some(state.to_data()),
                 ..Secret::default()
             };
             api.create(&params, &secret).await
         }
-        Some(Stored { mut secret, .. }) => {
-            secret.data = Some(identity.to_data());
+        Some(mut secret) => {
+            secret.data = Some(state.to_data());
             api.replace(name, &params, &secret).await
         }
     };
     match written {
         Ok(_) => Ok(true),
-        // Conflict, or already there.
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+        // Changed, there already, or gone.
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
         Err(error) => Err(error),
     }
 }

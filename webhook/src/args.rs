@@ -1,11 +1,13 @@
 //! The command line; every option can be an environment variable.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use certs::{Configuration, Lifetimes};
+use certs::{Configuration, Lifetimes, SecretSource, Source};
 use clap::{Parser, ValueEnum};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::Client;
 use provider_class::Region;
 use tracing_subscriber::EnvFilter;
 
@@ -47,6 +49,10 @@ pub struct Args {
         default_value = "aws-secrets-webhook-certificates"
     )]
     pub certificate_secret: String,
+    /// A directory with tls.crt and tls.key, as cert-manager makes them, in place of that Secret. Then the caBundle is
+    /// cert-manager's to write.
+    #[arg(long, env = "CERTIFICATE_DIRECTORY")]
+    pub certificate_directory: Option<PathBuf>,
     /// The MutatingWebhookConfiguration that gets the caBundle.
     #[arg(
         long,
@@ -132,14 +138,14 @@ fn variable(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// Certificates are looked at every minute ([`certs::keeper::INTERVAL`]), and X.509 has no dates beyond the year 9999.
+/// Not shorter than what can be renewed in time, and X.509 has no dates beyond the year 9999.
 fn lifetime(text: &str) -> Result<Duration, String> {
-    let bounds = Duration::from_mins(10)..=Duration::from_hours(24 * 36500);
+    let bounds = Lifetimes::SHORTEST..=Duration::from_hours(24 * 36500);
     let lifetime = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if bounds.contains(&lifetime) {
         Ok(lifetime)
     } else {
-        Err("is not from 10m to 36500d".to_owned())
+        Err("is not from 20s to 36500d".to_owned())
     }
 }
 
@@ -194,6 +200,23 @@ impl Args {
         ]
     }
 
+    /// Where the certificates come from.
+    pub fn certificates(&self, client: &Client) -> Source {
+        if let Some(directory) = &self.certificate_directory {
+            return Source::Directory(directory.clone());
+        }
+        Source::Secret(Box::new(SecretSource {
+            client: client.clone(),
+            namespace: self.namespace.clone(),
+            name: self.certificate_secret.clone(),
+            configurations: self.configurations(),
+            settings: certs::Settings {
+                names: self.server_names(),
+                lifetimes: self.lifetimes(),
+            },
+        }))
+    }
+
     /// How long certificates hold.
     pub fn lifetimes(&self) -> Lifetimes {
         Lifetimes {
@@ -240,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_lifetime_that_cannot_be_kept_is_refused() {
-        for bad in ["0s", "1m", "36501d", "soon"] {
+        for bad in ["0s", "19s", "36501d", "soon"] {
             assert!(lifetime(bad).is_err(), "{bad}");
         }
         assert_eq!(lifetime("90d"), Ok(Duration::from_hours(24 * 90)));

@@ -34,15 +34,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         .await
         .context("no way to the API server")?;
     let resolver = Arc::new(Resolver::default());
-    let keeper = Keeper {
-        client: client.clone(),
-        namespace: args.namespace.clone(),
-        secret: args.certificate_secret.clone(),
-        names: args.server_names(),
-        configurations: args.configurations(),
-        lifetimes: args.lifetimes(),
-        resolver: Arc::clone(&resolver),
-    };
+    let keeper = Keeper::new(args.certificates(&client), Arc::clone(&resolver));
     tokio::spawn(keeper.run());
     let stores = Stores::start(&client);
     let readiness = Arc::new(Readiness::new(stores.clone(), Arc::clone(&resolver)));

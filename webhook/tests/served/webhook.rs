@@ -50,15 +50,7 @@ impl Webhook {
         let args = Args::parse_from(["webhook", "--injector-image", "injector:1"]);
         let client = api.client();
         let resolver = Arc::new(Resolver::default());
-        let keeper = Keeper {
-            client: client.clone(),
-            namespace: args.namespace.clone(),
-            secret: args.certificate_secret.clone(),
-            names: args.server_names(),
-            configurations: args.configurations(),
-            lifetimes: args.lifetimes(),
-            resolver: Arc::clone(&resolver),
-        };
+        let mut keeper = Keeper::new(args.certificates(&client), Arc::clone(&resolver));
         keeper.keep().await.unwrap();
         let stores = Stores::start(&client);
         let readiness = Arc::new(Readiness::new(stores.clone(), Arc::clone(&resolver)));

@@ -1,0 +1,156 @@
+//! A certificate as it was read from PEM: what it says, and whether another signed it.
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate};
+
+/// Clocks of API server and replicas differ: a certificate holds from this long before it is made.
+pub const BACKDATED: Duration = Duration::from_hours(1);
+
+/// From when until when a certificate holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// From when: [`BACKDATED`] before it was made.
+    pub not_before: SystemTime,
+    /// Until when.
+    pub not_after: SystemTime,
+}
+
+impl Validity {
+    /// When it is to be renewed: when two thirds of its life are over, the backdated part not counted.
+    pub fn due_at(&self) -> SystemTime {
+        let whole = self
+            .not_after
+            .duration_since(self.not_before)
+            .unwrap_or_default();
+        // What this crate made is longer than the backdating; what another tool made may be shorter.
+        let life = whole.checked_sub(BACKDATED).unwrap_or(whole);
+        self.not_after - life / 3
+    }
+
+    /// Is it over?
+    pub fn is_over(&self, now: SystemTime) -> bool {
+        now >= self.not_after
+    }
+
+    /// Does it begin later? Then this clock is more than [`BACKDATED`] behind the one that it was made by.
+    pub fn is_ahead(&self, now: SystemTime) -> bool {
+        now < self.not_before
+    }
+}
+
+/// A parsed certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// As PEM, with a newline at its end.
+    pub pem: String,
+    /// As DER.
+    pub der: CertificateDer<'static>,
+    /// Its time.
+    pub validity: Validity,
+    /// The subject's common name; empty where it has none.
+    pub common_name: String,
+    /// The DNS names that it is for.
+    pub dns_names: Vec<String>,
+    /// The raw public key.
+    pub public_key: Vec<u8>,
+}
+
+impl Certificate {
+    /// The first certificate of a PEM text; the error is the parser's own text.
+    pub fn from_pem(pem: &str) -> Result<Self, String> {
+        let der = CertificateDer::from_pem_slice(pem.as_bytes())
+            .map_err(|error| error.to_string())?
+            .into_owned();
+        Self::from_der(der)
+    }
+
+    /// All certificates of a PEM text; an error if there is none, or one that cannot be read.
+    pub fn all_from_pem(pem: &str) -> Result<Vec<Self>, String> {
+        let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes())
+            .map(|der| {
+                der.map_err(|error| error.to_string())
+                    .and_then(|der| Self::from_der(der.into_owned()))
+            })
+            .collect();
+        match all {
+            Ok(all) if all.is_empty() => Err("holds no certificate".to_owned()),
+            all => all,
+        }
+    }
+
+    /// The certificates of a PEM text that can be read.
+    pub fn readable_from_pem(pem: &str) -> Vec<Self> {
+        CertificateDer::pem_slice_iter(pem.as_bytes())
+            .filter_map(|der| Self::from_der(der.ok()?.into_owned()).ok())
+            .collect()
+    }
+
+    fn from_der(der: CertificateDer<'static>) -> Result<Self, String> {
+        let (_, parsed) = X509Certificate::from_der(&der).map_err(|error| error.to_string())?;
+        let common_name = parsed
+            .subject()
+            .iter_common_name()
+            .next()
+            .and_then(|name| name.as_str().ok())
+            .unwrap_or_default()
+            .to_owned();
+        let time = |seconds: i64| {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+        };
+        Ok(Self {
+            pem: to_pem(&der),
+            validity: Validity {
+                not_before: time(parsed.validity().not_before.timestamp()),
+                not_after: time(parsed.validity().not_after.timestamp()),
+            },
+            common_name,
+            dns_names: dns_names(&parsed),
+            public_key: parsed.public_key().subject_public_key.data.to_vec(),
+            der,
+        })
+    }
+
+    /// Did the other one sign this one?
+    pub fn is_signed_by(&self, authority: &Self) -> bool {
+        let own = X509Certificate::from_der(&self.der);
+        let other = X509Certificate::from_der(&authority.der);
+        let (Ok((_, own)), Ok((_, other))) = (own, other) else {
+            return false;
+        };
+        own.verify_signature(Some(other.public_key())).is_ok()
+    }
+}
+
+/// RFC 7468: base64 in lines of 64 characters.
+fn to_pem(der: &CertificateDer<'_>) -> String {
+    let text = STANDARD.encode(der);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(64));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = after;
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    pem
+}
+
+fn dns_names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let names = certificate.extensions().iter().filter_map(|extension| {
+        match extension.parsed_extension() {
+            ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
+            _ => None,
+        }
+    });
+    let dns = names.flatten().filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        _ => None,
+    });
+    dns.collect()
+}

@@ -1,0 +1,117 @@
+//! The rules under every interleaving: replicas that stop between any two requests, restart, and have clocks that differ,
+//! while people delete and spoil what they keep.
+
+mod world;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::Lifetimes;
+use crate::rotate::Settings;
+use world::World;
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+enum Event {
+    /// A replica does this many steps.
+    Steps(usize, usize),
+    /// A replica goes on until it waits.
+    Look(usize),
+    Crash(usize),
+    /// Time passes, in thousandths of the authority's life.
+    Time(u32),
+    DeleteSecret,
+    SpoilSecret(&'static str),
+    /// Somebody puts back an empty bundle.
+    Overwrite(usize),
+    DeleteConfiguration(usize),
+}
+
+const REPLICAS: usize = 3;
+const CONFIGURATIONS: usize = 2;
+
+fn event() -> impl Strategy<Value = Event> {
+    let field = prop::sample::select(vec![
+        "ca.crt",
+        "ca.key",
+        "tls.crt",
+        "tls.key",
+        "next-ca.crt",
+        "previous-ca.crt",
+        "previous-until",
+    ]);
+    prop_oneof![
+        20 => (0..REPLICAS, 1..6usize).prop_map(|(replica, steps)| Event::Steps(replica, steps)),
+        10 => (0..REPLICAS).prop_map(Event::Look),
+        1 => (0..REPLICAS).prop_map(Event::Crash),
+        8 => (1..150u32).prop_map(Event::Time),
+        1 => (500..3000u32).prop_map(Event::Time),
+        1 => Just(Event::DeleteSecret),
+        1 => field.prop_map(Event::SpoilSecret),
+        1 => (0..CONFIGURATIONS).prop_map(Event::Overwrite),
+        1 => (0..CONFIGURATIONS).prop_map(Event::DeleteConfiguration),
+    ]
+}
+
+fn settings(authority: Duration, serving: Duration) -> Settings {
+    Settings {
+        names: vec!["webhook.ns.svc".to_owned()],
+        lifetimes: Lifetimes { authority, serving },
+    }
+}
+
+/// Clocks differ by up to an hour where certificates hold for days, and by seconds where they hold for a minute.
+fn world() -> impl Strategy<Value = World> {
+    let days = prop::collection::vec(-3600..3600i64, REPLICAS).prop_map(|skews| {
+        let day = Duration::from_hours(24);
+        World::new(settings(90 * day, 20 * day), CONFIGURATIONS, &skews)
+    });
+    let seconds = prop::collection::vec(-1..2i64, REPLICAS).prop_map(|skews| {
+        let settings = settings(Duration::from_mins(1), Duration::from_secs(40));
+        World::new(settings, CONFIGURATIONS, &skews)
+    });
+    prop_oneof![days, seconds]
+}
+
+fn happen(world: &mut World, event: &Event) -> Result<(), String> {
+    match *event {
+        Event::Steps(replica, steps) => {
+            for _ in 0..steps {
+                world.step(replica)?;
+            }
+        }
+        Event::Look(replica) => world.run(replica)?,
+        Event::Crash(replica) => world.crash(replica),
+        Event::Time(thousandths) => {
+            world.now += world.settings.lifetimes.authority * thousandths / 1000;
+        }
+        Event::DeleteSecret => world.secret = None,
+        Event::SpoilSecret(field) => world.spoil(field),
+        Event::Overwrite(configuration) => world.overwrite(configuration, ""),
+        Event::DeleteConfiguration(configuration) => world.configurations[configuration] = None,
+    }
+    Ok(())
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let skews: Vec<_> = self.replicas.iter().map(|replica| replica.skew).collect();
+        write!(f, "{:?}, clocks {skews:?}", self.settings.lifetimes)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::default())]
+
+    #[test]
+    fn no_step_of_a_replica_shows_or_leaves_what_a_bundle_does_not_trust(
+        mut world in world(),
+        events in prop::collection::vec(event(), 1..100),
+    ) {
+        for event in &events {
+            happen(&mut world, event).map_err(TestCaseError::fail)?;
+        }
+        world.settle().map_err(TestCaseError::fail)?;
+    }
+}

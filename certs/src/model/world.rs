@@ -1,0 +1,314 @@
+//! A cluster as the certificates see one: a Secret, configurations, replicas that can be stopped between any two requests,
+//! and people who break things.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use k8s_openapi::ByteString;
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier as _;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use crate::pair::Serving;
+use crate::rotate::Settings;
+use crate::state::State;
+use crate::step::{Found, Memory, Published, Step, View};
+
+/// An object with its resource version.
+#[derive(Clone)]
+pub(super) struct Versioned<T> {
+    version: u64,
+    pub(super) content: T,
+}
+
+/// A `caBundle`; `is_broken` from when somebody spoiled it until it verifies again whatever is shown.
+#[derive(Clone)]
+pub(super) struct Bundle {
+    pub(super) text: String,
+    is_broken: bool,
+}
+
+pub(super) struct Replica {
+    memory: Memory,
+    view: View,
+    secret_version: Option<u64>,
+    versions: Vec<Option<u64>>,
+    pub(super) shown: Option<Serving>,
+    /// How its clock differs, in seconds.
+    pub(super) skew: i64,
+}
+
+pub(super) struct World {
+    pub(super) settings: Settings,
+    pub(super) now: SystemTime,
+    last_version: u64,
+    pub(super) secret: Option<Versioned<BTreeMap<String, ByteString>>>,
+    pub(super) configurations: Vec<Option<Versioned<Bundle>>>,
+    pub(super) replicas: Vec<Replica>,
+    pub(super) promotions: usize,
+    /// By bundle and certificate, so that nothing is verified twice.
+    verified: RefCell<HashMap<(String, String), bool>>,
+}
+
+impl World {
+    pub(super) fn new(settings: Settings, configurations: usize, skews: &[i64]) -> Self {
+        let mut world = Self {
+            settings,
+            now: SystemTime::UNIX_EPOCH + Duration::from_hours(500_000),
+            last_version: 0,
+            secret: None,
+            configurations: vec![None; configurations],
+            replicas: skews.iter().map(|skew| Replica::new(*skew)).collect(),
+            promotions: 0,
+            verified: RefCell::default(),
+        };
+        for configuration in 0..configurations {
+            world.overwrite(configuration, "");
+        }
+        world
+    }
+
+    fn version(&mut self) -> u64 {
+        self.last_version += 1;
+        self.last_version
+    }
+
+    /// One request of a replica, or one change of what it shows. `true` if it waits now.
+    pub(super) fn step(&mut self, index: usize) -> Result<bool, String> {
+        let before = self.failures();
+        let count = self.configurations.len();
+        let now = self.clock(index);
+        let replica = &mut self.replicas[index];
+        let step = replica
+            .memory
+            .step(&replica.view, count, &self.settings, now)
+            .map_err(|error| error.to_string())?;
+        let is_waiting = matches!(step, Step::Wait(_));
+        let name = format!("{step:?}").chars().take(60).collect::<String>();
+        self.execute(index, step)?;
+        if let Some(new) = self.failures().iter().find(|fails| !before.contains(fails)) {
+            return Err(format!(
+                "replica {index}: {name}: replica {} shows what configuration {} does not trust",
+                new.0, new.1
+            ));
+        }
+        Ok(is_waiting)
+    }
+
+    fn execute(&mut self, index: usize, step: Step) -> Result<(), String> {
+        let version = self.version();
+        let replica = &mut self.replicas[index];
+        match step {
+            Step::ReadConfiguration(i) => {
+                let found = &self.configurations[i];
+                replica
+                    .versions
+                    .push(found.as_ref().map(|found| found.version));
+                replica.view.configurations.push(published(found.as_ref()));
+            }
+            Step::ReadSecret => {
+                replica.secret_version = self.secret.as_ref().map(|secret| secret.version);
+                let found = self
+                    .secret
+                    .as_ref()
+                    .map(|secret| State::from_data(&secret.content));
+                replica.view.secret = Some(match found {
+                    None => Found::Absent,
+                    Some(Err(error)) => Found::Unusable(error),
+                    Some(Ok(state)) => Found::Usable(Box::new(state)),
+                });
+            }
+            Step::Write(state, change) => {
+                if replica.secret_version == self.secret.as_ref().map(|secret| secret.version) {
+                    let content = state.to_data();
+                    if State::from_data(&content).as_ref() != Ok(&*state) {
+                        return Err("what was written reads otherwise".to_owned());
+                    }
+                    self.secret = Some(Versioned { version, content });
+                    self.promotions += usize::from(change == crate::rotate::Change::Promoted);
+                }
+                replica.forget_view();
+            }
+            Step::Publish(i, text) => {
+                let is_same = replica.versions[i].is_some()
+                    && replica.versions[i]
+                        == self.configurations[i].as_ref().map(|found| found.version);
+                if is_same {
+                    let before = self.configurations[i].as_ref();
+                    let was_broken = before.is_some_and(|found| found.content.is_broken);
+                    let is_broken = was_broken && !self.all_verify(&text);
+                    let content = Bundle { text, is_broken };
+                    self.configurations[i] = Some(Versioned { version, content });
+                }
+                self.replicas[index].forget_view();
+            }
+            Step::Show(serving) => replica.shown = Some(serving),
+            Step::Wait(until) => {
+                replica.forget_view();
+                if until <= self.clock(index) {
+                    return Err("waits for a time that is over".to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn clock(&self, index: usize) -> SystemTime {
+        let skew = self.replicas[index].skew;
+        let amount = Duration::from_secs(skew.unsigned_abs());
+        if skew < 0 {
+            self.now - amount
+        } else {
+            self.now + amount
+        }
+    }
+
+    /// Replicas that show a certificate in its time, with configurations that do not trust it though nobody broke them.
+    fn failures(&self) -> Vec<(usize, usize)> {
+        let mut failures = Vec::new();
+        for (index, replica) in self.replicas.iter().enumerate() {
+            let Some(shown) = &replica.shown else {
+                continue;
+            };
+            if shown.certificate.validity.is_over(self.now) {
+                continue;
+            }
+            for (i, found) in self.configurations.iter().enumerate() {
+                if let Some(found) = found
+                    && !found.content.is_broken
+                    && !self.verifies(&found.content.text, shown)
+                {
+                    failures.push((index, i));
+                }
+            }
+        }
+        failures
+    }
+
+    fn all_verify(&self, bundle: &str) -> bool {
+        let mut shown = self
+            .replicas
+            .iter()
+            .filter_map(|replica| replica.shown.as_ref());
+        shown.all(|shown| {
+            shown.certificate.validity.is_over(self.now) || self.verifies(bundle, shown)
+        })
+    }
+
+    /// Would an API server with this bundle accept the certificate, now that it is in its time?
+    fn verifies(&self, bundle: &str, shown: &Serving) -> bool {
+        let key = (bundle.to_owned(), shown.certificate.pem.clone());
+        let known = self.verified.borrow().get(&key).copied();
+        known.unwrap_or_else(|| {
+            let verifies = self.verify(bundle, shown);
+            self.verified.borrow_mut().insert(key, verifies);
+            verifies
+        })
+    }
+
+    /// Would an API server with this bundle accept the certificate?
+    fn verify(&self, bundle: &str, shown: &Serving) -> bool {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
+            roots.add(certificate.unwrap()).unwrap();
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+        let Ok(verifier) = verifier.build() else {
+            return false;
+        };
+        let name = ServerName::try_from(self.settings.names[0].clone()).unwrap();
+        let since_epoch = self.now.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let now = UnixTime::since_unix_epoch(since_epoch);
+        let answer = verifier.verify_server_cert(&shown.certificate.der, &[], &name, &[], now);
+        answer.is_ok()
+    }
+
+    /// Replicas step until all wait, many times over, with some time between: then all must be right.
+    pub(super) fn settle(&mut self) -> Result<(), String> {
+        for _ in 0..6 {
+            for index in 0..self.replicas.len() {
+                self.run(index)?;
+            }
+            self.now += self.settings.hold() + Duration::from_secs(1);
+        }
+        for index in 0..self.replicas.len() {
+            self.run(index)?;
+        }
+        for (index, replica) in self.replicas.iter().enumerate() {
+            let shown = replica
+                .shown
+                .as_ref()
+                .ok_or(format!("{index} shows nothing"))?;
+            for found in self.configurations.iter().flatten() {
+                if !self.verify(&found.content.text, shown) {
+                    return Err(format!("{index} is not trusted in the end"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One replica alone, until it waits.
+    pub(super) fn run(&mut self, index: usize) -> Result<(), String> {
+        // The rest of the look that it was in, which may find everything changed, and then a whole one.
+        for _ in 0..2 {
+            let mut steps = 0;
+            while !self.step(index)? {
+                steps += 1;
+                if steps > 100 {
+                    return Err(format!("{index} does not come to rest"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn crash(&mut self, index: usize) {
+        self.replicas[index] = Replica::new(self.replicas[index].skew);
+    }
+
+    pub(super) fn spoil(&mut self, field: &str) {
+        let version = self.version();
+        if let Some(secret) = &mut self.secret {
+            secret.version = version;
+            let garbage = ByteString(b"garbage".to_vec());
+            secret.content.insert(field.to_owned(), garbage);
+        }
+    }
+
+    pub(super) fn overwrite(&mut self, configuration: usize, text: &str) {
+        let version = self.version();
+        let content = Bundle {
+            text: text.to_owned(),
+            is_broken: true,
+        };
+        self.configurations[configuration] = Some(Versioned { version, content });
+    }
+}
+
+impl Replica {
+    fn new(skew: i64) -> Self {
+        Self {
+            memory: Memory::default(),
+            view: View::default(),
+            secret_version: None,
+            versions: Vec::new(),
+            shown: None,
+            skew,
+        }
+    }
+
+    fn forget_view(&mut self) {
+        self.view = View::default();
+        self.versions.clear();
+    }
+}
+
+fn published(found: Option<&Versioned<Bundle>>) -> Option<Published> {
+    found.map(|found| Published::new([found.content.text.clone()]))
+}

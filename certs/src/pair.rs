@@ -1,0 +1,167 @@
+//! A certificate and its private key, which belong together: an authority, or what a server shows.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rcgen::KeyPair;
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::certificate::Certificate;
+
+/// Why a certificate and a key cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// A file, or a key of the Secret's data, is missing or not text.
+    #[error("{0} is missing or not text")]
+    Missing(&'static str),
+    /// Not a PEM certificate or key, or not a time.
+    #[error("{field} cannot be read: {reason}")]
+    Unreadable {
+        /// Which file, or which key of the Secret's data.
+        field: &'static str,
+        /// What the parser says.
+        reason: String,
+    },
+    /// The private key belongs to another certificate.
+    #[error("{key} does not belong to {certificate}")]
+    KeyMismatch {
+        /// Where the certificate is.
+        certificate: &'static str,
+        /// Where the key is.
+        key: &'static str,
+    },
+    /// The authority did not sign the serving certificate.
+    #[error("tls.crt is not signed by ca.crt")]
+    OtherAuthority,
+}
+
+impl Unusable {
+    pub(crate) fn unreadable(field: &'static str, reason: &impl ToString) -> Self {
+        Self::Unreadable {
+            field,
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// An authority: what it signs is trusted where its certificate is in the `caBundle`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Authority {
+    /// Its certificate.
+    pub certificate: Certificate,
+    key: String,
+}
+
+impl Authority {
+    /// From PEM, where `fields` are the places of certificate and key, for errors.
+    pub fn from_pem(
+        fields: [&'static str; 2],
+        certificate: &str,
+        key: &str,
+    ) -> Result<Self, Unusable> {
+        let parsed = Certificate::from_pem(certificate)
+            .map_err(|reason| Unusable::unreadable(fields[0], &reason))?;
+        let pair =
+            KeyPair::from_pem(key).map_err(|error| Unusable::unreadable(fields[1], &error))?;
+        if pair.public_key_raw() != parsed.public_key {
+            return Err(Unusable::KeyMismatch {
+                certificate: fields[0],
+                key: fields[1],
+            });
+        }
+        Ok(Self {
+            certificate: parsed,
+            key: key.to_owned(),
+        })
+    }
+
+    /// Its private key, PEM.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// Shows no key.
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority")
+            .field("validity", &self.certificate.validity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a server shows: its certificate with the chain that belongs to it, ready for rustls.
+#[derive(Clone)]
+pub struct Serving {
+    /// Its certificate.
+    pub certificate: Certificate,
+    chain: String,
+    key: String,
+    certified: Arc<CertifiedKey>,
+}
+
+impl Serving {
+    /// From PEM: `tls.crt`, its own certificate first, and `tls.key`.
+    pub fn from_pem(chain: &str, key: &str) -> Result<Self, Unusable> {
+        let certificate = Certificate::from_pem(chain)
+            .map_err(|reason| Unusable::unreadable(CERTIFICATE, &reason))?;
+        let ders: Result<Vec<CertificateDer<'static>>, _> =
+            CertificateDer::pem_slice_iter(chain.as_bytes()).collect();
+        let ders = ders.map_err(|error| Unusable::unreadable(CERTIFICATE, &error))?;
+        let parsed = PrivateKeyDer::from_pem_slice(key.as_bytes())
+            .map_err(|error| Unusable::unreadable(KEY, &error))?;
+        let provider = rustls::crypto::ring::default_provider();
+        match CertifiedKey::from_der(ders, parsed, &provider) {
+            Ok(certified) => Ok(Self {
+                certificate,
+                chain: chain.to_owned(),
+                key: key.to_owned(),
+                certified: Arc::new(certified),
+            }),
+            Err(rustls::Error::InconsistentKeys(_)) => Err(Unusable::KeyMismatch {
+                certificate: CERTIFICATE,
+                key: KEY,
+            }),
+            Err(error) => Err(Unusable::unreadable(KEY, &error)),
+        }
+    }
+
+    /// For rustls.
+    pub fn certified_key(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.certified)
+    }
+
+    /// The certificates, PEM.
+    pub fn chain(&self) -> &str {
+        &self.chain
+    }
+
+    /// The private key, PEM.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+impl PartialEq for Serving {
+    fn eq(&self, other: &Self) -> bool {
+        self.chain == other.chain && self.key == other.key
+    }
+}
+
+impl Eq for Serving {}
+
+/// Shows no key.
+impl fmt::Debug for Serving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serving")
+            .field("validity", &self.certificate.validity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The serving certificate, in a Secret of type `kubernetes.io/tls` as well as in ours.
+pub const CERTIFICATE: &str = "tls.crt";
+/// Its key.
+pub const KEY: &str = "tls.key";

@@ -1,0 +1,224 @@
+//! What has to be changed in the Secret now: a pure function of what it holds and the time.
+//!
+//! The authority is exchanged with an overlap:
+//! 1. *Announced*: at two thirds of the active authority's life the next one is written beside it.
+//! 2. *Promoted*: once every `caBundle` has the next authority, it signs a serving certificate and becomes the active
+//!    one; the old one's key is thrown away, its certificate stays trusted.
+//! 3. *Dropped*: when the last certificate that the old one signed is over, it is taken out of every `caBundle`.
+
+use std::time::{Duration, SystemTime};
+
+use crate::certificate::{BACKDATED, Certificate};
+use crate::issue::{IssueError, Lifetimes, issue_authority, issue_serving, serving_end};
+use crate::pair::{Authority, Serving};
+use crate::state::{Previous, State};
+
+/// What is wanted.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// DNS names of the server, as the API server calls it.
+    pub names: Vec<String>,
+    /// How long certificates hold.
+    pub lifetimes: Lifetimes,
+}
+
+impl Settings {
+    /// How long every `caBundle` has to have an authority before a server that shows another one's certificate changes to
+    /// its: API servers learn of a changed configuration by a watch.
+    pub fn hold(&self) -> Duration {
+        Duration::from_mins(1).min(self.lifetimes.authority / 10)
+    }
+
+    /// How long an old authority is trusted beyond what it signed, for clocks that differ.
+    fn slack(&self) -> Duration {
+        BACKDATED.min(self.lifetimes.serving)
+    }
+
+    /// Is it over by every clock?
+    pub(crate) fn is_long_over(&self, certificate: &Certificate, now: SystemTime) -> bool {
+        now >= certificate.validity.not_after + self.slack()
+    }
+}
+
+/// What a write does, for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A new authority: there was none that could be used.
+    Created,
+    /// The Secret is as it was before somebody deleted or spoiled it.
+    Restored,
+    /// An authority was found in a `caBundle` that the Secret did not know: it stays trusted for a while.
+    Adopted,
+    /// The next authority was made.
+    Announced,
+    /// The next authority became the active one.
+    Promoted,
+    /// A new serving certificate of the same authority.
+    Renewed,
+    /// Old authorities are not trusted any more.
+    Dropped,
+    /// No `caBundle` has them any more.
+    Forgotten,
+}
+
+/// The change that is due, if any. `is_next_trusted`: every `caBundle` has had the next authority for long enough.
+/// `mend_clock`: may what begins in the future be replaced?
+pub fn rotate(
+    state: &State,
+    settings: &Settings,
+    now: SystemTime,
+    is_next_trusted: bool,
+    mend_clock: bool,
+) -> Result<Option<(State, Change)>, IssueError> {
+    let active = state.active.certificate.validity;
+    let next = state.next.as_ref().filter(|next| {
+        let validity = next.certificate.validity;
+        !validity.is_over(now) && !validity.is_ahead(now)
+    });
+    let is_lost = active.is_over(now) || (active.is_ahead(now) && mend_clock);
+    let change = match next {
+        // With an authority that is over nothing is left that could be broken.
+        Some(next) if is_lost || is_next_trusted => {
+            (promote(state, next, settings, now)?, Change::Promoted)
+        }
+        _ if is_lost => {
+            let mut new = create(settings, now)?;
+            let trusted = state.trusted().cloned().collect();
+            new.dropped.clone_from(&state.dropped);
+            trust(&mut new, settings, now, trusted);
+            (new, Change::Created)
+        }
+        None if now >= active.due_at() && is_next_useless(state, now, mend_clock) => {
+            let authority = issue_authority(&settings.names, now, settings.lifetimes.authority)?;
+            let mut new = state.clone();
+            new.next = Some(authority);
+            (new, Change::Announced)
+        }
+        _ if is_serving_due(state, settings, now, mend_clock) => {
+            let mut new = state.clone();
+            new.serving = serving_of(&state.active, settings, now)?;
+            (new, Change::Renewed)
+        }
+        _ => {
+            let mut new = state.clone();
+            new.clean(settings, now);
+            if new == *state {
+                return Ok(None);
+            }
+            (new, Change::Dropped)
+        }
+    };
+    Ok(Some(change))
+}
+
+/// Is there no next authority that can be waited for?
+fn is_next_useless(state: &State, now: SystemTime, mend_clock: bool) -> bool {
+    let validity = state.next.as_ref().map(|next| next.certificate.validity);
+    validity.is_none_or(|next| next.is_over(now) || (next.is_ahead(now) && mend_clock))
+}
+
+/// A new authority with its first certificate.
+pub fn create(settings: &Settings, now: SystemTime) -> Result<State, IssueError> {
+    let active = issue_authority(&settings.names, now, settings.lifetimes.authority)?;
+    Ok(State {
+        serving: serving_of(&active, settings, now)?,
+        active,
+        next: None,
+        previous: Previous::default(),
+        dropped: Vec::new(),
+    })
+}
+
+/// What the Secret held, to be written again. Others may have gone on from there before it was lost: nothing of it is
+/// dropped before what they may show is over.
+pub fn restore(state: &State, settings: &Settings, now: SystemTime) -> State {
+    let mut restored = state.clone();
+    let dropped = std::mem::take(&mut restored.dropped);
+    let previous = std::mem::take(&mut restored.previous.certificates);
+    trust(&mut restored, settings, now, [previous, dropped].concat());
+    restored
+}
+
+/// Goes on trusting other authorities, as long as what they signed can hold.
+pub fn trust(state: &mut State, settings: &Settings, now: SystemTime, others: Vec<Certificate>) {
+    if !others.is_empty() {
+        let until = now + settings.lifetimes.serving + settings.slack();
+        state.previous.add(others, until);
+        state.clean(settings, now);
+    }
+}
+
+fn promote(
+    state: &State,
+    next: &Authority,
+    settings: &Settings,
+    now: SystemTime,
+) -> Result<State, IssueError> {
+    let mut new = State {
+        active: next.clone(),
+        serving: serving_of(next, settings, now)?,
+        next: None,
+        previous: state.previous.clone(),
+        dropped: state.dropped.clone(),
+    };
+    let until = state.serving.certificate.validity.not_after + settings.slack();
+    new.previous
+        .add(vec![state.active.certificate.clone()], until);
+    new.clean(settings, now);
+    Ok(new)
+}
+
+fn serving_of(
+    authority: &Authority,
+    settings: &Settings,
+    now: SystemTime,
+) -> Result<Serving, IssueError> {
+    issue_serving(authority, &settings.names, now, settings.lifetimes.serving)
+}
+
+fn is_serving_due(state: &State, settings: &Settings, now: SystemTime, mend_clock: bool) -> bool {
+    let serving = &state.serving.certificate;
+    let covers = |name| serving.dns_names.contains(name);
+    if !settings.names.iter().all(covers) {
+        return true;
+    }
+    if serving.validity.is_ahead(now) {
+        return mend_clock;
+    }
+    // At the end of its authority a new one would end as early as this one: it is not worth the write.
+    let end = serving_end(&state.active, now, settings.lifetimes.serving);
+    let gain = end
+        .duration_since(serving.validity.not_after)
+        .unwrap_or_default();
+    now >= serving.validity.due_at() && gain >= Duration::from_secs(1)
+}
+
+impl Previous {
+    fn add(&mut self, certificates: Vec<Certificate>, until: SystemTime) {
+        // Whole seconds, as the Secret holds it.
+        let seconds = until
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        let until = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        self.until = self.until.max(until);
+        self.certificates.extend(certificates);
+    }
+}
+
+impl State {
+    /// Drops what nothing is shown of any more.
+    fn clean(&mut self, settings: &Settings, now: SystemTime) {
+        let until = self.previous.until;
+        let is_kept =
+            |certificate: &Certificate| now < until && !settings.is_long_over(certificate, now);
+        let certificates = std::mem::take(&mut self.previous.certificates);
+        let (kept, gone): (Vec<_>, _) = certificates.into_iter().partition(is_kept);
+        self.dropped.extend::<Vec<_>>(gone);
+        if kept.is_empty() {
+            self.previous = Previous::default();
+        } else {
+            self.previous.certificates = kept;
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What the Secret holds: the serving certificate, and the authorities before, during and after a rotation. A [`State`]
+//! is verified: what cannot be served never becomes one.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use k8s_openapi::ByteString;
+
+use crate::certificate::Certificate;
+use crate::pair::{Authority, CERTIFICATE, KEY, Serving, Unusable};
+
+const ACTIVE: [&str; 2] = ["ca.crt", "ca.key"];
+const NEXT: [&str; 2] = ["next-ca.crt", "next-ca.key"];
+const PREVIOUS: &str = "previous-ca.crt";
+const PREVIOUS_UNTIL: &str = "previous-until";
+const DROPPED: &str = "dropped-ca.crt";
+
+/// The certificates that all replicas share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Signs the serving certificates.
+    pub active: Authority,
+    /// What servers show, signed by the active authority.
+    pub serving: Serving,
+    /// Signs from when every `caBundle` has it.
+    pub next: Option<Authority>,
+    /// Sign nothing any more, but what they signed may still be shown.
+    pub previous: Previous,
+    /// To be taken out of every `caBundle`. What the Secret does not know is never taken out: it may be what another
+    /// replica shows a certificate of.
+    pub dropped: Vec<Certificate>,
+}
+
+/// Authorities that are still trusted, whose keys are gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Previous {
+    /// Their certificates.
+    pub certificates: Vec<Certificate>,
+    /// Until when what they signed can be shown. Whole seconds.
+    pub until: SystemTime,
+}
+
+impl Default for Previous {
+    fn default() -> Self {
+        Self {
+            certificates: Vec::new(),
+            until: SystemTime::UNIX_EPOCH,
+        }
+    }
+}
+
+impl State {
+    /// From a Secret's data.
+    pub fn from_data(data: &BTreeMap<String, ByteString>) -> Result<Self, Unusable> {
+        let text = |field: &'static str| {
+            let bytes = data.get(field).map(|bytes| bytes.0.as_slice());
+            bytes
+                .and_then(|bytes| std::str::from_utf8(bytes).ok())
+                .filter(|text| !text.is_empty())
+                .ok_or(Unusable::Missing(field))
+        };
+        let authority = |fields: [&'static str; 2]| {
+            Authority::from_pem(fields, text(fields[0])?, text(fields[1])?)
+        };
+        let has_next = NEXT.into_iter().any(|field| data.contains_key(field));
+        let state = Self {
+            active: authority(ACTIVE)?,
+            serving: Serving::from_pem(text(CERTIFICATE)?, text(KEY)?)?,
+            next: has_next.then(|| authority(NEXT)).transpose()?,
+            previous: if data.contains_key(PREVIOUS) {
+                previous(text(PREVIOUS)?, text(PREVIOUS_UNTIL)?)?
+            } else {
+                Previous::default()
+            },
+            dropped: if data.contains_key(DROPPED) {
+                certificates(DROPPED, text(DROPPED)?)?
+            } else {
+                Vec::new()
+            },
+        };
+        let serving = &state.serving.certificate;
+        if serving.is_signed_by(&state.active.certificate) {
+            Ok(state)
+        } else {
+            Err(Unusable::OtherAuthority)
+        }
+    }
+
+    /// For a Secret's data.
+    pub fn to_data(&self) -> BTreeMap<String, ByteString> {
+        let mut fields = vec![
+            (ACTIVE[0], self.active.certificate.pem.clone()),
+            (ACTIVE[1], self.active.key().to_owned()),
+            (CERTIFICATE, self.serving.chain().to_owned()),
+            (KEY, self.serving.key().to_owned()),
+        ];
+        if let Some(next) = &self.next {
+            fields.push((NEXT[0], next.certificate.pem.clone()));
+            fields.push((NEXT[1], next.key().to_owned()));
+        }
+        if !self.previous.certificates.is_empty() {
+            fields.push((PREVIOUS, concatenated(&self.previous.certificates)));
+            let until = humantime::format_rfc3339_seconds(self.previous.until);
+            fields.push((PREVIOUS_UNTIL, until.to_string()));
+        }
+        if !self.dropped.is_empty() {
+            fields.push((DROPPED, concatenated(&self.dropped)));
+        }
+        fields
+            .into_iter()
+            .map(|(field, text)| (field.to_owned(), ByteString(text.into_bytes())))
+            .collect()
+    }
+
+    /// All authorities that are to be trusted.
+    pub fn trusted(&self) -> impl Iterator<Item = &Certificate> {
+        let next = self.next.as_ref().map(|next| &next.certificate);
+        [&self.active.certificate]
+            .into_iter()
+            .chain(next)
+            .chain(&self.previous.certificates)
+    }
+
+    /// The `caBundle`, PEM: the same text for the same authorities, whatever their stage.
+    pub fn bundle(&self) -> String {
+        let mut trusted: Vec<_> = self.trusted().collect();
+        trusted.sort_by(|a, b| {
+            let newest = b.validity.not_after.cmp(&a.validity.not_after);
+            newest.then_with(|| a.pem.cmp(&b.pem))
+        });
+        trusted.dedup_by(|a, b| a.pem == b.pem);
+        concatenated(trusted)
+    }
+}
+
+fn concatenated<'a>(certificates: impl IntoIterator<Item = &'a Certificate>) -> String {
+    certificates
+        .into_iter()
+        .map(|certificate| certificate.pem.as_str())
+        .collect()
+}
+
+fn certificates(field: &'static str, pem: &str) -> Result<Vec<Certificate>, Unusable> {
+    Certificate::all_from_pem(pem).map_err(|reason| Unusable::unreadable(field, &reason))
+}
+
+fn previous(pem: &str, until: &str) -> Result<Previous, Unusable> {
+    Ok(Previous {
+        certificates: certificates(PREVIOUS, pem)?,
+        until: humantime::parse_rfc3339(until.trim())
+            .map_err(|error| Unusable::unreadable(PREVIOUS_UNTIL, &error))?,
+    })
+}
