@@ -23,13 +23,19 @@ pub struct Validity {
 impl Validity {
     /// When it is to be renewed: when two thirds of its life are over, the backdated part not counted.
     pub fn due_at(&self) -> SystemTime {
-        let whole = self
-            .not_after
-            .duration_since(self.not_before)
-            .unwrap_or_default();
-        // What this crate made is longer than the backdating; what another tool made may be shorter.
-        let life = whole.checked_sub(BACKDATED).unwrap_or(whole);
-        self.not_after - life / 3
+        let life = self.not_after.duration_since(self.made_at());
+        self.not_after - life.unwrap_or_default() / 3
+    }
+
+    /// When it was made.
+    fn made_at(&self) -> SystemTime {
+        let made_at = self.not_before + BACKDATED;
+        // What this crate makes is longer than the backdating; what another tool made may be shorter.
+        if made_at < self.not_after {
+            made_at
+        } else {
+            self.not_before
+        }
     }
 
     /// Is it over?

@@ -29,7 +29,12 @@ impl Settings {
         Duration::from_mins(1).min(self.lifetimes.authority / 10)
     }
 
-    /// How long an old authority is trusted beyond what it signed, for clocks that differ.
+    /// The same for a server that shows nothing yet, and is waited for.
+    pub fn first_hold(&self) -> Duration {
+        self.hold().min(Duration::from_secs(10))
+    }
+
+    /// By how much clocks may differ: so long an old authority is trusted beyond what it signed.
     fn slack(&self) -> Duration {
         BACKDATED.min(self.lifetimes.serving)
     }

@@ -227,7 +227,8 @@ impl Memory {
             return false;
         }
         let Some((shown, authority)) = &self.shown else {
-            return true;
+            let first_at = self.first_at(state, settings, now);
+            return first_at.is_some_and(|time| now >= time);
         };
         if shown.der == new.der {
             return false;
@@ -238,6 +239,16 @@ impl Memory {
         is_same_authority
             || !is_shown_good
             || self.is_held(&state.active.certificate, settings, now)
+    }
+
+    /// When the state's certificate may be the first that is shown. An authority that took over from another one may not
+    /// have come to every API server yet, as after the Secret was lost.
+    fn first_at(&self, state: &State, settings: &Settings, now: SystemTime) -> Option<SystemTime> {
+        if state.previous.certificates.is_empty() {
+            return Some(now);
+        }
+        let since = self.trusted.get(&state.active.certificate.der)?;
+        Some(*since + settings.first_hold())
     }
 
     /// The next moment at which something is due, or a minute.
@@ -255,6 +266,7 @@ impl Memory {
         ];
         let held = [Some(active), next].into_iter().flatten();
         moments.extend(held.filter_map(|authority| self.held_at(authority, settings)));
+        moments.extend(self.first_at(state, settings, now));
         let future = moments.into_iter().filter(|moment| *moment > now);
         future.min().unwrap_or(now + INTERVAL)
     }

@@ -63,7 +63,7 @@ fn settings(authority: Duration, serving: Duration) -> Settings {
 
 /// Clocks differ by up to an hour where certificates hold for days, and by seconds where they hold for a minute.
 fn world() -> impl Strategy<Value = World> {
-    let days = prop::collection::vec(-3600..3600i64, REPLICAS).prop_map(|skews| {
+    let days = prop::collection::vec(-1800..1800i64, REPLICAS).prop_map(|skews| {
         let day = Duration::from_hours(24);
         World::new(settings(90 * day, 20 * day), CONFIGURATIONS, &skews)
     });
@@ -114,4 +114,45 @@ proptest! {
         }
         world.settle().map_err(TestCaseError::fail)?;
     }
+}
+
+/// Every certificate is shown in its time, and trusted, at every moment of a long time.
+fn live(world: &mut World, tick: Duration, ticks: u32) {
+    for _ in 0..ticks {
+        for replica in 0..REPLICAS {
+            world.run(replica).unwrap();
+        }
+        for replica in 0..REPLICAS {
+            world.is_good(replica).unwrap();
+        }
+        world.now += tick;
+    }
+}
+
+#[test]
+fn certificates_of_days_are_exchanged_for_years() {
+    let day = Duration::from_hours(24);
+    let mut world = World::new(
+        settings(90 * day, 20 * day),
+        CONFIGURATIONS,
+        &[0, 1800, -1800],
+    );
+    live(&mut world, day / 4, 4 * 365);
+    assert!(world.promotions >= 5, "{}", world.promotions);
+}
+
+#[test]
+fn certificates_of_half_a_minute_are_exchanged_for_minutes() {
+    let shortest = Duration::from_secs(20);
+    let mut world = World::new(
+        settings(Duration::from_secs(30), shortest),
+        CONFIGURATIONS,
+        &[0, 1, 0],
+    );
+    live(&mut world, Duration::from_secs(1), 300);
+    assert!(world.promotions >= 9, "{}", world.promotions);
+    assert!(world.trusted() <= 5, "{}", world.trusted());
+    let mut world = World::new(settings(shortest, shortest), CONFIGURATIONS, &[0, 0, 0]);
+    live(&mut world, Duration::from_secs(1), 200);
+    assert!(world.promotions >= 9, "{}", world.promotions);
 }

@@ -30,6 +30,8 @@ pub(super) struct Versioned<T> {
 pub(super) struct Bundle {
     pub(super) text: String,
     is_broken: bool,
+    /// What API servers may still go by that learn of changes late, and until when.
+    older: Vec<(String, SystemTime)>,
 }
 
 pub(super) struct Replica {
@@ -80,6 +82,7 @@ impl World {
     /// One request of a replica, or one change of what it shows. `true` if it waits now.
     pub(super) fn step(&mut self, index: usize) -> Result<bool, String> {
         let before = self.failures();
+        let lost = self.lost(index);
         let count = self.configurations.len();
         let now = self.clock(index);
         let replica = &mut self.replicas[index];
@@ -90,7 +93,10 @@ impl World {
         let is_waiting = matches!(step, Step::Wait(_));
         let name = format!("{step:?}").chars().take(60).collect::<String>();
         self.execute(index, step)?;
-        if let Some(new) = self.failures().iter().find(|fails| !before.contains(fails)) {
+        let is_new = |failure: &&(usize, usize)| {
+            !before.contains(failure) && !(failure.0 == index && lost.contains(&failure.1))
+        };
+        if let Some(new) = self.failures().iter().find(is_new) {
             return Err(format!(
                 "replica {index}: {name}: replica {} shows what configuration {} does not trust",
                 new.0, new.1
@@ -138,10 +144,18 @@ impl World {
                     && replica.versions[i]
                         == self.configurations[i].as_ref().map(|found| found.version);
                 if is_same {
-                    let before = self.configurations[i].as_ref();
-                    let was_broken = before.is_some_and(|found| found.content.is_broken);
-                    let is_broken = was_broken && !self.all_verify(&text);
-                    let content = Bundle { text, is_broken };
+                    let before = self.configurations[i].as_ref().map(|found| &found.content);
+                    let was_broken = before.is_some_and(|found| found.is_broken);
+                    let mut older = before.map_or(Vec::new(), |found| found.older.clone());
+                    if !was_broken {
+                        let lag = self.settings.first_hold() / 2;
+                        older.extend(before.map(|found| (found.text.clone(), self.now + lag)));
+                    }
+                    let content = Bundle {
+                        is_broken: was_broken && !self.all_verify(&text),
+                        text,
+                        older,
+                    };
                     self.configurations[i] = Some(Versioned { version, content });
                 }
                 self.replicas[index].forget_view();
@@ -167,6 +181,28 @@ impl World {
         }
     }
 
+    /// Configurations for which this replica cannot make anything worse: it shows a certificate whose time is over, or none
+    /// while no other shows a good one.
+    fn lost(&self, index: usize) -> Vec<usize> {
+        let is_good = |shown: &Serving, bundle: &Bundle| {
+            !shown.certificate.validity.is_over(self.now) && self.all_trust(bundle, shown)
+        };
+        let own = self.replicas[index].shown.as_ref();
+        let is_over = own.is_some_and(|own| own.certificate.validity.is_over(self.now));
+        let is_lost = |found: &Versioned<Bundle>| {
+            let mut shown = self
+                .replicas
+                .iter()
+                .filter_map(|replica| replica.shown.as_ref());
+            is_over || !shown.any(|shown| is_good(shown, &found.content))
+        };
+        let found = self.configurations.iter().enumerate();
+        found
+            .filter(|(_, found)| found.as_ref().is_some_and(is_lost))
+            .map(|(i, _)| i)
+            .collect()
+    }
+
     /// Replicas that show a certificate in its time, with configurations that do not trust it though nobody broke them.
     fn failures(&self) -> Vec<(usize, usize)> {
         let mut failures = Vec::new();
@@ -180,13 +216,21 @@ impl World {
             for (i, found) in self.configurations.iter().enumerate() {
                 if let Some(found) = found
                     && !found.content.is_broken
-                    && !self.verifies(&found.content.text, shown)
+                    && !self.all_trust(&found.content, shown)
                 {
                     failures.push((index, i));
                 }
             }
         }
         failures
+    }
+
+    /// Do all API servers trust it, also those that are late?
+    fn all_trust(&self, bundle: &Bundle, shown: &Serving) -> bool {
+        let late = bundle.older.iter().filter(|(_, until)| self.now < *until);
+        let late = late.map(|(text, _)| text);
+        late.chain([&bundle.text])
+            .all(|text| self.verifies(text, shown))
     }
 
     fn all_verify(&self, bundle: &str) -> bool {
@@ -239,18 +283,25 @@ impl World {
         for index in 0..self.replicas.len() {
             self.run(index)?;
         }
-        for (index, replica) in self.replicas.iter().enumerate() {
-            let shown = replica
-                .shown
-                .as_ref()
-                .ok_or(format!("{index} shows nothing"))?;
-            for found in self.configurations.iter().flatten() {
-                if !self.verify(&found.content.text, shown) {
-                    return Err(format!("{index} is not trusted in the end"));
-                }
-            }
+        (0..self.replicas.len()).try_for_each(|index| self.is_good(index))
+    }
+
+    /// Does this replica show a certificate that every configuration trusts now?
+    pub(super) fn is_good(&self, index: usize) -> Result<(), String> {
+        let shown = self.replicas[index].shown.as_ref();
+        let shown = shown.ok_or(format!("{index} shows nothing"))?;
+        let mut found = self.configurations.iter().flatten();
+        if found.all(|found| self.verify(&found.content.text, shown)) {
+            Ok(())
+        } else {
+            Err(format!("{index} shows what is not trusted"))
         }
-        Ok(())
+    }
+
+    /// How many authorities the Secret holds.
+    pub(super) fn trusted(&self) -> usize {
+        let secret = self.secret.as_ref().unwrap();
+        State::from_data(&secret.content).unwrap().trusted().count()
     }
 
     /// One replica alone, until it waits.
@@ -286,6 +337,7 @@ impl World {
         let content = Bundle {
             text: text.to_owned(),
             is_broken: true,
+            older: Vec::new(),
         };
         self.configurations[configuration] = Some(Versioned { version, content });
     }
