@@ -227,3 +227,112 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn settings() -> Settings {
+        Settings {
+            names: vec!["webhook.ns.svc".to_owned()],
+            lifetimes: Lifetimes {
+                authority: 90 * DAY,
+                serving: 9 * DAY,
+            },
+        }
+    }
+
+    fn changed(state: &State, now: SystemTime, is_next_trusted: bool) -> Option<(State, Change)> {
+        rotate(state, &settings(), now, is_next_trusted, false).unwrap()
+    }
+
+    fn change(state: &State, now: SystemTime) -> Option<Change> {
+        changed(state, now, false).map(|(_, change)| change)
+    }
+
+    #[test]
+    fn an_authority_is_announced_then_promoted_then_dropped() {
+        let start = SystemTime::now();
+        let old = create(&settings(), start).unwrap();
+        assert_eq!(change(&old, start + 5 * DAY), None);
+        assert_eq!(change(&old, start + 7 * DAY), Some(Change::Renewed));
+
+        let later = start + 61 * DAY;
+        let mut old = old;
+        old.serving = serving_of(&old.active, &settings(), later - 7 * DAY).unwrap();
+        let (announced, step) = changed(&old, later, false).unwrap();
+        assert_eq!(step, Change::Announced);
+        assert_eq!(announced.active, old.active, "it still signs");
+        let next = announced.next.clone().unwrap();
+        assert_eq!(
+            change(&announced, later),
+            Some(Change::Renewed),
+            "while the next one is not trusted, the old one goes on"
+        );
+
+        let (promoted, step) = changed(&announced, later, true).unwrap();
+        assert_eq!((step, &promoted.active), (Change::Promoted, &next));
+        assert_eq!(
+            promoted.previous.certificates,
+            [old.active.certificate.clone()]
+        );
+        let text = format!("{:?}", promoted.to_data());
+        assert!(!text.contains(old.active.key()), "its key is gone");
+        assert!(promoted.bundle().contains(&old.active.certificate.pem));
+        assert_eq!(change(&promoted, later + DAY), None, "it may be shown yet");
+
+        let (dropped, step) = changed(&promoted, later + 3 * DAY, false).unwrap();
+        assert_eq!(step, Change::Dropped, "what it signed is over");
+        assert_eq!(dropped.bundle(), next.certificate.pem);
+        assert_eq!(dropped.dropped, [old.active.certificate]);
+    }
+
+    #[test]
+    fn a_serving_certificate_does_not_outlive_its_authority() {
+        let start = SystemTime::now();
+        let state = create(&settings(), start).unwrap();
+        let end = state.active.certificate.validity.not_after;
+        let late = serving_of(&state.active, &settings(), end - DAY).unwrap();
+        assert_eq!(late.certificate.validity.not_after, end);
+    }
+
+    #[test]
+    fn a_missing_name_renews_the_serving_certificate_alone() {
+        let now = SystemTime::now();
+        let old = create(&settings(), now).unwrap();
+        let mut settings = settings();
+        settings.names.push("webhook.ns.svc.cluster.local".into());
+        let (new, step) = rotate(&old, &settings, now, false, false).unwrap().unwrap();
+        assert_eq!((step, &new.active), (Change::Renewed, &old.active));
+        assert_eq!(new.serving.certificate.dns_names, settings.names);
+    }
+
+    #[test]
+    fn clocks_an_hour_apart_do_not_renew_each_others_certificates() {
+        let now = SystemTime::now();
+        let short = Settings {
+            lifetimes: Lifetimes {
+                authority: 2 * Lifetimes::SHORTEST,
+                serving: Lifetimes::SHORTEST,
+            },
+            ..settings()
+        };
+        let made_ahead = create(&short, now + BACKDATED).unwrap();
+        assert_eq!(
+            rotate(&made_ahead, &short, now, false, true).unwrap(),
+            None,
+            "it holds already by the clock that is behind"
+        );
+    }
+
+    #[test]
+    fn when_everything_is_over_a_new_authority_is_made() {
+        let start = SystemTime::now();
+        let state = create(&settings(), start).unwrap();
+        let (new, step) = changed(&state, start + 91 * DAY, false).unwrap();
+        assert_eq!(step, Change::Created);
+        assert_ne!(new.active, state.active);
+    }
+}

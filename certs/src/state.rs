@@ -151,3 +151,72 @@ fn previous(pem: &str, until: &str) -> Result<Previous, Unusable> {
             .map_err(|error| Unusable::unreadable(PREVIOUS_UNTIL, &error))?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Lifetimes;
+    use crate::rotate::{Settings, create};
+
+    fn new() -> State {
+        let settings = Settings {
+            names: vec!["webhook.ns.svc".to_owned()],
+            lifetimes: Lifetimes::default(),
+        };
+        create(&settings, SystemTime::now()).unwrap()
+    }
+
+    /// A full state, and the error for its data with some fields of another one.
+    fn mixed(fields: &[&str]) -> String {
+        let full = || {
+            let (mut state, other) = (new(), new());
+            state.next = Some(other.active.clone());
+            state.previous = Previous {
+                certificates: vec![other.active.certificate.clone()],
+                until: SystemTime::UNIX_EPOCH,
+            };
+            state
+        };
+        let (mut data, other) = (full().to_data(), full().to_data());
+        for field in fields {
+            data.insert((*field).to_owned(), other[*field].clone());
+        }
+        State::from_data(&data).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_does_not_belong_together_is_not_served() {
+        assert_eq!(mixed(&["tls.key"]), "tls.key does not belong to tls.crt");
+        assert_eq!(mixed(&["ca.key"]), "ca.key does not belong to ca.crt");
+        assert_eq!(
+            mixed(&["next-ca.crt"]),
+            "next-ca.key does not belong to next-ca.crt"
+        );
+        assert_eq!(
+            mixed(&["tls.crt", "tls.key"]),
+            "tls.crt is not signed by ca.crt"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let state = new();
+        assert_eq!(State::from_data(&state.to_data()).unwrap(), state);
+        for field in ["ca.crt", "ca.key", "tls.crt", "tls.key", "previous-ca.crt"] {
+            let mut data = state.to_data();
+            data.insert("previous-until".to_owned(), ByteString(b"soon".to_vec()));
+            data.insert(field.to_owned(), ByteString(b"garbage".to_vec()));
+            let error = State::from_data(&data).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{field} cannot be")), "{error}");
+        }
+        let mut data = state.to_data();
+        data.remove("ca.key");
+        let error = State::from_data(&data).unwrap_err().to_string();
+        assert_eq!(error, "ca.key is missing or not text");
+    }
+
+    #[test]
+    fn debug_output_shows_no_key() {
+        assert!(!format!("{:?}", new()).contains("PRIVATE KEY"));
+    }
+}

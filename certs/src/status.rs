@@ -61,9 +61,9 @@ pub enum Problem {
         message: String,
     },
     /// The Secret holds something else, and is being replaced.
-    #[error("Secret {secret}: {error}; it is replaced")]
+    #[error("{secret}: {error}; it is replaced")]
     UnusableSecret {
-        /// Namespace and name.
+        /// Which one.
         secret: String,
         /// What is wrong with it.
         error: Unusable,

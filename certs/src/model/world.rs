@@ -94,7 +94,8 @@ impl World {
         let name = format!("{step:?}").chars().take(60).collect::<String>();
         self.execute(index, step)?;
         let is_new = |failure: &&(usize, usize)| {
-            !before.contains(failure) && !(failure.0 == index && lost.contains(&failure.1))
+            let is_excused = failure.0 == index && lost.contains(&failure.1);
+            !is_excused && !before.contains(failure)
         };
         if let Some(new) = self.failures().iter().find(is_new) {
             return Err(format!(
