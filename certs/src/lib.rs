@@ -49,3 +49,8 @@ pub use pair::Unusable;
 pub use resolver::Resolver;
 pub use rotate::Settings;
 pub use status::{Problem, Status};
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -115,7 +115,7 @@ impl Shared {
         let found = configuration.read(self.source.client.clone()).await;
         let found = found.map_err(|error| Problem::of_api(configuration.to_string(), error))?;
         if found.is_none() {
-            tracing::debug!(%configuration, "does not exist yet");
+            tracing::warn!(%configuration, "no such webhook configuration yet");
         }
         Ok(found)
     }

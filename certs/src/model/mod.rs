@@ -1,6 +1,7 @@
 //! The rules under every interleaving: replicas that stop between any two requests, restart, and have clocks that differ,
 //! while people delete and spoil what they keep.
 
+mod trust;
 mod world;
 
 use std::time::Duration;
@@ -92,13 +93,6 @@ fn happen(world: &mut World, event: &Event) -> Result<(), String> {
         Event::DeleteConfiguration(configuration) => world.configurations[configuration] = None,
     }
     Ok(())
-}
-
-impl std::fmt::Debug for World {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let skews: Vec<_> = self.replicas.iter().map(|replica| replica.skew).collect();
-        write!(f, "{:?}, clocks {skews:?}", self.settings.lifetimes)
-    }
 }
 
 proptest! {

@@ -32,8 +32,8 @@ fn replica(path: &Path, clock: &Clock) -> Replica {
     Replica::of(Source::Directory(path.to_owned()), clock)
 }
 
-fn der(serving: &Serving) -> Option<Vec<u8>> {
-    Some(serving.certificate.der.to_vec())
+fn der(serving: &Serving) -> Vec<u8> {
+    serving.certificate.der.to_vec()
 }
 
 #[tokio::test]
@@ -43,13 +43,13 @@ async fn a_renewed_certificate_is_shown_when_the_kubelet_exchanges_the_volume() 
     mount(volume.path(), "..1", &old);
     let mut replica = replica(volume.path(), &clock);
     replica.keep().await.unwrap();
-    assert_eq!(replica.shown(), der(&old));
+    assert_eq!(replica.shown(), Some(der(&old)));
     assert!(replica.status().is_serving(clock.now()));
     replica.keep().await.unwrap();
     assert_eq!(replica.status().serving_rotations, 0);
     mount(volume.path(), "..2", &new);
     replica.keep().await.unwrap();
-    assert_eq!(replica.shown(), der(&new));
+    assert_eq!(replica.shown(), Some(der(&new)));
     assert_eq!(replica.status().serving_rotations, 1);
 }
 
@@ -67,11 +67,11 @@ async fn broken_files_leave_the_certificate_and_are_named() {
     assert_eq!(replica.reason().await, "key_mismatch");
     write("tls.crt", "garbage");
     assert_eq!(replica.reason().await, "unusable_file");
-    assert_eq!(replica.shown(), der(&old));
+    assert_eq!(replica.shown(), Some(der(&old)));
     write("tls.crt", new.chain());
     write("tls.key", new.key());
     replica.keep().await.unwrap();
-    assert_eq!(replica.shown(), der(&new));
+    assert_eq!(replica.shown(), Some(der(&new)));
     assert_eq!(replica.status().problem, None);
 }
 

@@ -1,0 +1,118 @@
+//! Which certificates API servers would accept.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier as _;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use super::world::{Bundle, Versioned, World};
+use crate::pair::Serving;
+
+impl World {
+    /// Does this replica show a certificate that every configuration trusts now?
+    pub(super) fn is_good(&self, index: usize) -> Result<(), String> {
+        let shown = self.replicas[index].shown.as_ref();
+        let shown = shown.ok_or(format!("{index} shows nothing"))?;
+        let mut found = self.configurations.iter().flatten();
+        if found.all(|found| self.verify(&found.content.text, shown)) {
+            Ok(())
+        } else {
+            Err(format!("{index} shows what is not trusted"))
+        }
+    }
+
+    /// Configurations for which this replica cannot make anything worse: it shows a certificate whose time is over, or none
+    /// while no other shows a good one.
+    pub(super) fn lost(&self, index: usize) -> Vec<usize> {
+        let is_good = |shown: &Serving, bundle: &Bundle| {
+            !shown.certificate.validity.is_over(self.now) && self.all_trust(bundle, shown)
+        };
+        let own = self.replicas[index].shown.as_ref();
+        let is_over = own.is_some_and(|own| own.certificate.validity.is_over(self.now));
+        let is_lost = |found: &Versioned<Bundle>| {
+            let mut shown = self
+                .replicas
+                .iter()
+                .filter_map(|replica| replica.shown.as_ref());
+            is_over || !shown.any(|shown| is_good(shown, &found.content))
+        };
+        let found = self.configurations.iter().enumerate();
+        found
+            .filter(|(_, found)| found.as_ref().is_some_and(is_lost))
+            .map(|(i, _)| i)
+            .collect()
+    }
+
+    /// Replicas that show a certificate in its time, with configurations that do not trust it though nobody broke them.
+    pub(super) fn failures(&self) -> Vec<(usize, usize)> {
+        let mut failures = Vec::new();
+        for (index, replica) in self.replicas.iter().enumerate() {
+            let Some(shown) = &replica.shown else {
+                continue;
+            };
+            if shown.certificate.validity.is_over(self.now) {
+                continue;
+            }
+            for (i, found) in self.configurations.iter().enumerate() {
+                if let Some(found) = found
+                    && !found.content.is_broken
+                    && !self.all_trust(&found.content, shown)
+                {
+                    failures.push((index, i));
+                }
+            }
+        }
+        failures
+    }
+
+    /// Do all API servers trust it, also those that are late?
+    fn all_trust(&self, bundle: &Bundle, shown: &Serving) -> bool {
+        let late = bundle.older.iter().filter(|(_, until)| self.now < *until);
+        let late = late.map(|(text, _)| text);
+        late.chain([&bundle.text])
+            .all(|text| self.verifies(text, shown))
+    }
+
+    pub(super) fn all_verify(&self, bundle: &str) -> bool {
+        let mut shown = self
+            .replicas
+            .iter()
+            .filter_map(|replica| replica.shown.as_ref());
+        shown.all(|shown| {
+            shown.certificate.validity.is_over(self.now) || self.verifies(bundle, shown)
+        })
+    }
+
+    /// Would an API server with this bundle accept the certificate, now that it is in its time?
+    fn verifies(&self, bundle: &str, shown: &Serving) -> bool {
+        let key = (bundle.to_owned(), shown.certificate.pem.clone());
+        let known = self.verified.borrow().get(&key).copied();
+        known.unwrap_or_else(|| {
+            let verifies = self.verify(bundle, shown);
+            self.verified.borrow_mut().insert(key, verifies);
+            verifies
+        })
+    }
+
+    /// Would an API server with this bundle accept the certificate?
+    fn verify(&self, bundle: &str, shown: &Serving) -> bool {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
+            roots.add(certificate.unwrap()).unwrap();
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+        let Ok(verifier) = verifier.build() else {
+            return false;
+        };
+        let name = ServerName::try_from(self.settings.names[0].clone()).unwrap();
+        let since_epoch = self.now.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let now = UnixTime::since_unix_epoch(since_epoch);
+        let answer = verifier.verify_server_cert(&shown.certificate.der, &[], &name, &[], now);
+        answer.is_ok()
+    }
+}
