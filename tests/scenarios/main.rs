@@ -6,9 +6,13 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(missing_docs, reason = "a test program has no interface")]
 
+mod any_pod;
 mod bare;
 mod example;
+mod kinds;
 mod life;
+mod other_webhook;
+mod others;
 mod outage;
 mod refused;
 mod restricted;
@@ -26,7 +30,7 @@ use world::World;
 type Scenario = (&'static str, fn(&World));
 
 /// Those that leave the installation alone: they run at the same time.
-const SIDE_BY_SIDE: [Scenario; 12] = [
+const SIDE_BY_SIDE: [Scenario; 19] = [
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
         example::v1alpha1,
@@ -74,6 +78,19 @@ const SIDE_BY_SIDE: [Scenario; 12] = [
     (
         "a_restricted_namespace_takes_the_injected_pod",
         restricted::admitted,
+    ),
+    ("workloads_of_every_kind_get_their_files", kinds::workloads),
+    ("unusual_pods_get_their_files", kinds::unusual_pods),
+    ("quotas_and_the_quality_of_service_are_kept", kinds::quotas),
+    ("any_valid_pod_is_valid_when_injected", any_pod::is_valid),
+    (
+        "other_webhooks_before_and_after_leave_a_whole_pod",
+        others::before_and_after,
+    ),
+    ("a_service_mesh_gets_along", others::mesh_runs),
+    (
+        "a_pod_that_another_webhook_destroys_is_refused",
+        others::destroyed,
     ),
 ];
 

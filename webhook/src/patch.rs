@@ -64,7 +64,7 @@ pub fn operations(pod: &Pod, injection: &Injection) -> Result<Patch, Conflict> {
         .iter()
         .position(|container| is_ours(container, pod));
     let mut changes = Changes::default();
-    check_names(&spec, injection, injected.is_some())?;
+    check_names(pod, &spec, injection, injected.is_some())?;
     put_volumes(&spec, injection, &mut changes);
     check_containers(&spec, injection)?;
     for (list, containers) in [
@@ -165,37 +165,44 @@ fn init_containers(spec: &PodSpec) -> &[Container] {
 /// The container that an earlier pass of this webhook added: another webhook's change may have made the API server ask
 /// again.
 fn is_ours(container: &Container, pod: &Pod) -> bool {
-    let status = pod
-        .metadata
-        .annotations
-        .as_ref()
-        .and_then(|annotations| annotations.get(STATUS));
-    let has_snapshot = || {
-        container
-            .env
-            .iter()
-            .flatten()
-            .any(|variable| variable.name == provider_class::SNAPSHOT_VARIABLE)
-    };
-    container.name == NAME && status.is_some_and(|status| status == INJECTED) && has_snapshot()
+    let mut variables = container.env.iter().flatten();
+    container.name == NAME
+        && has_status(pod)
+        && variables.any(|variable| variable.name == provider_class::SNAPSHOT_VARIABLE)
 }
 
-fn check_names(spec: &PodSpec, injection: &Injection, injected: bool) -> Result<(), Conflict> {
-    if injected {
-        return Ok(());
-    }
+/// Does the pod say that this webhook was here?
+fn has_status(pod: &Pod) -> bool {
+    let annotations = pod.metadata.annotations.as_ref();
+    annotations
+        .and_then(|annotations| annotations.get(STATUS))
+        .is_some_and(|status| status == INJECTED)
+}
+
+fn check_names(
+    pod: &Pod,
+    spec: &PodSpec,
+    injection: &Injection,
+    injected: bool,
+) -> Result<(), Conflict> {
     let conflict = |what, name: &str| {
         Err(Conflict::Name {
             what,
             name: name.to_owned(),
         })
     };
-    if init_containers(spec)
-        .iter()
-        .chain(&spec.containers)
-        .any(|container| container.name == NAME)
+    let has_name = |container: &Container| container.name == NAME;
+    if !injected
+        && init_containers(spec)
+            .iter()
+            .chain(&spec.containers)
+            .any(has_name)
     {
         return conflict("a container", NAME);
+    }
+    // After an earlier pass the volumes are ours, even where another webhook has removed the container.
+    if has_status(pod) {
+        return Ok(());
     }
     let taken = |name: &str| {
         spec.volumes
@@ -314,20 +321,14 @@ fn same_path(one: &VolumeMount, other: &VolumeMount) -> bool {
 }
 
 fn put_status(pod: &Pod, changes: &mut Changes) {
-    match &pod.metadata.annotations {
-        Some(annotations)
-            if annotations
-                .get(STATUS)
-                .is_some_and(|status| status == INJECTED) => {}
-        Some(_) => changes.add(
-            &format!(
-                "/metadata/annotations/{}",
-                STATUS.replace('~', "~0").replace('/', "~1")
-            ),
-            &json!(INJECTED),
-        ),
-        None => changes.add("/metadata/annotations", &json!({ STATUS: INJECTED })),
+    if has_status(pod) {
+        return;
     }
+    if pod.metadata.annotations.is_none() {
+        return changes.add("/metadata/annotations", &json!({ STATUS: INJECTED }));
+    }
+    let name = STATUS.replace('~', "~0").replace('/', "~1");
+    changes.add(&format!("/metadata/annotations/{name}"), &json!(INJECTED));
 }
 
 #[cfg(test)]

@@ -209,7 +209,8 @@ fn what_was_changed_between_is_put_right_and_what_was_added_stays() {
         change(&mut between["spec"]);
         patched(&between)
     };
-    let healed: [&dyn Fn(&mut Value); 5] = [
+    let healed: [&dyn Fn(&mut Value); 6] = [
+        &|spec| spec["initContainers"] = json!([]),
         &|spec| spec["initContainers"][0]["env"][0]["value"] = "[]".into(),
         &|spec| spec["initContainers"][0]["volumeMounts"] = json!([]),
         &|spec| spec["initContainers"][0]["restartPolicy"] = "Always".into(),
