@@ -105,17 +105,14 @@ pub(crate) fn api_server_restart(world: &World) {
     namespace.apply(&[&changed]).unwrap();
     let (runtime, client) = blocking(&world.kubectl).unwrap();
     let api = Api::namespaced(client, &namespace.name);
-    let made = || {
-        Ok(format!(
-            "{:?}",
-            runtime.block_on(dry_run(&api, &pod(true)))?
-        ))
+    let pod = pod(true);
+    let sees = || {
+        let made = runtime.block_on(dry_run(&api, &pod))?;
+        Ok(format!("{made:?}").contains("us-west-2"))
     };
     world
         .kubectl
-        .wait_until("the webhook sees the changed class", || {
-            Ok(made()?.contains("us-west-2"))
-        })
+        .wait_until("the webhook sees the changed class", sees)
         .unwrap();
 }
 
