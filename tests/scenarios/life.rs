@@ -108,7 +108,7 @@ pub(crate) fn api_server_restart(world: &World) {
     let pod = pod(true);
     let sees = || {
         let made = runtime.block_on(dry_run(&api, &pod))?;
-        Ok(format!("{made:?}").contains("us-west-2"))
+        Ok(format!("{made:?}").contains("Changed"))
     };
     world
         .kubectl

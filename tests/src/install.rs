@@ -188,6 +188,7 @@ fn overlay(aws_url: &str) -> anyhow::Result<PathBuf> {
         "apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources: [base]
+components: [base/options/network-policy, base/options/priority-class]
 images:
   - name: ghcr.io/aws-secrets-injector/webhook
     newName: {webhook}

@@ -3,11 +3,11 @@
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use provider_class::{Class, Credentials, PROVIDER, Region};
+use provider_class::{Class, Credentials, PROVIDER};
 
 use crate::annotations::Wanted;
 use crate::injection::{Injection, Inputs, Settings};
-use crate::patch;
+use crate::patch::{self, Conflict};
 use crate::readability;
 use crate::refusal::{MAX_SNAPSHOT, Refusal};
 use crate::region::DefaultRegion;
@@ -86,40 +86,18 @@ impl Admission {
         }
         check_together(&wanted, &classes)?;
         let role = self.role(pod, namespace, &classes).await?;
-        let injection = self.plan(
-            &wanted,
-            &classes,
-            role.as_ref(),
-            default_region.as_ref(),
-            pod,
-        );
-        let patch = patch::operations(pod, &injection)?;
-        let parsed: Vec<&Class> = classes.iter().map(|(class, _)| class).collect();
-        warnings.extend(readability::warnings(&wanted, pod, &parsed));
-        warnings.extend(patch::warnings(pod, &injection));
-        let classes = classes.into_iter().map(|(class, _)| class.name).collect();
-        Ok(Admitted {
-            patch,
-            warnings,
-            classes,
-        })
-    }
-
-    fn plan(
-        &self,
-        wanted: &Wanted,
-        classes: &[Parsed],
-        role: Option<&Role>,
-        default_region: Option<&Region>,
-        pod: &Pod,
-    ) -> Injection {
-        Injection::plan(Inputs {
-            wanted,
-            classes,
-            role,
-            default_region,
+        let mut admitted = inject(Inputs {
+            wanted: &wanted,
+            classes: &classes,
+            role: role.as_ref(),
+            default_region: default_region.as_ref(),
             settings: &self.settings,
             pod,
+        })?;
+        warnings.append(&mut admitted.warnings);
+        Ok(Admitted {
+            warnings,
+            ..admitted
         })
     }
 
@@ -151,6 +129,20 @@ impl Admission {
                 error,
             })
     }
+}
+
+/// The patch of a pod that has all that it needs.
+pub fn inject(inputs: Inputs<'_>) -> Result<Admitted, Conflict> {
+    let injection = Injection::plan(inputs);
+    let patch = patch::operations(inputs.pod, &injection)?;
+    let classes: Vec<&Class> = inputs.classes.iter().map(|(class, _)| class).collect();
+    let mut warnings = readability::warnings(inputs.wanted, inputs.pod, &classes);
+    warnings.extend(patch::warnings(inputs.pod, &injection));
+    Ok(Admitted {
+        patch,
+        warnings,
+        classes: classes.iter().map(|class| class.name.clone()).collect(),
+    })
 }
 
 /// Rules between the classes of one pod.

@@ -28,8 +28,8 @@ const CPU_LIMIT: &str = "cpu-limit";
 const MEMORY_REQUEST: &str = "memory-request";
 const MEMORY_LIMIT: &str = "memory-limit";
 
-/// All names after the prefix.
-const KNOWN: [&str; 10] = [
+/// Names of all annotations, after the prefix.
+pub const KNOWN: [&str; 10] = [
     "secret-provider-class",
     "status",
     MOUNT_PATH,
