@@ -100,8 +100,7 @@ pub(crate) fn api_server_restart(world: &World) {
     let counts = stream.stop().unwrap();
     all_injected("the API server restarted", &counts);
     // The watches go on: a class that is changed now reaches the webhook's memory.
-    let changed =
-        example_class("v1").replace("  parameters:\n", "  parameters:\n    region: us-west-2\n");
+    let changed = example_class("v1").replace("MySecret4", "Changed");
     namespace.apply(&[&changed]).unwrap();
     let (runtime, client) = blocking(&world.kubectl).unwrap();
     let api = Api::namespaced(client, &namespace.name);
