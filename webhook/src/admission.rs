@@ -7,11 +7,13 @@ use provider_class::{Class, Credentials, PROVIDER};
 
 use crate::annotations::Wanted;
 use crate::injection::{Injection, Inputs, Settings};
-use crate::patch::{self, Conflict};
+use crate::patch;
 use crate::readability;
+use crate::refreshing;
 use crate::refusal::{MAX_SNAPSHOT, Refusal};
 use crate::region::DefaultRegion;
 use crate::service_account::Role;
+use crate::sidecars::Sidecars;
 use crate::stores::Stores;
 
 /// What decides about pods.
@@ -21,6 +23,8 @@ pub struct Admission {
     pub stores: Stores,
     /// For classes without region.
     pub region: DefaultRegion,
+    /// For pods whose files are to be refreshed.
+    pub sidecars: Sidecars,
     /// The platform's wishes.
     pub settings: Settings,
 }
@@ -52,6 +56,11 @@ impl Admission {
         };
         if is_windows(pod) {
             return Err(Refusal::Windows);
+        }
+        if wanted.refresh.is_some()
+            && let Some(version) = self.sidecars.missing().await
+        {
+            return Err(Refusal::NoSidecars { version });
         }
         let mut warnings = std::mem::take(&mut wanted.warnings);
         let mut default_region = None;
@@ -132,11 +141,12 @@ impl Admission {
 }
 
 /// The patch of a pod that has all that it needs.
-pub fn inject(inputs: Inputs<'_>) -> Result<Admitted, Conflict> {
+pub fn inject(inputs: Inputs<'_>) -> Result<Admitted, Refusal> {
+    let mut warnings = refreshing::check(inputs.wanted, inputs.pod)?;
     let injection = Injection::plan(inputs);
     let patch = patch::operations(inputs.pod, &injection)?;
     let classes: Vec<&Class> = inputs.classes.iter().map(|(class, _)| class).collect();
-    let mut warnings = readability::warnings(inputs.wanted, inputs.pod, &classes);
+    warnings.extend(readability::warnings(inputs.wanted, inputs.pod, &classes));
     warnings.extend(patch::warnings(inputs.pod, &injection));
     Ok(Admitted {
         patch,

@@ -399,8 +399,7 @@ fn pod_identity_gets_its_own_token_and_no_role() {
             .as_deref(),
         Some("pods.eks.amazonaws.com")
     );
-    let names: Vec<_> = injection
-        .init_container
+    let names: Vec<_> = injection.init_containers[0]
         .env
         .as_ref()
         .unwrap()
