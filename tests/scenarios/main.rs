@@ -8,6 +8,7 @@
 
 mod any_pod;
 mod bare;
+mod chart;
 mod example;
 mod kinds;
 mod life;
@@ -30,7 +31,7 @@ use world::World;
 type Scenario = (&'static str, fn(&World));
 
 /// Those that leave the installation alone: they run at the same time.
-const SIDE_BY_SIDE: [Scenario; 19] = [
+const SIDE_BY_SIDE: [Scenario; 22] = [
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
         example::v1alpha1,
@@ -92,10 +93,20 @@ const SIDE_BY_SIDE: [Scenario; 19] = [
         "a_pod_that_another_webhook_destroys_is_refused",
         others::destroyed,
     ),
+    ("install_yaml_is_what_the_chart_renders", chart::files_agree),
+    ("the_chart_is_valid_with_any_values", chart::values),
+    (
+        "the_chart_refuses_values_that_it_does_not_know",
+        chart::bad_values,
+    ),
 ];
 
 /// Those that change the installation: one after the other, when the others are done.
-const ALONE: [Scenario; 7] = [
+const ALONE: [Scenario; 8] = [
+    (
+        "helm_installs_upgrades_and_leaves_nothing_behind",
+        chart::life,
+    ),
     ("a_flood_of_pods_loses_none", life::flood),
     (
         "a_rolling_restart_fails_no_admission",

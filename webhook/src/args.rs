@@ -38,13 +38,13 @@ pub struct Args {
     #[arg(long, env = "POD_NAMESPACE", default_value = "aws-secrets-injector")]
     pub namespace: String,
     /// The Service by which the API server calls it.
-    #[arg(long, env = "SERVICE_NAME", default_value = "aws-secrets-webhook")]
+    #[arg(long, env = "SERVICE_NAME", default_value = "aws-secrets-injector")]
     pub service: String,
     /// The Secret with its certificates.
     #[arg(
         long,
         env = "CERTIFICATE_SECRET",
-        default_value = "aws-secrets-webhook-certificates"
+        default_value = "aws-secrets-injector-certificates"
     )]
     pub certificate_secret: String,
     /// The MutatingWebhookConfiguration that gets the caBundle.

@@ -33,7 +33,7 @@ pub enum Refusal {
         namespace: String,
     },
     /// The cluster does not know the kind.
-    #[error("this cluster has no {KIND} resources ({GROUP}/{}): install their CRD, either with the Secrets Store CSI Driver or from manifests/crd", VERSIONS[0])]
+    #[error("this cluster has no {KIND} resources ({GROUP}/{}): install their CRD, either with the Secrets Store CSI Driver or by manifests/crd.yaml", VERSIONS[0])]
     NoCrd,
     /// A class with mistakes.
     #[error(transparent)]

@@ -21,7 +21,7 @@ const CONFIGURATION: &str =
 const VALIDATING_CONFIGURATION: &str =
     "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/aws-secrets-injector";
 const SECRET: &str =
-    "/api/v1/namespaces/aws-secrets-injector/secrets/aws-secrets-webhook-certificates";
+    "/api/v1/namespaces/aws-secrets-injector/secrets/aws-secrets-injector-certificates";
 
 /// The API server; clones share what it holds.
 #[derive(Clone)]

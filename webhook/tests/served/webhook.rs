@@ -32,7 +32,7 @@ use tokio::task::JoinHandle;
 use crate::api::Api;
 
 /// By which name the API server calls a webhook of the manifests.
-const NAME: &str = "aws-secrets-webhook.aws-secrets-injector.svc";
+const NAME: &str = "aws-secrets-injector.aws-secrets-injector.svc";
 
 /// A running webhook.
 pub(crate) struct Webhook {
