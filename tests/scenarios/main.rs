@@ -15,6 +15,7 @@ mod life;
 mod other_webhook;
 mod others;
 mod outage;
+mod refresh;
 mod refused;
 mod restricted;
 mod secrets;
@@ -31,7 +32,7 @@ use world::World;
 type Scenario = (&'static str, fn(&World));
 
 /// Those that leave the installation alone: they run at the same time.
-const SIDE_BY_SIDE: [Scenario; 22] = [
+const SIDE_BY_SIDE: [Scenario; 27] = [
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
         example::v1alpha1,
@@ -93,6 +94,14 @@ const SIDE_BY_SIDE: [Scenario; 22] = [
         "a_pod_that_another_webhook_destroys_is_refused",
         others::destroyed,
     ),
+    (
+        "a_changed_secret_reaches_the_file_and_nothing_else_is_asked_for",
+        refresh::reaches_the_file,
+    ),
+    ("a_job_with_a_sidecar_completes", refresh::job_completes),
+    ("a_changed_secret_signals_the_app", refresh::signals_the_app),
+    ("a_sidecar_outlives_every_outage", refresh::outage),
+    ("readers_see_whole_sets_alone", refresh::whole_sets),
     ("install_yaml_is_what_the_chart_renders", chart::files_agree),
     ("the_chart_is_valid_with_any_values", chart::values),
     (

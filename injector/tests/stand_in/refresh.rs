@@ -54,10 +54,10 @@ async fn fetched(objects: &str) -> Stage {
     stage.seed().secret("a", "a1").await.unwrap();
     stage.seed().secret("b", r#"{"k": "k1"}"#).await.unwrap();
     stage.seed().parameter("/p", "p1").await.unwrap();
-    let state = stage.path("state");
+    let notes = stage.path("state");
     let outcome = stage
         .fetch_with(&[], objects, |command| {
-            command.env("STATE_DIRECTORY", state)
+            command.env("STATE_DIRECTORY", notes)
         })
         .await;
     assert!(outcome.success, "{}", outcome.stderr);
@@ -178,10 +178,10 @@ async fn a_pinned_version_is_never_asked_for() {
     let objects = format!(
         "- {{objectName: a, objectType: secretsmanager, objectVersion: {version}}}\n- {{objectName: /p, objectType: ssmparameter, objectVersion: \"1\"}}\n- {{objectName: b, objectType: secretsmanager}}\n"
     );
-    let state = stage.path("state");
+    let notes = stage.path("state");
     stage
         .fetch_with(&[], &objects, |command| {
-            command.env("STATE_DIRECTORY", state)
+            command.env("STATE_DIRECTORY", notes)
         })
         .await;
     stage.aws.forget();
