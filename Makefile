@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit fuzz e2e deny
+.PHONY: help demo demo-down test lint unit fuzz e2e manifests deny
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,13 +28,18 @@ unit: ## Tests without a cluster
 	@echo "==> running the tests that need no cluster"
 	@$(CARGO) test --locked --workspace --exclude e2e
 
-fuzz: ## The parser, with random classes, for FUZZ_SECONDS (20)
-	@echo "==> fuzzing the parser for $(FUZZ_SECONDS) s"
-	@provider-class/fuzz/run $(FUZZ_SECONDS) 2>&1 | grep -E '^(stat|Done|error|==>)|SUMMARY|ERROR|panicked'
+fuzz: ## Random classes and random AdmissionReviews, each for FUZZ_SECONDS (20)
+	@for target in class review; do \
+	  echo "==> fuzzing with a random $$target for $(FUZZ_SECONDS) s"; \
+	  tests/fuzz/run $$target $(FUZZ_SECONDS) 2>&1 | grep -E '^(stat|Done|error|==>)|SUMMARY|ERROR|panicked' || exit 1; \
+	done
 
 e2e: ## The scenarios on a real cluster; E2E_KEEP=1 leaves it running
 	@echo "==> running the end-to-end scenarios"
 	@$(CARGO) test --locked -p e2e
+
+manifests: ## install.yaml and crd.yaml anew, from the Helm chart
+	@$(CARGO) run --quiet --locked -p e2e -- manifests
 
 deny: ## Licenses, advisories and sources of all dependencies (needs cargo-deny)
 	@$(CARGO) deny --locked check

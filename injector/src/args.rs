@@ -1,10 +1,11 @@
 //! The command line, a public contract.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use provider_class::Region;
+use provider_class::{OnRefresh, RefreshInterval, Region};
 use tracing_subscriber::filter::LevelFilter;
 
 /// Puts secrets of AWS Secrets Manager and SSM Parameter Store into files.
@@ -25,6 +26,8 @@ pub struct Args {
 pub enum Command {
     /// Fetches every object of the classes once and writes the files: all of them, or none.
     Fetch(Fetch),
+    /// Keeps the files fresh until it is told to end: the sidecar beside `fetch`, which runs first.
+    Refresh(Refresh),
     /// Says, offline, whether the classes of a file are valid, which files they would make, and which IAM policy they
     /// need; or every mistake with its line.
     Check(Check),
@@ -45,6 +48,30 @@ pub struct Fetch {
     /// How long all of the fetching may take, retries included, such as 90s or 2m.
     #[arg(long, env = "FETCH_TIMEOUT", default_value = "2m", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
+
+    /// A directory of the program's own, in which `fetch` notes for `refresh` which versions it has written.
+    #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY")]
+    pub state_directory: Option<PathBuf>,
+}
+
+/// Options of `refresh`.
+#[derive(Debug, clap::Args)]
+pub struct Refresh {
+    /// Which classes, and where their files are: as for `fetch`.
+    #[command(flatten)]
+    pub fetch: Fetch,
+
+    /// The time between two looks at AWS, such as 5m; from 1s to 24h.
+    #[arg(long, env = "REFRESH_INTERVAL")]
+    pub interval: RefreshInterval,
+
+    /// How the app is told of changes: signal:SIGHUP:CONTAINER, or http:POST:PORT/PATH.
+    #[arg(long, env = "ON_REFRESH")]
+    pub on_refresh: Option<OnRefresh>,
+
+    /// Where metrics are served, such as 0.0.0.0:9090.
+    #[arg(long, value_name = "ADDRESS", env = "METRICS_LISTEN")]
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// Options of `check`.

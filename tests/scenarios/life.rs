@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use e2e::admissions::{Admissions, Counts};
+use e2e::admissions::{Admissions, Counts, blocking, dry_run};
 use e2e::install::{self, DEPLOYMENT, NAMESPACE, example_class, service_account};
 use e2e::progress::line;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
 use serde_json::json;
 
 use crate::world::{Namespace, World};
 
-/// A stream of pods; with the annotation, or without.
-fn stream(namespace: &Namespace<'_>, annotated: bool, per_second: u32) -> Admissions {
+/// A pod; with the annotation, or without.
+fn pod(annotated: bool) -> Pod {
     let annotations = json!({"aws-secrets-injector.io/secret-provider-class": "aws-secrets"});
     let pod = json!({
         "metadata": {
@@ -19,8 +21,12 @@ fn stream(namespace: &Namespace<'_>, annotated: bool, per_second: u32) -> Admiss
         },
         "spec": {"containers": [{"name": "app", "image": "app"}]},
     });
-    let pod = serde_json::from_value(pod).unwrap();
-    Admissions::start(&namespace.world.kubectl, &namespace.name, &pod, per_second)
+    serde_json::from_value(pod).unwrap()
+}
+
+fn stream(namespace: &Namespace<'_>, annotated: bool, per_second: u32) -> Admissions {
+    let kubectl = &namespace.world.kubectl;
+    Admissions::start(kubectl, &namespace.name, &pod(annotated), per_second)
 }
 
 fn prepared<'a>(world: &'a World, name: &str) -> Namespace<'a> {
@@ -93,9 +99,20 @@ pub(crate) fn api_server_restart(world: &World) {
     install::wait(&world.kubectl).unwrap();
     let counts = stream.stop().unwrap();
     all_injected("the API server restarted", &counts);
-    // A class of after the restart is seen: the watches go on.
-    let other = example_class("v1").replace("name: aws-secrets\n", "name: other\n");
-    namespace.apply(&[&other]).unwrap();
+    // The watches go on: a class that is changed now reaches the webhook's memory.
+    let changed = example_class("v1").replace("MySecret4", "Changed");
+    namespace.apply(&[&changed]).unwrap();
+    let (runtime, client) = blocking(&world.kubectl).unwrap();
+    let api = Api::namespaced(client, &namespace.name);
+    let pod = pod(true);
+    let sees = || {
+        let made = runtime.block_on(dry_run(&api, &pod))?;
+        Ok(format!("{made:?}").contains("Changed"))
+    };
+    world
+        .kubectl
+        .wait_until("the webhook sees the changed class", sees)
+        .unwrap();
 }
 
 pub(crate) fn flood(world: &World) {

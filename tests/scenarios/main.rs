@@ -6,10 +6,16 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(missing_docs, reason = "a test program has no interface")]
 
+mod any_pod;
 mod bare;
+mod chart;
 mod example;
+mod kinds;
 mod life;
+mod other_webhook;
+mod others;
 mod outage;
+mod refresh;
 mod refused;
 mod restricted;
 mod secrets;
@@ -26,7 +32,7 @@ use world::World;
 type Scenario = (&'static str, fn(&World));
 
 /// Those that leave the installation alone: they run at the same time.
-const SIDE_BY_SIDE: [Scenario; 12] = [
+const SIDE_BY_SIDE: [Scenario; 27] = [
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
         example::v1alpha1,
@@ -75,10 +81,41 @@ const SIDE_BY_SIDE: [Scenario; 12] = [
         "a_restricted_namespace_takes_the_injected_pod",
         restricted::admitted,
     ),
+    ("workloads_of_every_kind_get_their_files", kinds::workloads),
+    ("unusual_pods_get_their_files", kinds::unusual_pods),
+    ("quotas_and_the_quality_of_service_are_kept", kinds::quotas),
+    ("any_valid_pod_is_valid_when_injected", any_pod::is_valid),
+    (
+        "other_webhooks_before_and_after_leave_a_whole_pod",
+        others::before_and_after,
+    ),
+    ("a_service_mesh_gets_along", others::mesh_runs),
+    (
+        "a_pod_that_another_webhook_destroys_is_refused",
+        others::destroyed,
+    ),
+    (
+        "a_changed_secret_reaches_the_file_and_nothing_else_is_asked_for",
+        refresh::reaches_the_file,
+    ),
+    ("a_job_with_a_sidecar_completes", refresh::job_completes),
+    ("a_changed_secret_signals_the_app", refresh::signals_the_app),
+    ("a_sidecar_outlives_every_outage", refresh::outage),
+    ("readers_see_whole_sets_alone", refresh::whole_sets),
+    ("install_yaml_is_what_the_chart_renders", chart::files_agree),
+    ("the_chart_is_valid_with_any_values", chart::values),
+    (
+        "the_chart_refuses_values_that_it_does_not_know",
+        chart::bad_values,
+    ),
 ];
 
 /// Those that change the installation: one after the other, when the others are done.
-const ALONE: [Scenario; 7] = [
+const ALONE: [Scenario; 8] = [
+    (
+        "helm_installs_upgrades_and_leaves_nothing_behind",
+        chart::life,
+    ),
     ("a_flood_of_pods_loses_none", life::flood),
     (
         "a_rolling_restart_fails_no_admission",

@@ -41,9 +41,10 @@ impl World {
         let aws = Aws::start(SocketAddr::new(cluster.address(), 0), &project::target())?;
         aws.seed_example()?;
         let kubectl = cluster.kubectl();
-        step("installing: kubectl apply -k manifests/", || {
-            install::install(&kubectl, &aws.stand_in.url())
-        })?;
+        step(
+            "installing: kubectl apply -f manifests/install.yaml",
+            || install::install(&kubectl, &aws.stand_in.url()),
+        )?;
         Ok(Self {
             cluster,
             kubectl,

@@ -46,9 +46,10 @@ fn show(cluster: &Cluster) -> anyhow::Result<()> {
         || start_stand_in(cluster),
     )?;
     let kubectl = cluster.kubectl();
-    step("installing: kubectl apply -k manifests/", || {
-        install::install(&kubectl, &url)
-    })?;
+    step(
+        "installing: kubectl apply -f manifests/install.yaml",
+        || install::install(&kubectl, &url),
+    )?;
     step(
         "applying the example: a ServiceAccount, a SecretProviderClass, a Deployment",
         || {

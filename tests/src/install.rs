@@ -5,14 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use crate::command::run;
 use crate::kubectl::Kubectl;
 use crate::{images, project};
 
 /// Namespace of the installation.
 pub const NAMESPACE: &str = "aws-secrets-injector";
 /// The webhook's Deployment.
-pub const DEPLOYMENT: &str = "deployment/aws-secrets-webhook";
+pub const DEPLOYMENT: &str = "deployment/aws-secrets-injector";
 
 /// Secrets of the example. The ARNs' endings are part of the names here: moto finds them so.
 pub const EXAMPLE_SECRETS: [(&str, &str); 4] = [
@@ -124,7 +123,8 @@ metadata:
 /// Applies the CRD and the manifests, with the images that were just built, and injectors that ask the stand-in.
 pub fn install(kubectl: &Kubectl, aws_url: &str) -> anyhow::Result<()> {
     let manifests = project::root().join("manifests");
-    kubectl.run(&["apply", "-k", &manifests.join("crd").display().to_string()])?;
+    let crd = manifests.join("crd.yaml");
+    kubectl.run(&["apply", "-f", &crd.display().to_string()])?;
     kubectl.run(&[
         "wait",
         "--for=condition=Established",
@@ -167,16 +167,14 @@ pub fn wait(kubectl: &Kubectl) -> anyhow::Result<()> {
     })
 }
 
-/// A kustomization over `manifests/`, as users keep one for what is theirs.
+/// A kustomization over `manifests/install.yaml`, as users keep one for what is theirs.
 fn overlay(aws_url: &str) -> anyhow::Result<PathBuf> {
     let folder = project::target().join(format!("overlay-{}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder)?;
     // kustomize takes resources by relative paths alone.
-    run(std::process::Command::new("cp")
-        .arg("-r")
-        .arg(project::root().join("manifests"))
-        .arg(folder.join("base")))?;
+    let installed = project::root().join("manifests/install.yaml");
+    fs::copy(&installed, folder.join("install.yaml")).context("manifests/install.yaml")?;
     let tag = |image: &str| {
         image
             .split_once(':')
@@ -187,18 +185,18 @@ fn overlay(aws_url: &str) -> anyhow::Result<PathBuf> {
     let text = format!(
         "apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
-resources: [base]
+resources: [install.yaml]
 images:
   - name: ghcr.io/aws-secrets-injector/webhook
     newName: {webhook}
     newTag: {webhook_tag}
 patches:
-  - target: {{kind: Deployment, name: aws-secrets-webhook}}
+  - target: {{kind: Deployment, name: aws-secrets-injector}}
     patch: |
       apiVersion: apps/v1
       kind: Deployment
       metadata:
-        name: aws-secrets-webhook
+        name: aws-secrets-injector
       spec:
         template:
           spec:

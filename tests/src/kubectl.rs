@@ -56,6 +56,11 @@ impl Kubectl {
         ))
     }
 
+    /// The kubeconfig.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
     /// Runs kubectl; what it printed.
     pub fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
         run(self.command()?.args(arguments))

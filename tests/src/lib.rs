@@ -10,6 +10,7 @@
 //! | [`cluster`] | the cluster: given, kind, or local |
 //! | [`kubectl`] | what a user does to it |
 //! | [`admissions`] | pods in a steady stream, and what became of them |
+//! | [`helm`] | the chart, and what is made of it |
 //! | [`install`] | the installation, and the seed's example |
 //! | [`stand_in`] | AWS |
 //! | [`demo`] | `make demo` |
@@ -18,6 +19,7 @@ pub mod admissions;
 pub mod cluster;
 pub mod command;
 pub mod demo;
+pub mod helm;
 pub mod images;
 pub mod install;
 pub mod kubectl;

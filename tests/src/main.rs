@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use e2e::{demo, stand_in};
+use e2e::{demo, helm, stand_in};
 
 /// Runs the demo on a cluster of its own.
 #[derive(Debug, Parser)]
@@ -18,6 +18,8 @@ enum Command {
     Demo,
     /// Removes what the demo started.
     DemoDown,
+    /// Writes manifests/install.yaml and manifests/crd.yaml anew, from the chart.
+    Manifests,
     /// Serves the stand-in for AWS, for the demo's cluster.
     #[command(hide = true)]
     AwsStandIn(stand_in::Args),
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Demo => demo::up(),
         Command::DemoDown => demo::down(),
+        Command::Manifests => helm::render(),
         Command::AwsStandIn(args) => stand_in::serve(&args),
     };
     match result {

@@ -3,15 +3,17 @@
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use provider_class::{Class, Credentials, PROVIDER, Region};
+use provider_class::{Class, Credentials, PROVIDER};
 
 use crate::annotations::Wanted;
 use crate::injection::{Injection, Inputs, Settings};
 use crate::patch;
 use crate::readability;
+use crate::refreshing;
 use crate::refusal::{MAX_SNAPSHOT, Refusal};
 use crate::region::DefaultRegion;
 use crate::service_account::Role;
+use crate::sidecars::Sidecars;
 use crate::stores::Stores;
 
 /// What decides about pods.
@@ -21,6 +23,8 @@ pub struct Admission {
     pub stores: Stores,
     /// For classes without region.
     pub region: DefaultRegion,
+    /// For pods whose files are to be refreshed.
+    pub sidecars: Sidecars,
     /// The platform's wishes.
     pub settings: Settings,
 }
@@ -52,6 +56,11 @@ impl Admission {
         };
         if is_windows(pod) {
             return Err(Refusal::Windows);
+        }
+        if wanted.refresh.is_some()
+            && let Some(version) = self.sidecars.missing().await
+        {
+            return Err(Refusal::NoSidecars { version });
         }
         let mut warnings = std::mem::take(&mut wanted.warnings);
         let mut default_region = None;
@@ -86,40 +95,18 @@ impl Admission {
         }
         check_together(&wanted, &classes)?;
         let role = self.role(pod, namespace, &classes).await?;
-        let injection = self.plan(
-            &wanted,
-            &classes,
-            role.as_ref(),
-            default_region.as_ref(),
-            pod,
-        );
-        let patch = patch::operations(pod, &injection)?;
-        let parsed: Vec<&Class> = classes.iter().map(|(class, _)| class).collect();
-        warnings.extend(readability::warnings(&wanted, pod, &parsed));
-        warnings.extend(patch::warnings(pod, &injection));
-        let classes = classes.into_iter().map(|(class, _)| class.name).collect();
-        Ok(Admitted {
-            patch,
-            warnings,
-            classes,
-        })
-    }
-
-    fn plan(
-        &self,
-        wanted: &Wanted,
-        classes: &[Parsed],
-        role: Option<&Role>,
-        default_region: Option<&Region>,
-        pod: &Pod,
-    ) -> Injection {
-        Injection::plan(Inputs {
-            wanted,
-            classes,
-            role,
-            default_region,
+        let mut admitted = inject(Inputs {
+            wanted: &wanted,
+            classes: &classes,
+            role: role.as_ref(),
+            default_region: default_region.as_ref(),
             settings: &self.settings,
             pod,
+        })?;
+        warnings.append(&mut admitted.warnings);
+        Ok(Admitted {
+            warnings,
+            ..admitted
         })
     }
 
@@ -151,6 +138,21 @@ impl Admission {
                 error,
             })
     }
+}
+
+/// The patch of a pod that has all that it needs.
+pub fn inject(inputs: Inputs<'_>) -> Result<Admitted, Refusal> {
+    let mut warnings = refreshing::check(inputs.wanted, inputs.pod)?;
+    let injection = Injection::plan(inputs);
+    let patch = patch::operations(inputs.pod, &injection)?;
+    let classes: Vec<&Class> = inputs.classes.iter().map(|(class, _)| class).collect();
+    warnings.extend(readability::warnings(inputs.wanted, inputs.pod, &classes));
+    warnings.extend(patch::warnings(inputs.pod, &injection));
+    Ok(Admitted {
+        patch,
+        warnings,
+        classes: classes.iter().map(|class| class.name.clone()).collect(),
+    })
 }
 
 /// Rules between the classes of one pod.

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use crate::injection::NAME;
+use provider_class::{OnRefresh, RefreshInterval};
+
 use crate::injection::resources::amount;
+use crate::injection::{NAME, REFRESHER};
 
 /// Prefix of all annotations of this project.
 pub const PREFIX: &str = "aws-secrets-injector.io/";
@@ -27,9 +29,14 @@ const CPU_REQUEST: &str = "cpu-request";
 const CPU_LIMIT: &str = "cpu-limit";
 const MEMORY_REQUEST: &str = "memory-request";
 const MEMORY_LIMIT: &str = "memory-limit";
+/// How often files are refreshed.
+pub const REFRESH_INTERVAL: &str = "refresh-interval";
+/// What is done when files have changed.
+pub const ON_REFRESH: &str = "on-refresh";
+const REFRESH_METRICS_PORT: &str = "refresh-metrics-port";
 
-/// All names after the prefix.
-const KNOWN: [&str; 10] = [
+/// Names of all annotations, after the prefix.
+pub const KNOWN: [&str; 13] = [
     "secret-provider-class",
     "status",
     MOUNT_PATH,
@@ -40,6 +47,9 @@ const KNOWN: [&str; 10] = [
     CPU_LIMIT,
     MEMORY_REQUEST,
     MEMORY_LIMIT,
+    REFRESH_INTERVAL,
+    ON_REFRESH,
+    REFRESH_METRICS_PORT,
 ];
 
 /// What a pod asks for.
@@ -55,8 +65,21 @@ pub struct Wanted {
     pub run_as_group: Option<i64>,
     /// Resources of the injected container, where they differ from the webhook's settings.
     pub resources: Resources,
+    /// Files are kept fresh, where the pod asks for that.
+    pub refresh: Option<Refresh>,
     /// Annotations that have no effect.
     pub warnings: Vec<String>,
+}
+
+/// How files are kept fresh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refresh {
+    /// The time between two looks at AWS.
+    pub interval: RefreshInterval,
+    /// What is done when files have changed.
+    pub on_refresh: Option<OnRefresh>,
+    /// Where the sidecar serves its metrics.
+    pub metrics_port: Option<u16>,
 }
 
 /// A class and its directory.
@@ -120,7 +143,7 @@ impl Wanted {
         let default_path = default_path.unwrap_or_else(|| DEFAULT_MOUNT_PATH.to_owned());
         let classes =
             keep(&mut errors, Some(class_mounts(classes, &default_path))).unwrap_or_default();
-        let wanted = Self {
+        let mut wanted = Self {
             classes,
             containers: keep(&mut errors, get(CONTAINERS).map(container_names)),
             run_as_user: keep(
@@ -149,8 +172,10 @@ impl Wanted {
                     get(MEMORY_LIMIT).map(|text| quantity(MEMORY_LIMIT, text)),
                 ),
             },
+            refresh: refresh(&get, &mut errors),
             warnings: unknown(annotations),
         };
+        wanted.warnings.extend(without_refresh(&wanted, &get));
         errors.extend(wanted.resources.contradictions());
         if errors.is_empty() {
             Ok(Some(wanted))
@@ -161,7 +186,7 @@ impl Wanted {
 
     /// Does this container of the pod's own get the files?
     pub fn chooses(&self, container: &Container) -> bool {
-        container.name != NAME
+        !matches!(container.name.as_str(), NAME | REFRESHER)
             && self
                 .containers
                 .as_ref()
@@ -189,6 +214,47 @@ impl Resources {
             };
         pairs.into_iter().filter_map(contradiction).collect()
     }
+}
+
+fn refresh<'a>(
+    get: &impl Fn(&str) -> Option<&'a str>,
+    errors: &mut Vec<InvalidAnnotation>,
+) -> Option<Refresh> {
+    let on_refresh = get(ON_REFRESH).map(|text| {
+        let parsed = text.parse::<OnRefresh>();
+        parsed.map_err(|error| invalid(ON_REFRESH, error.to_string()))
+    });
+    let on_refresh = keep(errors, on_refresh);
+    let metrics_port = get(REFRESH_METRICS_PORT).map(|text| {
+        // Below 1024 a container without capabilities cannot listen on every node.
+        let port = text.parse::<u16>().ok().filter(|port| *port >= 1024);
+        let reason = || format!("{text:?} is not a port from 1024 to 65535");
+        port.ok_or_else(|| invalid(REFRESH_METRICS_PORT, reason()))
+    });
+    let metrics_port = keep(errors, metrics_port);
+    let interval = get(REFRESH_INTERVAL).map(|text| {
+        let parsed = text.parse::<RefreshInterval>();
+        parsed.map_err(|error| invalid(REFRESH_INTERVAL, error.to_string()))
+    });
+    Some(Refresh {
+        interval: keep(errors, interval)?,
+        on_refresh,
+        metrics_port,
+    })
+}
+
+/// Annotations that say how to do what nobody asked for.
+fn without_refresh<'a>(wanted: &Wanted, get: &impl Fn(&str) -> Option<&'a str>) -> Vec<String> {
+    if wanted.refresh.is_some() {
+        return Vec::new();
+    }
+    let names = [ON_REFRESH, REFRESH_METRICS_PORT].into_iter();
+    names
+        .filter(|name| get(name).is_some())
+        .map(|name| {
+            format!("annotation {PREFIX}{name} has no effect without {PREFIX}{REFRESH_INTERVAL}")
+        })
+        .collect()
 }
 
 fn keep<T>(
@@ -479,6 +545,38 @@ mod tests {
         assert!(
             error.contains("memory-request: 1Gi is more than the limit 512Mi"),
             "{error}"
+        );
+    }
+
+    #[test]
+    fn refreshing_has_an_interval_and_may_tell_the_app() {
+        let pairs = [
+            ("secret-provider-class", "db"),
+            ("refresh-interval", "5m"),
+            ("on-refresh", "signal:SIGHUP:web"),
+            ("refresh-metrics-port", "9090"),
+        ];
+        let refresh = read(&pairs).unwrap().refresh.unwrap();
+        assert_eq!(refresh.interval.to_string(), "5m");
+        assert_eq!(refresh.on_refresh.unwrap().to_string(), "signal:SIGHUP:web");
+        assert_eq!(refresh.metrics_port, Some(9090));
+        let error = read(&[
+            ("secret-provider-class", "db"),
+            ("refresh-interval", "5"),
+            ("on-refresh", "restart"),
+            ("refresh-metrics-port", "80"),
+        ])
+        .unwrap_err();
+        assert_eq!(error.lines().count(), 3, "{error}");
+        let wanted = read(&[
+            ("secret-provider-class", "db"),
+            ("on-refresh", "http:POST:80/"),
+        ])
+        .unwrap();
+        assert!(
+            wanted.warnings[0].contains("has no effect without"),
+            "{:?}",
+            wanted.warnings
         );
     }
 

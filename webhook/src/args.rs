@@ -40,13 +40,13 @@ pub struct Args {
     #[arg(long, env = "POD_NAMESPACE", default_value = "aws-secrets-injector")]
     pub namespace: String,
     /// The Service by which the API server calls it.
-    #[arg(long, env = "SERVICE_NAME", default_value = "aws-secrets-webhook")]
+    #[arg(long, env = "SERVICE_NAME", default_value = "aws-secrets-injector")]
     pub service: String,
     /// The Secret with its certificates.
     #[arg(
         long,
         env = "CERTIFICATE_SECRET",
-        default_value = "aws-secrets-webhook-certificates"
+        default_value = "aws-secrets-injector-certificates"
     )]
     pub certificate_secret: String,
     /// A directory with tls.crt and tls.key, as cert-manager makes them, in place of that Secret. Then the caBundle is

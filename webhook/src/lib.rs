@@ -8,6 +8,8 @@
 //! | [`service_account`] | the IAM role of a ServiceAccount (pure) |
 //! | [`injection`] | what is added to a pod, as data (pure) |
 //! | `readability` | who will be able to read the files (pure) |
+//! | [`refreshing`] | can the app be told of changes (pure) |
+//! | [`sidecars`] | has the cluster what refreshing needs |
 //! | [`patch`] | from that to JSON patch operations (pure) |
 //! | [`refusal`] | every reason for which a pod is refused |
 //! | [`stores`] | classes and ServiceAccounts, kept in memory |
@@ -27,12 +29,14 @@ pub mod injection;
 pub mod metrics;
 pub mod patch;
 pub mod readiness;
+pub mod refreshing;
 pub mod refusal;
 pub mod region;
 pub mod review;
 pub mod router;
 pub mod server;
 pub mod service_account;
+pub mod sidecars;
 pub mod stores;
 
 mod classes;

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, VolumeMount};
 use serde_json::{Value, json};
 
 use crate::annotations::{INJECTED, STATUS};
-use crate::injection::{Injection, NAME};
+use crate::injection::{Injection, NAME, REFRESHER};
 
 mod compare;
 
@@ -60,11 +60,8 @@ pub enum Conflict {
 /// The operations that put an injection into a pod; none where it is in there already.
 pub fn operations(pod: &Pod, injection: &Injection) -> Result<Patch, Conflict> {
     let spec = pod.spec.clone().unwrap_or_default();
-    let injected = init_containers(&spec)
-        .iter()
-        .position(|container| is_ours(container, pod));
     let mut changes = Changes::default();
-    check_names(&spec, injection, injected.is_some())?;
+    check_names(pod, &spec, injection)?;
     put_volumes(&spec, injection, &mut changes);
     check_containers(&spec, injection)?;
     for (list, containers) in [
@@ -85,30 +82,47 @@ pub fn operations(pod: &Pod, injection: &Injection) -> Result<Patch, Conflict> {
         }
     }
     // Last, because it moves the others.
-    put_init_container(&spec, injected, injection, &mut changes);
+    put_init_containers(&spec, injection, &mut changes);
     put_status(pod, &mut changes);
     Ok(Patch(changes.0))
 }
 
-/// Ours is the first: a service mesh's init containers cut the network until its proxy runs.
-fn put_init_container(
-    spec: &PodSpec,
-    injected: Option<usize>,
-    injection: &Injection,
-    changes: &mut Changes,
-) {
-    const FIRST: &str = "/spec/initContainers/0";
-    let container = json!(injection.init_container);
+/// Ours are the first: a service mesh's init containers cut the network until its proxy runs.
+fn put_init_containers(spec: &PodSpec, injection: &Injection, changes: &mut Changes) {
+    const LIST: &str = "/spec/initContainers";
     let existing = init_containers(spec);
-    match injected {
-        None if existing.is_empty() => changes.add("/spec/initContainers", &json!([container])),
-        None => changes.add(FIRST, &container),
-        Some(index) if !compare::is_current(&existing[index], &injection.init_container) => {
-            changes.remove(&format!("/spec/initContainers/{index}"));
-            changes.add(FIRST, &container);
+    let planned = &injection.init_containers;
+    if existing.is_empty() {
+        return changes.add(LIST, &json!(planned));
+    }
+    let first = existing.iter().take(planned.len());
+    let is_current = |(existing, planned): (&Container, &Container)| {
+        existing.name == planned.name && compare::is_current(existing, planned)
+    };
+    if existing.len() >= planned.len() && first.zip(planned).all(is_current) {
+        return;
+    }
+    // Where each container is, while the operations move them.
+    let mut order: Vec<&Container> = existing.iter().collect();
+    for container in planned.iter().rev() {
+        let first = format!("{LIST}/0");
+        match order.iter().position(|other| other.name == container.name) {
+            Some(index) if compare::is_current(order[index], container) => {
+                if index > 0 {
+                    changes.shift(&format!("{LIST}/{index}"), &first);
+                }
+                let moved = order.remove(index);
+                order.insert(0, moved);
+            }
+            found => {
+                if let Some(index) = found {
+                    changes.remove(&format!("{LIST}/{index}"));
+                    order.remove(index);
+                }
+                changes.add(&first, &json!(container));
+                order.insert(0, container);
+            }
         }
-        Some(0) => {}
-        Some(index) => changes.shift(&format!("/spec/initContainers/{index}"), FIRST),
     }
 }
 
@@ -165,37 +179,41 @@ fn init_containers(spec: &PodSpec) -> &[Container] {
 /// The container that an earlier pass of this webhook added: another webhook's change may have made the API server ask
 /// again.
 fn is_ours(container: &Container, pod: &Pod) -> bool {
-    let status = pod
-        .metadata
-        .annotations
-        .as_ref()
-        .and_then(|annotations| annotations.get(STATUS));
-    let has_snapshot = || {
-        container
-            .env
-            .iter()
-            .flatten()
-            .any(|variable| variable.name == provider_class::SNAPSHOT_VARIABLE)
-    };
-    container.name == NAME && status.is_some_and(|status| status == INJECTED) && has_snapshot()
+    let mut variables = container.env.iter().flatten();
+    matches!(container.name.as_str(), NAME | REFRESHER)
+        && has_status(pod)
+        && variables.any(|variable| variable.name == provider_class::SNAPSHOT_VARIABLE)
 }
 
-fn check_names(spec: &PodSpec, injection: &Injection, injected: bool) -> Result<(), Conflict> {
-    if injected {
-        return Ok(());
-    }
+/// Does the pod say that this webhook was here?
+fn has_status(pod: &Pod) -> bool {
+    let annotations = pod.metadata.annotations.as_ref();
+    annotations
+        .and_then(|annotations| annotations.get(STATUS))
+        .is_some_and(|status| status == INJECTED)
+}
+
+fn check_names(pod: &Pod, spec: &PodSpec, injection: &Injection) -> Result<(), Conflict> {
     let conflict = |what, name: &str| {
         Err(Conflict::Name {
             what,
             name: name.to_owned(),
         })
     };
-    if init_containers(spec)
+    let has_our_name = |container: &&Container| {
+        let mut planned = injection.init_containers.iter();
+        planned.any(|planned| planned.name == container.name)
+    };
+    let foreign = init_containers(spec)
         .iter()
-        .chain(&spec.containers)
-        .any(|container| container.name == NAME)
-    {
-        return conflict("a container", NAME);
+        .filter(|container| !is_ours(container, pod))
+        .chain(&spec.containers);
+    if let Some(container) = foreign.into_iter().find(has_our_name) {
+        return conflict("a container", &container.name);
+    }
+    // After an earlier pass the volumes are ours, even where another webhook has removed the container.
+    if has_status(pod) {
+        return Ok(());
     }
     let taken = |name: &str| {
         spec.volumes
@@ -231,7 +249,7 @@ fn check_containers(spec: &PodSpec, injection: &Injection) -> Result<(), Conflic
 }
 
 fn is_chosen(container: &Container, injection: &Injection) -> bool {
-    container.name != NAME
+    !matches!(container.name.as_str(), NAME | REFRESHER)
         && injection
             .containers
             .as_ref()
@@ -314,20 +332,14 @@ fn same_path(one: &VolumeMount, other: &VolumeMount) -> bool {
 }
 
 fn put_status(pod: &Pod, changes: &mut Changes) {
-    match &pod.metadata.annotations {
-        Some(annotations)
-            if annotations
-                .get(STATUS)
-                .is_some_and(|status| status == INJECTED) => {}
-        Some(_) => changes.add(
-            &format!(
-                "/metadata/annotations/{}",
-                STATUS.replace('~', "~0").replace('/', "~1")
-            ),
-            &json!(INJECTED),
-        ),
-        None => changes.add("/metadata/annotations", &json!({ STATUS: INJECTED })),
+    if has_status(pod) {
+        return;
     }
+    if pod.metadata.annotations.is_none() {
+        return changes.add("/metadata/annotations", &json!({ STATUS: INJECTED }));
+    }
+    let name = STATUS.replace('~', "~0").replace('/', "~1");
+    changes.add(&format!("/metadata/annotations/{name}"), &json!(INJECTED));
 }
 
 #[cfg(test)]

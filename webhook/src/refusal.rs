@@ -3,8 +3,9 @@
 use certs::ApiError;
 use provider_class::{Collision, GROUP, InvalidClass, KIND, NoRegion, VERSIONS};
 
-use crate::annotations::{CLASSES, InvalidAnnotation};
+use crate::annotations::{CLASSES, InvalidAnnotation, PREFIX, REFRESH_INTERVAL};
 use crate::patch::Conflict;
+use crate::refreshing::NoSignal;
 use crate::service_account::{InvalidRole, ROLE};
 
 /// Bytes that the classes of one pod may have: Linux starts no program with a longer variable (`MAX_ARG_STRLEN`).
@@ -32,7 +33,7 @@ pub enum Refusal {
         namespace: String,
     },
     /// The cluster does not know the kind.
-    #[error("this cluster has no {KIND} resources ({GROUP}/{}): install their CRD, either with the Secrets Store CSI Driver or from manifests/crd", VERSIONS[0])]
+    #[error("this cluster has no {KIND} resources ({GROUP}/{}): install their CRD, either with the Secrets Store CSI Driver or by manifests/crd.yaml", VERSIONS[0])]
     NoCrd,
     /// A class with mistakes.
     #[error(transparent)]
@@ -86,6 +87,17 @@ pub enum Refusal {
     /// The pod has something where the injection goes.
     #[error(transparent)]
     Conflict(#[from] Conflict),
+    /// The sidecar could not send its signal.
+    #[error(transparent)]
+    NoSignal(#[from] NoSignal),
+    /// A cluster without native sidecars.
+    #[error(
+        "annotation {PREFIX}{REFRESH_INTERVAL}: this cluster is Kubernetes {version}, and the sidecar that refreshes files needs 1.29 or newer: remove the annotation"
+    )]
+    NoSidecars {
+        /// The cluster's version.
+        version: String,
+    },
     /// The API server could not be asked.
     #[error("could not read {what}: {error}")]
     Lookup {
@@ -120,6 +132,8 @@ impl Refusal {
             Self::Role { .. } => "no-role",
             Self::TooLarge { .. } => "too-large",
             Self::Conflict(_) => "conflict",
+            Self::NoSignal(_) => "no-signal",
+            Self::NoSidecars { .. } => "no-sidecars",
             Self::Lookup { .. } => "lookup-failed",
         }
     }

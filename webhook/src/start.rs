@@ -16,6 +16,7 @@ use crate::readiness::Readiness;
 use crate::region::DefaultRegion;
 use crate::router::{Reviews, router};
 use crate::server::{serve_tls, tls_acceptor};
+use crate::sidecars::Sidecars;
 use crate::stores::Stores;
 
 /// Runs the webhook until SIGTERM.
@@ -53,7 +54,8 @@ async fn serve(args: Args) -> anyhow::Result<()> {
 
     let admission = Admission {
         stores,
-        region: DefaultRegion::new(args.region.clone(), client),
+        region: DefaultRegion::new(args.region.clone(), client.clone()),
+        sidecars: Sidecars::new(client),
         settings: args.settings(),
     };
     let reviews = Reviews {

@@ -7,6 +7,7 @@ mod web_identity;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use provider_class::{AssumeRole, Region};
@@ -25,6 +26,12 @@ pub struct Identity {
 
 type Slot = Arc<OnceCell<Result<Credentials, Failure>>>;
 
+/// Credentials that outlive a round of fetching.
+pub type Kept = HashMap<(Region, Identity), Credentials>;
+
+/// Credentials that expire sooner than this are not taken into another round.
+const LEAST_LEFT: Duration = Duration::from_mins(5);
+
 /// The credentials of one round of fetching: each is asked for once, whoever needs it first.
 #[derive(Debug)]
 pub struct CredentialStore {
@@ -41,6 +48,33 @@ impl CredentialStore {
             deadline,
             slots: Mutex::default(),
         }
+    }
+
+    /// With credentials of an earlier round, as far as they hold for this one.
+    #[must_use]
+    pub fn with_kept(self, kept: Kept) -> Self {
+        let least = SystemTime::now() + LEAST_LEFT;
+        let holds = |(_, credentials): &(_, Credentials)| {
+            credentials.expiry().is_none_or(|expiry| expiry > least)
+        };
+        let slots = kept
+            .into_iter()
+            .filter(holds)
+            .map(|(key, credentials)| (key, Arc::new(OnceCell::new_with(Some(Ok(credentials))))));
+        Self {
+            slots: Mutex::new(slots.collect()),
+            ..self
+        }
+    }
+
+    /// The credentials that were had, for another round.
+    pub fn keep(&self) -> Kept {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let had = slots.iter().filter_map(|(key, slot)| {
+            let credentials = slot.get()?.as_ref().ok()?;
+            Some((key.clone(), credentials.clone()))
+        });
+        had.collect()
     }
 
     /// Credentials by way of a region's own STS.

@@ -4,15 +4,21 @@ use std::collections::BTreeSet;
 
 use futures::future::{join, join_all};
 use futures::stream::{self, StreamExt as _};
-use provider_class::{Class, FileContents, Plan, Region, Request};
+use provider_class::{Class, Plan, Region, Request};
 use zeroize::Zeroizing;
 
-use super::{ValueError, parameters, secrets};
+use super::{ClassFiles, ValueError, parameters, secrets};
 use crate::aws::{Deadline, Failure};
 use crate::credentials::{CredentialStore, Identity};
+use crate::versions::ClassVersions;
 
-/// A fetched value; zeroized when dropped.
-pub(super) type Value = Zeroizing<Vec<u8>>;
+/// What there is for a request.
+pub(super) enum Answer {
+    /// The version that is known already.
+    Unchanged,
+    /// A value, zeroized when dropped, and its version where that can be told without fetching.
+    Value(Zeroizing<Vec<u8>>, Option<String>),
+}
 
 /// A request of the plan, with its index there.
 pub(super) type Indexed<'a> = (usize, &'a Request);
@@ -29,30 +35,46 @@ pub(super) struct Target<'a> {
     pub(super) deadline: Deadline,
 }
 
-/// Fetches a class and makes the contents of its files; the errors are a line for each object.
+/// Fetches a class and makes the contents of its files, but for the objects whose wanted version is known; the errors are a
+/// line for each object.
 pub(super) async fn fetch(
     class: &Class,
     plan: &Plan,
     store: &CredentialStore,
-) -> Result<Vec<FileContents>, BTreeSet<String>> {
+    known: &ClassVersions,
+) -> Result<ClassFiles, BTreeSet<String>> {
     let identity = Identity {
         source: class.credentials,
         assume_role: class.assume_role.clone(),
     };
-    let values = Fetcher {
+    let answers = Fetcher {
         plan,
         identity: &identity,
         store,
+        known,
     }
-    .values()
+    .answers()
     .await;
-    let mut files = Vec::new();
+    let mut files = ClassFiles::default();
     let mut errors = BTreeSet::new();
-    for (planned, value) in plan.requests.iter().zip(values) {
+    for (planned, answer) in plan.requests.iter().zip(answers) {
+        let name = planned.request.to_string();
+        let (value, version) = match &answer {
+            Ok(Answer::Value(value, version)) => (Ok(value), version.clone()),
+            Ok(Answer::Unchanged) => {
+                files.versions.extend(
+                    known
+                        .get_key_value(&name)
+                        .map(|(name, version)| (name.clone(), version.clone())),
+                );
+                continue;
+            }
+            Err(error) => (Err(error), None),
+        };
         for object in planned.objects.iter().map(|index| &class.objects[*index]) {
-            match &value {
+            match value {
                 Ok(value) => match object.contents(value) {
-                    Ok(contents) => files.extend(contents),
+                    Ok(contents) => files.contents.extend(contents),
                     Err(problems) => errors.extend(problems.iter().map(ToString::to_string)),
                 },
                 // Without credentials all objects fail alike: once is enough.
@@ -60,11 +82,13 @@ pub(super) async fn fetch(
                     errors.insert(error.to_string());
                 }
                 Err(error) => {
-                    let name = planned.request.to_string();
                     errors.insert(format!("objects[{}] {name:?}: {error}", object.index));
                 }
             }
         }
+        files
+            .versions
+            .extend(version.map(|version| (name, version)));
     }
     if errors.is_empty() {
         Ok(files)
@@ -77,11 +101,12 @@ struct Fetcher<'a> {
     plan: &'a Plan,
     identity: &'a Identity,
     store: &'a CredentialStore,
+    known: &'a ClassVersions,
 }
 
 impl Fetcher<'_> {
-    /// A value or an error for each request of the plan.
-    async fn values(&self) -> Vec<Result<Value, ValueError>> {
+    /// An answer or an error for each request of the plan.
+    async fn answers(&self) -> Vec<Result<Answer, ValueError>> {
         let whole = self.store.deadline();
         let deadline = if self.plan.failover_region.is_some() {
             whole.half()
@@ -94,11 +119,16 @@ impl Fetcher<'_> {
             .iter()
             .map(|planned| &planned.request)
             .enumerate()
+            .filter(|(_, request)| {
+                !(request.is_pinned() && self.known.contains_key(&request.to_string()))
+            })
             .collect();
-        let mut answers = self.ask(&self.plan.region, &all, deadline).await;
-        answers.sort_unstable_by_key(|(index, _)| *index);
-        let first = |(_, answer): (usize, Result<Value, Failure>)| answer.map_err(ValueError::One);
-        let mut values: Vec<_> = answers.into_iter().map(first).collect();
+        // What is pinned and known is not asked for.
+        let unchanged = |_| Ok(Answer::Unchanged);
+        let mut values: Vec<_> = self.plan.requests.iter().map(unchanged).collect();
+        for (index, answer) in self.ask(&self.plan.region, &all, deadline).await {
+            values[index] = answer.map_err(ValueError::One);
+        }
         if let Some(region) = &self.plan.failover_region {
             self.fail_over(&mut values, region, whole).await;
         }
@@ -108,7 +138,7 @@ impl Fetcher<'_> {
     /// Asks the second region for what the first could not give.
     async fn fail_over(
         &self,
-        values: &mut [Result<Value, ValueError>],
+        values: &mut [Result<Answer, ValueError>],
         region: &Region,
         deadline: Deadline,
     ) {
@@ -126,7 +156,7 @@ impl Fetcher<'_> {
             }
         }
         for (index, answer) in self.ask(region, &wanted, deadline).await {
-            let first = std::mem::replace(&mut values[index], Ok(Value::default()));
+            let first = std::mem::replace(&mut values[index], Ok(Answer::Unchanged));
             values[index] = match (first, answer) {
                 (Err(ValueError::One(first)), Err(second)) => {
                     Err(ValueError::Both(Box::new([first, second])))
@@ -142,7 +172,7 @@ impl Fetcher<'_> {
         region: &Region,
         wanted: &[Indexed<'_>],
         deadline: Deadline,
-    ) -> Vec<(usize, Result<Value, Failure>)> {
+    ) -> Vec<(usize, Result<Answer, Failure>)> {
         if wanted.is_empty() {
             return Vec::new();
         }
@@ -169,7 +199,10 @@ impl Fetcher<'_> {
             .iter()
             .filter(|(_, request)| matches!(request, Request::Secret { .. }));
         let secrets = stream::iter(secrets)
-            .map(|(index, request)| async move { (*index, secrets::fetch(target, request).await) })
+            .map(|(index, request)| async move {
+                let known = self.known.get(&request.to_string());
+                (*index, secrets::fetch(target, request, known).await)
+            })
             .buffer_unordered(SECRETS_AT_ONCE)
             .collect::<Vec<_>>();
         let calls: Vec<Vec<Indexed>> = self

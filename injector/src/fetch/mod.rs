@@ -4,7 +4,7 @@ mod class;
 mod parameters;
 mod secrets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::aws::{Clients, Deadline, Failure, HttpError, Service, http_client};
 use crate::classes::Wanted;
 use crate::credentials::CredentialStore;
 use crate::environment::Environment;
+use crate::versions::{ClassVersions, Versions};
 
 /// The files of each directory.
 pub type Directories = BTreeMap<PathBuf, Vec<FileContents>>;
@@ -31,38 +32,67 @@ pub enum FetchError {
     Objects(Vec<String>),
 }
 
-/// Fetches all objects of all classes.
+/// What was fetched.
+#[derive(Clone, Debug, Default)]
+pub struct Fetched {
+    /// The files of each directory.
+    pub directories: Directories,
+    /// The versions of the secrets in them.
+    pub versions: Versions,
+}
+
+/// What a class's files are made of now.
+#[derive(Clone, Debug, Default)]
+pub struct ClassFiles {
+    /// Files of the objects whose versions were not known already.
+    pub contents: Vec<FileContents>,
+    /// The versions of all.
+    pub versions: ClassVersions,
+}
+
+/// Fetches all objects of all classes: one failure fails all.
 pub async fn fetch(
     wanted: &[Wanted],
     environment: Environment,
     timeout: Duration,
-) -> Result<Directories, FetchError> {
+) -> Result<Fetched, FetchError> {
     let http = http_client(environment.ca_bundle.as_deref())?;
-    let credentials =
-        CredentialStore::new(Clients::new(http, environment), Deadline::after(timeout));
-    let classes = wanted
-        .iter()
-        .map(|wanted| class::fetch(&wanted.class, &wanted.plan, &credentials));
-    let mut directories = Directories::new();
+    let store = CredentialStore::new(Clients::new(http, environment), Deadline::after(timeout));
+    let results = classes(wanted, &store, &Versions::default()).await;
+    let mut fetched = Fetched::default();
     let mut errors = Vec::new();
-    for (wanted, result) in wanted.iter().zip(join_all(classes).await) {
+    for (wanted, result) in wanted.iter().zip(results) {
+        let name = &wanted.class.name;
         match result {
-            Ok(files) => directories
-                .entry(wanted.mount_path.clone())
-                .or_default()
-                .extend(files),
-            Err(lines) => errors.extend(
-                lines
-                    .into_iter()
-                    .map(|line| format!("class {:?}: {line}", wanted.class.name)),
-            ),
+            Ok(files) => {
+                let directory = wanted.mount_path.clone();
+                let contents = fetched.directories.entry(directory).or_default();
+                contents.extend(files.contents);
+                fetched.versions.0.insert(name.clone(), files.versions);
+            }
+            Err(lines) => errors.extend(lines.iter().map(|line| format!("class {name:?}: {line}"))),
         }
     }
     if errors.is_empty() {
-        Ok(directories)
+        Ok(fetched)
     } else {
         Err(FetchError::Objects(errors))
     }
+}
+
+/// Fetches each class, but for objects of which the version that is wanted is known already. The errors of a class are a
+/// line for each object.
+pub async fn classes(
+    wanted: &[Wanted],
+    store: &CredentialStore,
+    known: &Versions,
+) -> Vec<Result<ClassFiles, BTreeSet<String>>> {
+    let class = |wanted: &Wanted| known.of(&wanted.class.name);
+    let known: Vec<ClassVersions> = wanted.iter().map(class).collect();
+    let classes = wanted.iter().zip(&known);
+    let fetches =
+        classes.map(|(wanted, known)| class::fetch(&wanted.class, &wanted.plan, store, known));
+    join_all(fetches).await
 }
 
 /// Why one value could not be had.

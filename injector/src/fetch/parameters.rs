@@ -4,14 +4,14 @@ use aws_sdk_ssm::types::Parameter;
 use provider_class::Request;
 use zeroize::Zeroizing;
 
-use super::class::{Indexed, Target, Value};
+use super::class::{Answer, Indexed, Target};
 use crate::aws::{Cause, Failure, Service, send};
 
 /// `GetParameters`, decrypted: a result for each request, with its index.
 pub(super) async fn fetch(
     target: Target<'_>,
     asked: &[Indexed<'_>],
-) -> Vec<(usize, Result<Value, Failure>)> {
+) -> Vec<(usize, Result<Answer, Failure>)> {
     if asked.is_empty() {
         return Vec::new();
     }
@@ -51,13 +51,13 @@ fn take(
     request: &Request,
     invalid: &[String],
     target: Target<'_>,
-) -> Result<Value, Failure> {
+) -> Result<Answer, Failure> {
     let fail = |cause| Failure {
         service: Service::Ssm,
         region: Some(target.region.clone()),
         cause,
     };
-    let Request::Parameter { name, .. } = request else {
+    let Request::Parameter { name, selector } = request else {
         return Err(fail(Cause::Setup(
             "not a request for a parameter".to_owned(),
         )));
@@ -84,7 +84,14 @@ fn take(
         .iter_mut()
         .find(|parameter| same(&parameter.name) || same(&parameter.arn));
     match answer.and_then(|parameter| parameter.value.take()) {
-        Some(value) => Ok(Zeroizing::new(value.into_bytes())),
+        // A version that was asked for by its number is the only one that need not be asked for again.
+        Some(value) => Ok(Answer::Value(
+            Zeroizing::new(value.into_bytes()),
+            selector
+                .as_ref()
+                .filter(|_| request.is_pinned())
+                .map(ToString::to_string),
+        )),
         None => Err(fail(Cause::Malformed(
             "it does not hold this parameter".to_owned(),
         ))),

@@ -134,3 +134,39 @@ fn a_missing_directory_is_made_and_a_file_in_its_place_is_an_error() {
     fs::write(root.path().join("f"), "").unwrap();
     assert!(write(&root.path().join("f"), &[file("c", "0644", b"1")]).is_err());
 }
+
+/// An app that wants a set looks at `..data` once, and reads everything through it.
+#[test]
+fn a_reader_sees_whole_sets_alone_over_a_thousand_swaps() {
+    const SWAPS: usize = 1000;
+    let directory = TempDir::new().unwrap();
+    let set = |number: usize| {
+        let bytes = number.to_string().into_bytes();
+        [file("one", "0644", &bytes), file("two", "0644", &bytes)]
+    };
+    write(directory.path(), &set(0)).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut seen = BTreeSet::new();
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let data = directory
+                    .path()
+                    .join(fs::read_link(directory.path().join(DATA)).unwrap());
+                let read = |name: &str| fs::read_to_string(data.join(name));
+                // A set that was replaced meanwhile is gone, all of it.
+                if let (Ok(one), Ok(two)) = (read("one"), read("two")) {
+                    assert_eq!(one, two);
+                    seen.insert(one);
+                }
+            }
+            seen
+        });
+        for number in 1..=SWAPS {
+            write(directory.path(), &set(number)).unwrap();
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        reader.join().unwrap()
+    });
+    assert!(seen.len() > 10, "the reader was there: {}", seen.len());
+}

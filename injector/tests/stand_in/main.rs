@@ -6,5 +6,6 @@
 mod check;
 mod faults;
 mod network;
+mod refresh;
 mod support;
 mod values;

@@ -6,17 +6,25 @@ pub(crate) mod resources;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector, Pod,
+    Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector, Pod,
     ProjectedVolumeSource, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use provider_class::{AddressPreference, Class, Credentials, Region, SNAPSHOT_VARIABLE, Snapshot};
 
-use crate::annotations::{Resources, Wanted};
+use crate::annotations::{Refresh, Resources, Wanted};
 use crate::service_account::Role;
 
 /// Name of the injected container, of the first volume, and start of the other volumes' names.
 pub const NAME: &str = "aws-secrets-injector";
+/// Name of the sidecar that keeps files fresh.
+pub const REFRESHER: &str = "aws-secrets-refresher";
+/// Name of the volume by which the first container tells the sidecar which versions it has written.
+pub const STATE_VOLUME: &str = "aws-secrets-injector-state";
+/// Where it is mounted.
+const STATE_DIRECTORY: &str = "/var/lib/aws-secrets-injector";
+/// Version IDs of a few hundred secrets.
+const STATE_SIZE: &str = "1Mi";
 /// Name of the volume with the tokens.
 pub const TOKEN_VOLUME: &str = "aws-secrets-injector-token";
 /// Where the tokens are mounted: not where EKS's own webhook mounts its token, which may run after this one.
@@ -67,8 +75,8 @@ pub struct Inputs<'a> {
 pub struct Injection {
     /// The tmpfs of each directory, and the tokens.
     pub volumes: Vec<Volume>,
-    /// The container that fetches, to run before all others.
-    pub init_container: Container,
+    /// The container that fetches, to run before all others, and the sidecar that keeps files fresh.
+    pub init_containers: Vec<Container>,
     /// What the pod's own containers get, read-only.
     pub mounts: Vec<VolumeMount>,
     /// Which of them; all without names.
@@ -97,24 +105,34 @@ impl Injection {
             ..mount.clone()
         };
         let tokens = Tokens::of(inputs);
-        let tmpfs = |mount: &VolumeMount| Volume {
-            name: mount.name.clone(),
-            empty_dir: Some(EmptyDirVolumeSource {
-                medium: Some("Memory".to_owned()),
-                size_limit: Some(inputs.settings.size_limit.clone()),
-            }),
-            ..Volume::default()
-        };
+        let secrets = |mount: &VolumeMount| tmpfs(&mount.name, &inputs.settings.size_limit);
+        let refresh = inputs.wanted.refresh.as_ref();
+        let state = refresh.map(|_| tmpfs(STATE_VOLUME, &Quantity(STATE_SIZE.to_owned())));
         Self {
             volumes: writable
                 .iter()
-                .map(tmpfs)
+                .map(secrets)
+                .chain(state)
                 .chain([tokens.volume()])
                 .collect(),
             mounts: writable.iter().map(read_only).collect(),
-            init_container: init_container(inputs, writable, &tokens),
+            init_containers: [fetcher(inputs, &writable, &tokens)]
+                .into_iter()
+                .chain(refresh.map(|refresh| refresher(inputs, refresh, &writable, &tokens)))
+                .collect(),
             containers: inputs.wanted.containers.clone(),
         }
+    }
+}
+
+fn tmpfs(name: &str, size_limit: &Quantity) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource {
+            medium: Some("Memory".to_owned()),
+            size_limit: Some(size_limit.clone()),
+        }),
+        ..Volume::default()
     }
 }
 
@@ -196,23 +214,71 @@ impl<'a> Tokens<'a> {
     }
 }
 
-fn init_container(
-    inputs: Inputs<'_>,
-    mut mounts: Vec<VolumeMount>,
-    tokens: &Tokens<'_>,
-) -> Container {
-    mounts.push(VolumeMount {
-        name: TOKEN_VOLUME.to_owned(),
-        mount_path: TOKEN_DIRECTORY.to_owned(),
-        read_only: Some(true),
-        ..VolumeMount::default()
-    });
+/// The container that fetches, once.
+fn fetcher(inputs: Inputs<'_>, secrets: &[VolumeMount], tokens: &Tokens<'_>) -> Container {
     Container {
         name: NAME.to_owned(),
+        args: Some(vec!["fetch".to_owned()]),
+        ..container(inputs, secrets, tokens)
+    }
+}
+
+/// The sidecar that keeps the files fresh: an init container that goes on, and ends with the pod.
+///
+/// Source: <https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/>.
+fn refresher(
+    inputs: Inputs<'_>,
+    refresh: &Refresh,
+    secrets: &[VolumeMount],
+    tokens: &Tokens<'_>,
+) -> Container {
+    let mut container = container(inputs, secrets, tokens);
+    let interval = humantime::format_duration(refresh.interval.duration()).to_string();
+    let on_refresh = refresh.on_refresh.as_ref().map(ToString::to_string);
+    let metrics = refresh.metrics_port.map(|port| format!("0.0.0.0:{port}"));
+    let variables = [
+        ("REFRESH_INTERVAL", Some(interval)),
+        ("ON_REFRESH", on_refresh),
+        ("METRICS_LISTEN", metrics),
+    ];
+    let variables = variables
+        .into_iter()
+        .filter_map(|(name, value)| Some(variable(name, &value?)));
+    container.env.get_or_insert_default().extend(variables);
+    Container {
+        name: REFRESHER.to_owned(),
+        args: Some(vec!["refresh".to_owned()]),
+        restart_policy: Some("Always".to_owned()),
+        ports: refresh.metrics_port.map(|port| {
+            vec![ContainerPort {
+                name: Some("refresh-metrics".to_owned()),
+                container_port: i32::from(port),
+                ..ContainerPort::default()
+            }]
+        }),
+        ..container
+    }
+}
+
+/// What both have in common.
+fn container(inputs: Inputs<'_>, secrets: &[VolumeMount], tokens: &Tokens<'_>) -> Container {
+    let mount = |name: &str, path: &str, read_only: bool| VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: read_only.then_some(true),
+        ..VolumeMount::default()
+    };
+    let mut mounts = secrets.to_vec();
+    let mut environment = environment(inputs, tokens);
+    if inputs.wanted.refresh.is_some() {
+        mounts.push(mount(STATE_VOLUME, STATE_DIRECTORY, false));
+        environment.push(variable("STATE_DIRECTORY", STATE_DIRECTORY));
+    }
+    mounts.push(mount(TOKEN_VOLUME, TOKEN_DIRECTORY, true));
+    Container {
         image: Some(inputs.settings.image.clone()),
         image_pull_policy: inputs.settings.image_pull_policy.clone(),
-        args: Some(vec!["fetch".to_owned()]),
-        env: Some(environment(inputs, tokens)),
+        env: Some(environment),
         volume_mounts: Some(mounts),
         resources: Some(resources::of(
             &inputs.wanted.resources,

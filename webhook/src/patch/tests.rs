@@ -209,7 +209,8 @@ fn what_was_changed_between_is_put_right_and_what_was_added_stays() {
         change(&mut between["spec"]);
         patched(&between)
     };
-    let healed: [&dyn Fn(&mut Value); 5] = [
+    let healed: [&dyn Fn(&mut Value); 6] = [
+        &|spec| spec["initContainers"] = json!([]),
         &|spec| spec["initContainers"][0]["env"][0]["value"] = "[]".into(),
         &|spec| spec["initContainers"][0]["volumeMounts"] = json!([]),
         &|spec| spec["initContainers"][0]["restartPolicy"] = "Always".into(),
@@ -398,8 +399,7 @@ fn pod_identity_gets_its_own_token_and_no_role() {
             .as_deref(),
         Some("pods.eks.amazonaws.com")
     );
-    let names: Vec<_> = injection
-        .init_container
+    let names: Vec<_> = injection.init_containers[0]
         .env
         .as_ref()
         .unwrap()

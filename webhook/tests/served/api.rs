@@ -21,7 +21,7 @@ const CONFIGURATION: &str =
 const VALIDATING_CONFIGURATION: &str =
     "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/aws-secrets-injector";
 const SECRET: &str =
-    "/api/v1/namespaces/aws-secrets-injector/secrets/aws-secrets-webhook-certificates";
+    "/api/v1/namespaces/aws-secrets-injector/secrets/aws-secrets-injector-certificates";
 
 /// The API server; clones share what it holds.
 #[derive(Clone)]
@@ -66,13 +66,15 @@ impl Api {
                 "classes.aws-secrets-injector.io",
             ),
         ];
+        let mut objects = BTreeMap::from(configurations);
+        objects.insert("/version".to_owned(), version("30"));
         let lists = [
             format!("{CLASSES}/secretproviderclasses"),
             "/api/v1/serviceaccounts".to_owned(),
             "/api/v1/nodes".to_owned(),
         ];
         Self(Arc::new(Inner {
-            objects: Mutex::new(configurations.into()),
+            objects: Mutex::new(objects),
             lists: Mutex::new(lists.into_iter().map(|path| (path, Vec::new())).collect()),
             asked: Mutex::default(),
             failing: Mutex::default(),
@@ -187,6 +189,11 @@ impl Api {
         self.0.objects.lock().unwrap()
     }
 
+    /// The cluster is of this minor version.
+    pub(crate) fn set_version(&self, minor: &str) {
+        self.objects().insert("/version".to_owned(), version(minor));
+    }
+
     fn read(&self, path: &str) -> Response {
         if let Some(items) = self.0.lists.lock().unwrap().get(path) {
             let list = json!({"metadata": {"resourceVersion": "1"}, "items": items});
@@ -252,6 +259,13 @@ pub(crate) fn class(name: &str, provider: &str, objects: &str) -> Value {
         "kind": "SecretProviderClass",
         "metadata": {"name": name, "namespace": "shop"},
         "spec": {"provider": provider, "parameters": {"objects": objects}},
+    })
+}
+
+fn version(minor: &str) -> Value {
+    json!({
+        "major": "1", "minor": minor, "gitVersion": format!("v1.{minor}.0"), "gitCommit": "", "gitTreeState": "",
+        "buildDate": "", "goVersion": "", "compiler": "", "platform": "",
     })
 }
 

@@ -236,3 +236,32 @@ async fn a_spoilt_secret_is_put_back_while_connections_go_on() {
     patched(&pod("db"), &open.admit(&pod("db")).await);
     webhook.admit(&pod("db")).await;
 }
+
+/// A pod whose files are refreshed.
+fn refreshed() -> Value {
+    let mut pod = pod("db");
+    pod["metadata"]["annotations"]["aws-secrets-injector.io/refresh-interval"] = "5m".into();
+    pod
+}
+
+#[tokio::test]
+async fn a_refresh_interval_adds_a_native_sidecar() {
+    let webhook = Webhook::start(cluster()).await;
+    let after = patched(&refreshed(), &webhook.admit(&refreshed()).await);
+    let sidecar = &after["spec"]["initContainers"][1];
+    assert_eq!(sidecar["name"], "aws-secrets-refresher");
+    assert_eq!(sidecar["restartPolicy"], "Always");
+}
+
+#[tokio::test]
+async fn an_old_cluster_has_no_sidecars_and_the_refusal_says_so() {
+    let api = cluster();
+    api.set_version("28+");
+    let webhook = Webhook::start(api).await;
+    let response = webhook.admit(&refreshed()).await;
+    assert!(
+        message(&response).contains("Kubernetes 1.28+, and the sidecar"),
+        "{response}"
+    );
+    patched(&pod("db"), &webhook.admit(&pod("db")).await);
+}

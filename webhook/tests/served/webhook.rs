@@ -12,6 +12,7 @@ use aws_secrets_webhook::readiness::Readiness;
 use aws_secrets_webhook::region::DefaultRegion;
 use aws_secrets_webhook::router::{MUTATE_PODS, Reviews, VALIDATE_CLASSES, router};
 use aws_secrets_webhook::server::{serve_tls, tls_acceptor};
+use aws_secrets_webhook::sidecars::Sidecars;
 use aws_secrets_webhook::stores::Stores;
 use axum::body::Bytes;
 use axum::http::{Request, StatusCode};
@@ -31,7 +32,7 @@ use tokio::task::JoinHandle;
 use crate::api::Api;
 
 /// By which name the API server calls a webhook of the manifests.
-const NAME: &str = "aws-secrets-webhook.aws-secrets-injector.svc";
+const NAME: &str = "aws-secrets-injector.aws-secrets-injector.svc";
 
 /// A running webhook.
 pub(crate) struct Webhook {
@@ -65,7 +66,8 @@ impl Webhook {
         tokio::spawn(health::serve(health, health_router));
         let admission = Admission {
             stores,
-            region: DefaultRegion::new(None, client),
+            region: DefaultRegion::new(None, client.clone()),
+            sidecars: Sidecars::new(client),
             settings: args.settings(),
         };
         let reviews = Reviews {

@@ -1,0 +1,106 @@
+//! A mutating webhook of somebody else's, in this process: it changes pods as the well-known ones do.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_secrets_webhook::server::{serve_tls, tls_acceptor};
+use axum::Json;
+use axum::routing::post;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use certs::{Lifetimes, Resolver, issue_all};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::world::World;
+
+/// From a pod to JSON patch operations.
+pub(crate) type Change = fn(&Value) -> Value;
+
+/// A webhook that is registered and served until it is dropped.
+pub(crate) struct OtherWebhook<'a> {
+    world: &'a World,
+    name: String,
+    end: Option<oneshot::Sender<()>>,
+}
+
+impl<'a> OtherWebhook<'a> {
+    /// Serves pods with the label `other-webhook` of this name. The API server calls webhooks in the order of their names,
+    /// and with `again` once more where a pod was changed since.
+    pub(crate) fn start(world: &'a World, name: &str, change: Change, again: bool) -> Self {
+        let address = world.cluster.address();
+        let names = [address.to_string()];
+        let identity = issue_all(&names, SystemTime::now(), Lifetimes::default()).unwrap();
+        let resolver = Arc::new(Resolver::default());
+        resolver.set(identity.certified_key().unwrap());
+        let (end, ended) = oneshot::channel();
+        let (bound, address) = (std::sync::mpsc::channel(), SocketAddr::new(address, 0));
+        let (tell, told) = bound;
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async move {
+                let listener = TcpListener::bind(address).await.unwrap();
+                tell.send(listener.local_addr().unwrap()).unwrap();
+                let answer =
+                    move |Json(review): Json<Value>| async move { Json(answered(&review, change)) };
+                let router = axum::Router::new().route("/", post(answer));
+                let end = async {
+                    let _ = ended.await;
+                };
+                let acceptor = tls_acceptor(resolver).unwrap();
+                serve_tls(listener, acceptor, router, end, Duration::ZERO).await;
+            });
+        });
+        let address = told.recv().unwrap();
+        let configuration = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": name},
+            "webhooks": [{
+                "name": format!("{name}.example.com"),
+                "admissionReviewVersions": ["v1"],
+                "clientConfig": {"url": format!("https://{address}/"), "caBundle": BASE64_STANDARD.encode(&identity.ca_certificate)},
+                "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
+                "objectSelector": {"matchLabels": {"other-webhook": name}},
+                "failurePolicy": "Fail",
+                "sideEffects": "None",
+                "reinvocationPolicy": if again { "IfNeeded" } else { "Never" },
+            }],
+        });
+        world.kubectl.apply(&configuration.to_string()).unwrap();
+        Self {
+            world,
+            name: name.to_owned(),
+            end: Some(end),
+        }
+    }
+}
+
+impl Drop for OtherWebhook<'_> {
+    fn drop(&mut self) {
+        let _ = self
+            .world
+            .kubectl
+            .run(&["delete", "mutatingwebhookconfiguration", &self.name]);
+        let _ = self.end.take().map(|end| end.send(()));
+    }
+}
+
+fn answered(review: &Value, change: Change) -> Value {
+    let patch = change(&review["request"]["object"]);
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "response": {
+            "uid": review["request"]["uid"],
+            "allowed": true,
+            "patchType": "JSONPatch",
+            "patch": BASE64_STANDARD.encode(patch.to_string()),
+        },
+    })
+}

@@ -1,0 +1,236 @@
+//! Other webhooks change the same pods, before and after ours: the result is valid, or it is refused.
+
+use e2e::admissions::{blocking, dry_run};
+use e2e::images::APP;
+use e2e::install::{example_class, example_deployment, service_account};
+use kube::Api;
+use serde_json::{Value, json};
+
+use crate::other_webhook::{Change, OtherWebhook};
+use crate::world::{Namespace, World};
+
+/// As Istio and Linkerd do it: an init container that turns the network over to a proxy, which is a native sidecar.
+fn mesh(pod: &Value) -> Value {
+    let container =
+        |name: &str| json!({"name": name, "image": APP, "imagePullPolicy": "IfNotPresent"});
+    let mut init = container("mesh-init");
+    init["command"] = json!(["true"]);
+    let mut proxy = container("mesh-proxy");
+    proxy["restartPolicy"] = "Always".into();
+    let mut containers = vec![init, proxy];
+    containers.extend(
+        pod["spec"]["initContainers"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default(),
+    );
+    json!([{"op": "add", "path": "/spec/initContainers", "value": containers}])
+}
+
+/// As the older meshes do it: the proxy is one more container.
+fn mesh_without_native_sidecar(pod: &Value) -> Value {
+    let mut patch = mesh(pod);
+    let containers = patch[0]["value"].as_array_mut().unwrap();
+    let mut proxy = containers.remove(1);
+    proxy.as_object_mut().unwrap().remove("restartPolicy");
+    let add = json!({"op": "add", "path": "/spec/containers/-", "value": proxy});
+    patch.as_array_mut().unwrap().push(add);
+    patch
+}
+
+/// As EKS's pod-identity webhook does it: variables, a token and its mount for every container that has none of them.
+fn pod_identity(pod: &Value) -> Value {
+    let token = json!({"name": "aws-iam-token", "projected": {"sources": [
+        {"serviceAccountToken": {"audience": "sts.amazonaws.com", "expirationSeconds": 86400, "path": "token"}},
+    ]}});
+    let mut patch = vec![volume(pod, &token)];
+    for list in ["initContainers", "containers"] {
+        for (index, container) in pod["spec"][list]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .enumerate()
+        {
+            let mut container = container.clone();
+            let extend = |container: &mut Value, field: &str, values: Value| {
+                let mut all = container[field].as_array().cloned().unwrap_or_default();
+                all.extend(values.as_array().cloned().unwrap());
+                container[field] = all.into();
+            };
+            if !container["env"].to_string().contains("AWS_ROLE_ARN") {
+                let file = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token";
+                extend(
+                    &mut container,
+                    "env",
+                    json!([
+                        {"name": "AWS_STS_REGIONAL_ENDPOINTS", "value": "regional"},
+                        {"name": "AWS_ROLE_ARN", "value": "arn:aws:iam::111122223333:role/web"},
+                        {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": file},
+                    ]),
+                );
+            }
+            extend(
+                &mut container,
+                "volumeMounts",
+                json!([
+                    {"name": "aws-iam-token", "mountPath": "/var/run/secrets/eks.amazonaws.com/serviceaccount", "readOnly": true},
+                ]),
+            );
+            patch.push(json!({"op": "replace", "path": format!("/spec/{list}/{index}"), "value": container}));
+        }
+    }
+    patch.into()
+}
+
+fn volume(pod: &Value, volume: &Value) -> Value {
+    if pod["spec"]["volumes"].is_array() {
+        json!({"op": "add", "path": "/spec/volumes/-", "value": volume})
+    } else {
+        json!({"op": "add", "path": "/spec/volumes", "value": [volume]})
+    }
+}
+
+/// A webhook that takes away what it does not know.
+fn strips_mounts(_: &Value) -> Value {
+    json!([{"op": "add", "path": "/spec/containers/0/volumeMounts", "value": []}])
+}
+
+fn strips_init_containers(_: &Value) -> Value {
+    json!([{"op": "add", "path": "/spec/initContainers", "value": []}])
+}
+
+/// A pod that one webhook changes and ours injects, as the API server would make it.
+fn made(namespace: &Namespace<'_>, webhook: &str) -> Result<Value, String> {
+    let pod = json!({
+        "metadata": {
+            "generateName": "web-",
+            "labels": {"other-webhook": webhook},
+            "annotations": {"aws-secrets-injector.io/secret-provider-class": "aws-secrets"},
+        },
+        "spec": {"serviceAccountName": "web", "containers": [{"name": "app", "image": APP}]},
+    });
+    let pod = serde_json::from_value(pod).unwrap();
+    let (runtime, client) = blocking(&namespace.world.kubectl).unwrap();
+    let made = runtime.block_on(dry_run(&Api::namespaced(client, &namespace.name), &pod));
+    made.map(|pod| serde_json::to_value(pod).unwrap())
+        .map_err(|error| error.to_string())
+}
+
+/// Has the other webhook changed this pod?
+type IsChanged = fn(&Value) -> bool;
+
+/// The same once the API server has noticed the other webhook, which it does by itself a moment after it was registered.
+fn changed(namespace: &Namespace<'_>, webhook: &str, is_changed: IsChanged) -> Value {
+    let pod = || made(namespace, webhook).map_err(anyhow::Error::msg);
+    let what = format!("the webhook {webhook} changes pods");
+    let noticed = || Ok(is_changed(&pod()?));
+    namespace.world.kubectl.wait_until(&what, noticed).unwrap();
+    pod().unwrap()
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    let items = list.as_array().into_iter().flatten();
+    items.map(|item| item["name"].as_str().unwrap()).collect()
+}
+
+/// Every container has the secrets, read-only; only ours can write them, and it is the first.
+fn is_whole(pod: &Value) {
+    let spec = &pod["spec"];
+    assert_eq!(
+        names(&spec["initContainers"])[0],
+        "aws-secrets-injector",
+        "{pod:#}"
+    );
+    let all = [&spec["initContainers"], &spec["containers"]];
+    for container in all.iter().flat_map(|list| list.as_array().unwrap()) {
+        let mounts = container["volumeMounts"].as_array().unwrap();
+        let ours: Vec<_> = mounts
+            .iter()
+            .filter(|mount| mount["name"] == "aws-secrets-injector")
+            .collect();
+        assert_eq!(ours.len(), 1, "{container:#}");
+        assert_eq!(
+            ours[0]["readOnly"] == true,
+            container["name"] != "aws-secrets-injector",
+            "{container:#}"
+        );
+    }
+}
+
+pub(crate) fn before_and_after(world: &World) {
+    let namespace = world.namespace("other-webhooks");
+    namespace
+        .apply(&[&service_account("web"), &example_class("v1")])
+        .unwrap();
+    let has_mesh = |pod: &Value| pod["spec"].to_string().contains("mesh-proxy");
+    let has_token = |pod: &Value| names(&pod["spec"]["volumes"]).contains(&"aws-iam-token");
+    let cases: [(&str, Change, IsChanged); 6] = [
+        ("aa-mesh", mesh, has_mesh),
+        ("zz-mesh", mesh, has_mesh),
+        ("aa-old-mesh", mesh_without_native_sidecar, has_mesh),
+        ("zz-old-mesh", mesh_without_native_sidecar, has_mesh),
+        ("aa-pod-identity", pod_identity, has_token),
+        ("zz-pod-identity", pod_identity, has_token),
+    ];
+    for (name, change, is_changed) in cases {
+        let _webhook = OtherWebhook::start(world, name, change, false);
+        is_whole(&changed(&namespace, name, is_changed));
+    }
+}
+
+pub(crate) fn mesh_runs(world: &World) {
+    let namespace = world.namespace("mesh");
+    let _webhook = OtherWebhook::start(world, "zz-running-mesh", mesh, false);
+    namespace
+        .apply(&[&service_account("web"), &example_class("v1")])
+        .unwrap();
+    changed(&namespace, "zz-running-mesh", |pod| {
+        pod["spec"].to_string().contains("mesh-proxy")
+    });
+    let labelled = example_deployment().replace(
+        "labels: {app: web}",
+        "labels: {app: web, other-webhook: zz-running-mesh}",
+    );
+    // What the mesh adds runs as the image's user.
+    let labelled = labelled.replace("runAsNonRoot: true", "runAsNonRoot: false");
+    namespace.apply(&[&labelled]).unwrap();
+    namespace.wait_for_web();
+    for container in ["app", "mesh-proxy"] {
+        assert_eq!(
+            namespace
+                .sh(container, "cat /mnt/secrets-store/MySecret3")
+                .unwrap(),
+            "third"
+        );
+    }
+}
+
+pub(crate) fn destroyed(world: &World) {
+    let namespace = world.namespace("destroyed");
+    namespace
+        .apply(&[&service_account("web"), &example_class("v1")])
+        .unwrap();
+    let cases: [(&str, Change, &str); 2] = [
+        (
+            "zz-strips-mounts",
+            strips_mounts,
+            "does not mount them read-only",
+        ),
+        (
+            "zz-strips-init",
+            strips_init_containers,
+            "was not given the container",
+        ),
+    ];
+    for (name, change, words) in cases {
+        // Called once, it is put right: ours is asked again.
+        let once = OtherWebhook::start(world, name, change, false);
+        is_whole(&changed(&namespace, name, |_| true));
+        drop(once);
+        // Called again after ours, it has the last word, and the policy refuses what it leaves.
+        let _again = OtherWebhook::start(world, name, change, true);
+        let what = format!("the policy refuses what {name} leaves");
+        let refused = || Ok(made(&namespace, name).is_err_and(|error| error.contains(words)));
+        world.kubectl.wait_until(&what, refused).unwrap();
+    }
+}

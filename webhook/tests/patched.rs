@@ -1,0 +1,98 @@
+//! Pods before and after: `tests/pods/NAME.yaml` holds a pod, and what becomes of it. With `UPDATE_PODS=1` the second
+//! document of each is written anew, to be read before it is committed.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use aws_secrets_webhook::Args;
+use aws_secrets_webhook::admission::inject;
+use aws_secrets_webhook::annotations::Wanted;
+use aws_secrets_webhook::injection::Inputs;
+use aws_secrets_webhook::service_account::Role;
+use clap::Parser as _;
+use json_patch::Patch;
+use k8s_openapi::api::core::v1::Pod;
+use provider_class::{Class, SecretProviderClassSpec};
+use serde::Deserialize as _;
+use serde_json::Value;
+
+/// Its second document is what a first one becomes.
+fn patched(pod: &Value) -> Value {
+    let mut after = pod.clone();
+    json_patch::patch(&mut after, &patch_of(pod)).unwrap();
+    after
+}
+
+fn patch_of(pod: &Value) -> Patch {
+    let pod: Pod = serde_json::from_value(pod.clone()).unwrap();
+    let annotations = pod.metadata.annotations.clone().unwrap();
+    let wanted = Wanted::read(&annotations).unwrap().unwrap();
+    let region = "us-east-2".parse().unwrap();
+    let classes: Vec<_> = wanted
+        .classes
+        .iter()
+        .map(|mount| class(&mount.class))
+        .collect();
+    let role = Role {
+        arn: "arn:aws:iam::111122223333:role/web".parse().unwrap(),
+        audience: "sts.amazonaws.com".to_owned(),
+        expiration: 86400,
+    };
+    let settings = Args::parse_from(["webhook", "--injector-image", "injector:1"]).settings();
+    let inputs = Inputs {
+        wanted: &wanted,
+        classes: &classes,
+        role: Some(&role),
+        default_region: Some(&region),
+        settings: &settings,
+        pod: &pod,
+    };
+    inject(inputs).unwrap().patch
+}
+
+/// The class `pod-identity` uses EKS Pod Identity, all others the role of the ServiceAccount.
+fn class(name: &str) -> (Class, BTreeMap<String, String>) {
+    let objects = format!("- {{objectName: {name}, objectType: secretsmanager}}\n");
+    let mut parameters = BTreeMap::from([("objects".to_owned(), objects)]);
+    if name == "pod-identity" {
+        parameters.insert("usePodIdentity".to_owned(), "true".to_owned());
+    }
+    let spec = SecretProviderClassSpec {
+        parameters: parameters.clone(),
+        ..SecretProviderClassSpec::default()
+    };
+    let region = "us-east-2".parse().unwrap();
+    let class = Class::parse(name, &spec, Some(&region)).unwrap().class;
+    (class, parameters)
+}
+
+#[test]
+fn pods_become_what_is_written_down() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pods");
+    let update = std::env::var_os("UPDATE_PODS").is_some();
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let documents: Vec<Value> = serde_yaml::Deserializer::from_str(&text)
+            .map(|document| Value::deserialize(document).unwrap())
+            .collect();
+        let after = patched(&documents[0]);
+        let name = file.display();
+        assert!(patch_of(&after).is_empty(), "{name}: a second pass");
+        if update {
+            let before = text.split("\n---\n").next().unwrap().trim_end();
+            let after = serde_yaml::to_string(&after).unwrap();
+            fs::write(&file, format!("{before}\n---\n{after}")).unwrap();
+        } else {
+            assert_eq!(documents.get(1), Some(&after), "{name}");
+        }
+    }
+}
