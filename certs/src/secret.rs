@@ -14,11 +14,9 @@ pub type Before = Option<Secret>;
 /// Reads the Secret.
 pub async fn read(api: &Api<Secret>, name: &str) -> kube::Result<(Found, Before)> {
     let secret = api.get_opt(name).await?;
-    let found = secret.as_ref().map(|secret| {
-        let none = std::collections::BTreeMap::new();
-        State::from_data(secret.data.as_ref().unwrap_or(&none))
-    });
-    let found = match found {
+    // An empty one may be part of an installation: there it is only so that it goes with the rest.
+    let data = secret.as_ref().and_then(|secret| secret.data.as_ref());
+    let found = match data.filter(|data| !data.is_empty()).map(State::from_data) {
         None => Found::Absent,
         Some(Err(error)) => Found::Unusable(error),
         Some(Ok(state)) => Found::Usable(Box::new(state)),

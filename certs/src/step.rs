@@ -32,7 +32,7 @@ pub struct View {
 /// The Secret, as it was found.
 #[derive(Clone, Debug)]
 pub enum Found {
-    /// There is none.
+    /// There is none, or it is empty.
     Absent,
     /// It holds something else.
     Unusable(Unusable),

@@ -90,6 +90,15 @@ impl Api {
         });
     }
 
+    /// As an installation brings it.
+    pub(crate) fn empty_secret(&self) {
+        self.change(|inner| {
+            let secret =
+                json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "certificates"}});
+            inner.store(&format!("{SECRETS}/certificates"), secret);
+        });
+    }
+
     pub(crate) fn delete_secret(&self) {
         self.change(|inner| inner.objects.retain(|path, _| !path.starts_with(SECRETS)));
     }

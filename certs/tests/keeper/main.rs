@@ -112,6 +112,19 @@ async fn the_first_replica_makes_what_all_show_and_nothing_more_is_written() {
 }
 
 #[tokio::test]
+async fn an_empty_secret_is_filled() {
+    let (api, clock) = (Api::new(), Clock::new());
+    api.empty_secret();
+    let mut replica = Replica::new(api.client(), &clock);
+    replica.keep().await.unwrap();
+    assert!(replica.status().is_serving(clock.now()));
+    let filled = (api.secret("ca.key"), api.bundle());
+    api.empty_secret();
+    replica.keep().await.unwrap();
+    assert_eq!((api.secret("ca.key"), api.bundle()), filled, "put back");
+}
+
+#[tokio::test]
 async fn an_authority_is_exchanged_with_an_overlap() {
     let (api, clock) = (Api::new(), Clock::new());
     let mut replica = Replica::new(api.client(), &clock);
