@@ -1,10 +1,11 @@
 //! The command line, a public contract.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use provider_class::Region;
+use provider_class::{OnRefresh, RefreshInterval, Region};
 use tracing_subscriber::filter::LevelFilter;
 
 /// Puts secrets of AWS Secrets Manager and SSM Parameter Store into files.
@@ -25,6 +26,9 @@ pub struct Args {
 pub enum Command {
     /// Fetches every object of the classes once and writes the files: all of them, or none.
     Fetch(Fetch),
+    /// Keeps the files of the classes as AWS has them, until it is told to end (SIGTERM). A failure leaves the files as
+    /// they are and is tried again.
+    Refresh(Refresh),
     /// Says, offline, whether the classes of a file are valid, which files they would make, and which IAM policy they
     /// need; or every mistake with its line.
     Check(Check),
@@ -45,6 +49,32 @@ pub struct Fetch {
     /// How long all of the fetching may take, retries included, such as 90s or 2m.
     #[arg(long, env = "FETCH_TIMEOUT", default_value = "2m", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
+
+    /// A directory of our own for the ids of the fetched versions, so that a refresh does not fetch them again. It must
+    /// not be one that apps read.
+    #[arg(long, env = "STATE_DIR", value_name = "DIR")]
+    pub state: Option<PathBuf>,
+}
+
+/// Options of `refresh`.
+#[derive(Debug, clap::Args)]
+pub struct Refresh {
+    /// What is fetched, and to where: as for `fetch`. The timeout is for each refresh.
+    #[command(flatten)]
+    pub fetch: Fetch,
+
+    /// How often AWS is asked, from 1s to 24h, such as 5m; a tenth more or less, so that pods do not ask together.
+    #[arg(long, env = "REFRESH_INTERVAL")]
+    pub interval: RefreshInterval,
+
+    /// How the app is told that files changed: signal:SIGHUP:CONTAINER (the pod needs shareProcessNamespace), or
+    /// http:POST:PORT/PATH on the pod's localhost.
+    #[arg(long, env = "ON_REFRESH", value_name = "SPEC")]
+    pub on_refresh: Option<OnRefresh>,
+
+    /// Serve Prometheus metrics on this address, at /metrics, such as 0.0.0.0:9090.
+    #[arg(long, env = "METRICS_LISTEN", value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// Options of `check`.

@@ -12,7 +12,9 @@
 //! | [`credentials`] | from the pod's token to credentials of its role |
 //! | [`aws`] | clients, calls and their failures |
 //! | [`fetch`](mod@fetch) | from classes to file contents |
+//! | [`versions`] | which versions the files hold |
 //! | [`mount`] | from file contents to a directory, atomically |
+//! | [`refresh`](mod@refresh) | keeps the files fresh, and tells the app |
 
 pub mod args;
 pub mod aws;
@@ -23,6 +25,8 @@ pub mod credentials;
 pub mod environment;
 pub mod fetch;
 pub mod mount;
+pub mod refresh;
+pub mod versions;
 
 pub use args::Args;
 pub use commands::run;

@@ -29,6 +29,7 @@
 //! | [`collisions`](mod@collisions) | files that would overwrite each other |
 //! | [`plan`] | the requests that fetch a class |
 //! | [`policy`] | the least IAM policy that a class needs |
+//! | [`refresh`] | the settings of a refreshing sidecar |
 //! | [`extract`] | from a fetched value to file contents |
 
 pub mod arn;
@@ -46,6 +47,7 @@ pub mod plan;
 pub mod policy;
 pub mod problem;
 mod raw;
+pub mod refresh;
 pub mod region;
 pub mod resource;
 pub mod snapshot;
@@ -63,6 +65,7 @@ pub use object::{Extract, File, Object};
 pub use parameters::{AddressPreference, AssumeRole, Credentials, PathTranslation};
 pub use plan::{NoRegion, Plan, PlannedRequest, Request, Selector};
 pub use problem::{InvalidClass, Problem};
+pub use refresh::{OnRefresh, RefreshInterval};
 pub use region::Region;
 pub use resource::{
     GROUP, KIND, Metadata, PLURAL, PROVIDER, SecretProviderClass, SecretProviderClassSpec, VERSIONS,

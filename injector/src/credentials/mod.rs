@@ -7,6 +7,7 @@ mod web_identity;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use provider_class::{AssumeRole, Region};
@@ -22,6 +23,13 @@ pub struct Identity {
     /// A role to assume with them.
     pub assume_role: Option<AssumeRole>,
 }
+
+/// Credentials that expire sooner than this are not used for another round: a round must not outlive them.
+const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
+
+/// Credentials between rounds.
+#[derive(Debug, Default)]
+pub struct CredentialCache(HashMap<(Region, Identity), Credentials>);
 
 type Slot = Arc<OnceCell<Result<Credentials, Failure>>>;
 
@@ -41,6 +49,42 @@ impl CredentialStore {
             deadline,
             slots: Mutex::default(),
         }
+    }
+
+    /// A store with the credentials of an earlier round that are good for another one. Those without an expiry are not.
+    pub fn with(
+        clients: Clients,
+        deadline: Deadline,
+        cache: CredentialCache,
+        now: SystemTime,
+    ) -> Self {
+        let lasting = |credentials: &Credentials| {
+            credentials
+                .expiry()
+                .is_some_and(|expiry| expiry > now + RENEW_BEFORE)
+        };
+        let slots = cache.0.into_iter();
+        let slots = slots
+            .filter(|(_, credentials)| lasting(credentials))
+            .map(|(key, credentials)| (key, Arc::new(OnceCell::from(Ok(credentials)))))
+            .collect();
+        Self {
+            clients,
+            deadline,
+            slots: Mutex::new(slots),
+        }
+    }
+
+    /// The credentials for the next round.
+    pub fn into_cache(self) -> CredentialCache {
+        let slots = self
+            .slots
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let good = |(key, slot): ((Region, Identity), Slot)| {
+            Some((key, slot.get()?.as_ref().ok()?.clone()))
+        };
+        CredentialCache(slots.into_iter().filter_map(good).collect())
     }
 
     /// Credentials by way of a region's own STS.

@@ -1,6 +1,6 @@
 //! From classes to file contents: credentials once, all objects at the same time, one failure fails all.
 
-mod class;
+pub(crate) mod class;
 mod parameters;
 mod secrets;
 
@@ -16,6 +16,7 @@ use crate::aws::{Clients, Deadline, Failure, HttpError, Service, http_client};
 use crate::classes::Wanted;
 use crate::credentials::CredentialStore;
 use crate::environment::Environment;
+use crate::versions::{ClassVersions, Versions};
 
 /// The files of each directory.
 pub type Directories = BTreeMap<PathBuf, Vec<FileContents>>;
@@ -31,35 +32,39 @@ pub enum FetchError {
     Objects(Vec<String>),
 }
 
-/// Fetches all objects of all classes.
+/// Fetches all objects of all classes; the files, and which versions they hold.
 pub async fn fetch(
     wanted: &[Wanted],
     environment: Environment,
     timeout: Duration,
-) -> Result<Directories, FetchError> {
+) -> Result<(Directories, Versions), FetchError> {
     let http = http_client(environment.ca_bundle.as_deref())?;
     let credentials =
         CredentialStore::new(Clients::new(http, environment), Deadline::after(timeout));
+    let nothing = ClassVersions::new();
     let classes = wanted
         .iter()
-        .map(|wanted| class::fetch(&wanted.class, &wanted.plan, &credentials));
+        .map(|wanted| class::fetch(&wanted.class, &wanted.plan, &credentials, &nothing));
     let mut directories = Directories::new();
+    let mut versions = Versions::default();
     let mut errors = Vec::new();
     for (wanted, result) in wanted.iter().zip(join_all(classes).await) {
         match result {
-            Ok(files) => directories
-                .entry(wanted.mount_path.clone())
-                .or_default()
-                .extend(files),
-            Err(lines) => errors.extend(
-                lines
+            Ok(fetched) => {
+                let directory = directories.entry(wanted.mount_path.clone());
+                directory.or_default().extend(fetched.files);
+                versions.set(wanted, fetched.versions);
+            }
+            Err(failed) => errors.extend(
+                failed
+                    .lines
                     .into_iter()
                     .map(|line| format!("class {:?}: {line}", wanted.class.name)),
             ),
         }
     }
     if errors.is_empty() {
-        Ok(directories)
+        Ok((directories, versions))
     } else {
         Err(FetchError::Objects(errors))
     }
@@ -80,6 +85,15 @@ impl ValueError {
             Self::One(failure) => std::slice::from_ref(failure),
             Self::Both(failures) => &failures[..],
         }
+    }
+
+    /// Did a service say no, other than for its load?
+    fn is_refused(&self) -> bool {
+        let refused = |failure: &Failure| {
+            matches!(failure.cause, crate::aws::Cause::Refused { .. })
+                && !failure.cause.is_throttling()
+        };
+        self.failures().iter().any(refused)
     }
 
     /// Did it fail before the object itself was asked for?

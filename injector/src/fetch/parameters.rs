@@ -4,14 +4,15 @@ use aws_sdk_ssm::types::Parameter;
 use provider_class::Request;
 use zeroize::Zeroizing;
 
-use super::class::{Indexed, Target, Value};
+use super::class::{Answer, Indexed, Target};
 use crate::aws::{Cause, Failure, Service, send};
+use crate::versions::Version;
 
 /// `GetParameters`, decrypted: a result for each request, with its index.
 pub(super) async fn fetch(
     target: Target<'_>,
     asked: &[Indexed<'_>],
-) -> Vec<(usize, Result<Value, Failure>)> {
+) -> Vec<(usize, Result<Answer, Failure>)> {
     if asked.is_empty() {
         return Vec::new();
     }
@@ -51,7 +52,7 @@ fn take(
     request: &Request,
     invalid: &[String],
     target: Target<'_>,
-) -> Result<Value, Failure> {
+) -> Result<Answer, Failure> {
     let fail = |cause| Failure {
         service: Service::Ssm,
         region: Some(target.region.clone()),
@@ -83,10 +84,20 @@ fn take(
     let answer = found
         .iter_mut()
         .find(|parameter| same(&parameter.name) || same(&parameter.arn));
-    match answer.and_then(|parameter| parameter.value.take()) {
-        Some(value) => Ok(Zeroizing::new(value.into_bytes())),
-        None => Err(fail(Cause::Malformed(
+    let malformed = || {
+        fail(Cause::Malformed(
             "it does not hold this parameter".to_owned(),
-        ))),
-    }
+        ))
+    };
+    let parameter = answer.ok_or_else(malformed)?;
+    let value = parameter.value.take().ok_or_else(malformed)?;
+    let version = Version {
+        region: target.region.clone(),
+        id: parameter.version.to_string(),
+        created: parameter.last_modified_date.map(|time| time.secs()),
+    };
+    Ok(Answer::New {
+        value: Zeroizing::new(value.into_bytes()),
+        version,
+    })
 }

@@ -1,13 +1,24 @@
 //! One secret of Secrets Manager.
 
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
+
 use provider_class::Request;
 use zeroize::Zeroizing;
 
-use super::class::{Target, Value};
+use super::class::{Answer, Target};
 use crate::aws::{Cause, Failure, Service, send};
+use crate::versions::Version;
 
-/// `GetSecretValue`: the string, or else the bytes.
-pub(super) async fn fetch(target: Target<'_>, request: &Request) -> Result<Value, Failure> {
+/// The label that counts where a request names none.
+const CURRENT: &str = "AWSCURRENT";
+
+/// Asks whether the version that is held still carries the wanted label, and for the value only where it does not.
+pub(super) async fn fetch(
+    target: Target<'_>,
+    request: &Request,
+    held: Option<&Version>,
+) -> Result<Answer, Failure> {
     let fail = |cause| Failure {
         service: Service::SecretsManager,
         region: Some(target.region.clone()),
@@ -20,6 +31,20 @@ pub(super) async fn fetch(target: Target<'_>, request: &Request) -> Result<Value
         .store
         .clients()
         .secrets_manager(target.region, target.credentials);
+    // Version ids of another region say nothing about this one's secret.
+    if let Some(held) = held.filter(|held| held.region == *target.region) {
+        let description = describe(target, &client, id).await?;
+        if description.deleted_date.is_some() {
+            // What GetSecretValue would say. The version it would have given is still listed.
+            return Err(fail(Cause::Refused {
+                code: "InvalidRequestException".to_owned(),
+                message: "the secret is scheduled for deletion".to_owned(),
+            }));
+        }
+        if carries(&description, &held.id, stage.as_deref().unwrap_or(CURRENT)) {
+            return Ok(Answer::Same);
+        }
+    }
     let answer = send(
         Service::SecretsManager,
         target.region,
@@ -33,11 +58,44 @@ pub(super) async fn fetch(target: Target<'_>, request: &Request) -> Result<Value
         },
     );
     let answer = answer.await?;
-    match (answer.secret_string, answer.secret_binary) {
-        (Some(text), _) => Ok(Zeroizing::new(text.into_bytes())),
-        (None, Some(bytes)) => Ok(Zeroizing::new(bytes.into_inner())),
-        (None, None) => Err(fail(Cause::Malformed(
-            "it holds neither a string nor bytes".to_owned(),
-        ))),
-    }
+    let value = match (answer.secret_string, answer.secret_binary) {
+        (Some(text), _) => Zeroizing::new(text.into_bytes()),
+        (None, Some(bytes)) => Zeroizing::new(bytes.into_inner()),
+        (None, None) => {
+            return Err(fail(Cause::Malformed(
+                "it holds neither a string nor bytes".to_owned(),
+            )));
+        }
+    };
+    let version = Version {
+        region: target.region.clone(),
+        id: answer.version_id.unwrap_or_default(),
+        created: answer.created_date.map(|time| time.secs()),
+    };
+    Ok(Answer::New { value, version })
+}
+
+async fn describe(
+    target: Target<'_>,
+    client: &Client,
+    id: &str,
+) -> Result<DescribeSecretOutput, Failure> {
+    send(
+        Service::SecretsManager,
+        target.region,
+        target.deadline,
+        |last| {
+            let call = client.describe_secret().secret_id(id);
+            call.customize().interceptor(last).send()
+        },
+    )
+    .await
+}
+
+fn carries(description: &DescribeSecretOutput, version: &str, label: &str) -> bool {
+    let labels = description
+        .version_ids_to_stages
+        .as_ref()
+        .and_then(|versions| versions.get(version));
+    labels.is_some_and(|labels| labels.iter().any(|other| other == label))
 }

@@ -6,5 +6,7 @@
 mod check;
 mod faults;
 mod network;
+mod refresh;
+mod running;
 mod support;
 mod values;
