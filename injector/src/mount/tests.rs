@@ -134,3 +134,58 @@ fn a_missing_directory_is_made_and_a_file_in_its_place_is_an_error() {
     fs::write(root.path().join("f"), "").unwrap();
     assert!(write(&root.path().join("f"), &[file("c", "0644", b"1")]).is_err());
 }
+
+#[test]
+fn a_reader_sees_the_whole_old_or_the_whole_new_set_over_a_thousand_swaps() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    const SWAPS: usize = 1200;
+    let directory = TempDir::new().unwrap();
+    let root = directory.path();
+    let paths = ["a", "b", "c/d"];
+    let set = |n: usize| paths.map(|name| file(name, "0644", n.to_string().repeat(200).as_bytes()));
+    write(root, &set(0)).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let readers = [0, 1].map(|_| {
+            scope.spawn(|| {
+                let mut seen = 0_usize;
+                while !done.load(Ordering::Relaxed) {
+                    for name in paths {
+                        assert!(fs::read(root.join(name)).is_ok(), "{name} is always there");
+                    }
+                    let generation = root.join(fs::read_link(root.join("..data")).unwrap());
+                    let values = paths.map(|name| fs::read(generation.join(name)).unwrap());
+                    assert!(
+                        values.iter().all(|value| *value == values[0]),
+                        "a mix of sets"
+                    );
+                    let number = values[0].len() / 200;
+                    let text = std::str::from_utf8(&values[0][..number]).unwrap();
+                    assert_eq!(values[0], text.repeat(200).as_bytes(), "a part of a file");
+                    seen += 1;
+                }
+                seen
+            })
+        });
+        // What was replaced stays while someone reads it: a refresh leaves a moment for that, this test all of its time.
+        let mut last = None;
+        for n in 1..=SWAPS {
+            last = Some(replace(root, &set(n)).unwrap());
+        }
+        done.store(true, Ordering::Relaxed);
+        for reader in readers {
+            assert!(reader.join().unwrap() > 0);
+        }
+        last.unwrap().remove().unwrap();
+    });
+    assert_eq!(
+        names(root).len(),
+        5,
+        "three links, ..data and one directory"
+    );
+    assert_eq!(
+        fs::read(root.join("a")).unwrap(),
+        SWAPS.to_string().repeat(200).as_bytes()
+    );
+}

@@ -19,7 +19,7 @@ mod server;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use provider_class::OnRefresh;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,10 +27,14 @@ use tokio::time::Instant;
 
 use crate::args::Refresh;
 use crate::classes::Wanted;
+use crate::credentials::CredentialCache;
 use crate::environment::Environment;
 use crate::versions::Versions;
 use metrics::Metrics;
 use round::{ClassResult, Refresher};
+
+/// How long replaced files stay: a reader that looked up `..data` just before the swap can still open what it leads to.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Refreshes until SIGTERM or SIGINT.
 pub async fn run(args: &Refresh, wanted: Vec<Wanted>, environment: Environment) -> io::Result<()> {
@@ -64,7 +68,8 @@ async fn refresh(args: &Refresh, wanted: Vec<Wanted>, environment: Environment) 
         timeout: args.fetch.timeout,
         state,
         versions: versions.unwrap_or_default(),
-        credentials: Default::default(),
+        credentials: CredentialCache::default(),
+        old: Vec::new(),
     };
     tracing::info!(classes, interval = %args.interval, "refreshing");
     let mut keeper = Keeper {
@@ -140,6 +145,10 @@ impl Keeper<'_> {
         }
         if let (true, Some(how)) = (self.untold, &self.args.on_refresh) {
             self.untold = !tell(how).await;
+        }
+        if !self.refresher.old.is_empty() {
+            tokio::time::sleep(GRACE).await;
+            self.refresher.remove_old();
         }
         self.retry = failed.then(|| Instant::now() + wait);
         if let Some(retry) = self.retry {

@@ -16,7 +16,7 @@ use crate::classes::Wanted;
 use crate::credentials::{CredentialCache, CredentialStore};
 use crate::environment::Environment;
 use crate::fetch::class::{self, Failed, Fetched};
-use crate::mount;
+use crate::mount::{self, Old};
 use crate::versions::{ClassVersions, Versions};
 
 /// What lives from one refresh to the next: no values, no connections.
@@ -27,6 +27,8 @@ pub(super) struct Refresher {
     pub(super) state: Option<PathBuf>,
     pub(super) versions: Versions,
     pub(super) credentials: CredentialCache,
+    /// What the last writes replaced.
+    pub(super) old: Vec<Old>,
 }
 
 /// What became of a class: the names of its files that changed, or the reasons why none did.
@@ -48,12 +50,12 @@ impl Refresher {
                 Err(lines) => drop(results.insert(index, Err(lines))),
             }
         }
-        let directories: BTreeSet<&Path> = fetched
+        let directories: BTreeSet<PathBuf> = fetched
             .keys()
-            .map(|index| self.wanted[*index].mount_path.as_path())
+            .map(|index| self.wanted[*index].mount_path.clone())
             .collect();
         for directory in directories {
-            results.extend(self.write(directory, &fetched));
+            results.extend(self.write(&directory, &fetched));
         }
         self.note(fetched, &results);
         results
@@ -121,7 +123,7 @@ impl Refresher {
 
     /// Writes a directory, where one of its files changed: the new contents, and what is there of all others.
     fn write(
-        &self,
+        &mut self,
         directory: &Path,
         fetched: &BTreeMap<usize, Fetched>,
     ) -> BTreeMap<usize, ClassResult> {
@@ -154,12 +156,27 @@ impl Refresher {
                 .map(|(index, _)| (index, Ok(Vec::new())))
                 .collect();
         }
-        let written = mount::write(directory, &files).map_err(|error| error.to_string());
+        let written = match mount::replace(directory, &files) {
+            Ok(old) => {
+                self.old.push(old);
+                Ok(())
+            }
+            Err(error) => Err(error.to_string()),
+        };
         let result = |(index, names): (usize, Vec<String>)| match &written {
             Err(error) if !names.is_empty() => (index, Err([error.clone()].into())),
             _ => (index, Ok(names)),
         };
         changed.into_iter().map(result).collect()
+    }
+
+    /// Removes what the last writes replaced.
+    pub(super) fn remove_old(&mut self) {
+        for old in self.old.drain(..) {
+            if let Err(error) = old.remove() {
+                tracing::warn!("old files: {error}; the next write removes them");
+            }
+        }
     }
 
     /// Notes the versions of what is on disk now.

@@ -36,7 +36,8 @@ impl Stage {
     pub(crate) fn refresh_command(&self) -> Command {
         let mut command = self.command();
         command
-            .args(["refresh", "--interval", "1s", "--timeout", "3s"])
+            .env("FETCH_TIMEOUT", "3s")
+            .args(["refresh", "--interval", "1s"])
             .arg("--class-file")
             .arg(self.path("class.yaml"))
             .arg("--mount-path")
