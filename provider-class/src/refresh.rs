@@ -24,7 +24,7 @@ pub enum InvalidInterval {
 
 impl RefreshInterval {
     const LEAST: Duration = Duration::from_secs(1);
-    const MOST: Duration = Duration::from_secs(24 * 60 * 60);
+    const MOST: Duration = Duration::from_hours(24);
 
     /// The time between two checks.
     pub fn duration(self) -> Duration {

@@ -25,7 +25,7 @@ pub struct Identity {
 }
 
 /// Credentials that expire sooner than this are not used for another round: a round must not outlive them.
-const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
+const RENEW_BEFORE: Duration = Duration::from_mins(5);
 
 /// Credentials between rounds.
 #[derive(Debug, Default)]

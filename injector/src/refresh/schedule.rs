@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The first wait after a failure.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// The longest wait after failures: AWS is back sooner or later, and nobody should wait a day for it.
-const LONGEST_RETRY: Duration = Duration::from_secs(5 * 60);
+const LONGEST_RETRY: Duration = Duration::from_mins(5);
 
 /// A tenth more or less than the interval, so that pods that started together drift apart.
 pub(super) fn jittered(interval: Duration, random: f64) -> Duration {
