@@ -71,10 +71,19 @@ impl Metrics {
                 }
                 Err(_) => class.failures += 1,
             }
-            let created = versions.into_iter().flatten();
-            class.created = created
-                .filter_map(|(object, version)| Some((object.clone(), version.created?)))
-                .collect();
+        });
+        self.note_versions(wanted, versions);
+    }
+
+    /// Notes how old a class's objects are.
+    pub(super) fn note_versions(&self, wanted: &Wanted, versions: Option<&ClassVersions>) {
+        let versions = versions.into_iter().flatten();
+        let created = versions
+            .filter_map(|(object, version)| Some((object.clone(), version.created?)))
+            .collect();
+        self.with(|state| {
+            let class = state.classes.entry(wanted.class.name.clone());
+            class.or_default().created = created;
         });
     }
 

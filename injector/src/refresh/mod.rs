@@ -71,6 +71,9 @@ async fn refresh(args: &Refresh, wanted: Vec<Wanted>, environment: Environment) 
         credentials: CredentialCache::default(),
         old: Vec::new(),
     };
+    for wanted in &refresher.wanted {
+        metrics.note_versions(wanted, refresher.versions.of(wanted));
+    }
     tracing::info!(classes, interval = %args.interval, "refreshing");
     let mut keeper = Keeper {
         args,

@@ -152,8 +152,8 @@ impl Refresher {
         }
         if changed.values().all(Vec::is_empty) {
             return changed
-                .into_iter()
-                .map(|(index, _)| (index, Ok(Vec::new())))
+                .into_keys()
+                .map(|index| (index, Ok(Vec::new())))
                 .collect();
         }
         let written = match mount::replace(directory, &files) {

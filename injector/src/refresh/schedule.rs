@@ -41,7 +41,7 @@ mod tests {
         assert_eq!(longest(3600), [5, 10, 20, 40, 80, 160, 300, 300, 300]);
         assert_eq!(longest(60), [5, 10, 20, 40, 60, 60, 60, 60, 60]);
         assert_eq!(
-            retry(Duration::from_secs(3600), 1, 0.0),
+            retry(Duration::from_hours(1), 1, 0.0),
             Duration::from_millis(2500)
         );
     }

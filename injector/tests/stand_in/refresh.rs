@@ -181,8 +181,11 @@ async fn without_state_everything_is_fetched_once() {
     stage.more_calls("DescribeSecret", 2).await;
     assert_eq!(stage.count("GetSecretValue"), 1);
     refresh.says("fetching everything once").await;
-    let state = std::fs::read_to_string(stage.state().join("versions.json")).unwrap();
-    assert!(state.contains("\"a\"") && !state.contains("one"), "{state}");
+    let versions = std::fs::read_to_string(stage.state().join("versions.json")).unwrap();
+    assert!(
+        versions.contains("\"a\"") && !versions.contains("one"),
+        "{versions}"
+    );
 }
 
 #[tokio::test]
