@@ -26,7 +26,8 @@ pub struct Args {
 pub enum Command {
     /// Fetches every object of the classes once and writes the files: all of them, or none.
     Fetch(Fetch),
-    /// Keeps the files fresh until it is told to end: the sidecar beside `fetch`, which runs first.
+    /// Keeps the files of the classes as AWS has them, until it is told to end (SIGTERM). A failure leaves the files as
+    /// they are and is tried again.
     Refresh(Refresh),
     /// Says, offline, whether the classes of a file are valid, which files they would make, and which IAM policy they
     /// need; or every mistake with its line.
@@ -49,28 +50,30 @@ pub struct Fetch {
     #[arg(long, env = "FETCH_TIMEOUT", default_value = "2m", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
 
-    /// A directory of the program's own, in which `fetch` notes for `refresh` which versions it has written.
-    #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY")]
-    pub state_directory: Option<PathBuf>,
+    /// A directory of our own for the ids of the fetched versions, so that a refresh does not fetch them again. It must
+    /// not be one that apps read.
+    #[arg(long, env = "STATE_DIR", value_name = "DIR")]
+    pub state: Option<PathBuf>,
 }
 
 /// Options of `refresh`.
 #[derive(Debug, clap::Args)]
 pub struct Refresh {
-    /// Which classes, and where their files are: as for `fetch`.
+    /// What is fetched, and to where: as for `fetch`. The timeout is for each refresh.
     #[command(flatten)]
     pub fetch: Fetch,
 
-    /// The time between two looks at AWS, such as 5m; from 1s to 24h.
+    /// How often AWS is asked, from 1s to 24h, such as 5m; a tenth more or less, so that pods do not ask together.
     #[arg(long, env = "REFRESH_INTERVAL")]
     pub interval: RefreshInterval,
 
-    /// How the app is told of changes: signal:SIGHUP:CONTAINER, or http:POST:PORT/PATH.
-    #[arg(long, env = "ON_REFRESH")]
+    /// How the app is told that files changed: signal:SIGHUP:CONTAINER (the pod needs shareProcessNamespace), or
+    /// http:POST:PORT/PATH on the pod's localhost.
+    #[arg(long, env = "ON_REFRESH", value_name = "SPEC")]
     pub on_refresh: Option<OnRefresh>,
 
-    /// Where metrics are served, such as 0.0.0.0:9090.
-    #[arg(long, value_name = "ADDRESS", env = "METRICS_LISTEN")]
+    /// Serve Prometheus metrics on this address, at /metrics, such as 0.0.0.0:9090.
+    #[arg(long, env = "METRICS_LISTEN", value_name = "ADDRESS")]
     pub metrics_listen: Option<SocketAddr>,
 }
 

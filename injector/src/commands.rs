@@ -10,6 +10,7 @@ use crate::classes::Wanted;
 use crate::environment::Environment;
 use crate::{check, classes, fetch, mount, refresh};
 use provider_class::SNAPSHOT_VARIABLE;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the command of the command line.
@@ -21,46 +22,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-fn run_fetch(args: &Fetch) -> anyhow::Result<()> {
-    let started = Instant::now();
-    let (wanted, environment) = load(args)?;
-    until_ended(async {
-        let fetched = fetch::fetch(&wanted, environment, args.timeout).await?;
-        for (mount_path, files) in &fetched.directories {
-            mount::write(mount_path, files)?;
-            let milliseconds = started.elapsed().as_millis();
-            tracing::info!(files = files.len(), directory = %mount_path.display(), milliseconds, "secrets written");
-        }
-        if let Some(directory) = &args.state_directory {
-            fetched.versions.write(directory)?;
-        }
-        Ok(())
-    })?
-    .context("told to end before the secrets were written")
-}
-
-fn run_refresh(args: &Refresh) -> anyhow::Result<()> {
-    let (wanted, environment) = load(&args.fetch)?;
-    let settings = refresh::Settings {
-        interval: args.interval,
-        timeout: args.fetch.timeout,
-        on_refresh: args.on_refresh.clone(),
-        metrics: args.metrics_listen,
-        state: args.fetch.state_directory.clone(),
-    };
-    let ended = until_ended(async {
-        match refresh::run(wanted, environment, settings).await {
-            Ok(never) => match never {},
-            Err(error) => Err::<(), _>(error.into()),
-        }
-    })?;
-    if ended.is_none() {
-        tracing::info!("told to end");
-    }
-    Ok(())
-}
-
-fn load(args: &Fetch) -> anyhow::Result<(Vec<Wanted>, Environment)> {
+/// The classes and the environment, from the command line and the variables.
+fn read(args: &Fetch) -> anyhow::Result<(Vec<Wanted>, Environment)> {
     let variable = |name: &str| std::env::var(name).ok();
     let environment = Environment::read(variable)?;
     let snapshot = variable(SNAPSHOT_VARIABLE);
@@ -68,24 +31,53 @@ fn load(args: &Fetch) -> anyhow::Result<(Vec<Wanted>, Environment)> {
     Ok((wanted, environment))
 }
 
-/// Runs until the work is done; nothing, where the pod is to end before. The first process of a container is not ended by
-/// signals that it does not ask for.
-fn until_ended<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<Option<T>> {
+fn runtime() -> anyhow::Result<Runtime> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
-        .context("could not start the runtime")?;
-    runtime.block_on(async {
-        let mut terminate =
-            signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
-        let mut interrupt =
-            signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
-        tokio::select! {
-            done = work => done.map(Some),
-            _ = terminate.recv() => Ok(None),
-            _ = interrupt.recv() => Ok(None),
-        }
-    })
+        .build();
+    runtime.context("could not start the runtime")
+}
+
+fn run_fetch(args: &Fetch) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let (wanted, environment) = read(args)?;
+    let runtime = runtime()?;
+    let (directories, versions) = runtime.block_on(until_ended(fetch::fetch(
+        &wanted,
+        environment,
+        args.timeout,
+    )))??;
+    for (mount_path, files) in &directories {
+        mount::write(mount_path, files)?;
+        let milliseconds = started.elapsed().as_millis();
+        tracing::info!(files = files.len(), directory = %mount_path.display(), milliseconds, "secrets written");
+    }
+    if let Some(directory) = &args.state
+        && let Err(error) = versions.save(directory)
+    {
+        // The files are there, which is what matters: a refresh without state fetches once more.
+        tracing::warn!("state: {error}");
+    }
+    Ok(())
+}
+
+/// Waits for the work, or for a signal to end: the first process of a container is ended by none that it does not ask for,
+/// and a pod that is deleted while it starts would linger.
+async fn until_ended<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let mut terminate = signal(SignalKind::terminate()).context("could not wait for signals")?;
+    tokio::select! {
+        done = work => Ok(done),
+        _ = terminate.recv() => anyhow::bail!("told to end before the secrets were written"),
+    }
+}
+
+fn run_refresh(args: &Refresh) -> anyhow::Result<()> {
+    let (wanted, environment) = read(&args.fetch)?;
+    let runtime = runtime()?;
+    let done = runtime.block_on(refresh::run(args, wanted, environment));
+    // A name server that does not answer must not hold up the end.
+    runtime.shutdown_background();
+    done.context("could not wait for signals")
 }
 
 fn run_check(args: &Check) -> anyhow::Result<()> {

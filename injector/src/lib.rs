@@ -12,9 +12,9 @@
 //! | [`credentials`] | from the pod's token to credentials of its role |
 //! | [`aws`] | clients, calls and their failures |
 //! | [`fetch`](mod@fetch) | from classes to file contents |
-//! | [`versions`] | which versions are in the files |
+//! | [`versions`] | which versions the files hold |
 //! | [`mount`] | from file contents to a directory, atomically |
-//! | [`refresh`] | keeps the files fresh, and tells the app |
+//! | [`refresh`](mod@refresh) | keeps the files fresh, and tells the app |
 
 pub mod args;
 pub mod aws;

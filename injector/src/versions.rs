@@ -1,69 +1,107 @@
-//! Which versions of secrets are in the files: `fetch` notes them for the sidecar, in a directory that the app does not see.
+//! Which version of each object the files on disk hold, so that a refresh asks for a value only when it is another one.
+//! Fetch and refresh share it as a file of their own, out of the app's sight. It holds version ids, and no values.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use provider_class::Region;
 use serde::{Deserialize, Serialize};
 
-/// The file in the directory.
+use crate::classes::Wanted;
+
 const FILE: &str = "versions.json";
+const NEW_FILE: &str = "versions.json.new";
 
-/// Version IDs by the request that they answered, of one class.
-pub type ClassVersions = BTreeMap<String, String>;
+/// A version of one object.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Version {
+    /// The region that answered.
+    #[serde(
+        serialize_with = "region_to_text",
+        deserialize_with = "region_from_text"
+    )]
+    pub region: Region,
+    /// A secret's `VersionId`, a parameter's `Version`.
+    pub id: String,
+    /// When AWS got this version, in seconds since 1970.
+    pub created: Option<i64>,
+}
 
-/// Version IDs of all classes, by name. None of it is secret.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+fn region_to_text<S: serde::Serializer>(region: &Region, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(region.as_str())
+}
+
+fn region_from_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Region, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map_err(serde::de::Error::custom)
+}
+
+/// Versions of one class's objects, by request.
+pub type ClassVersions = BTreeMap<String, Version>;
+
+/// Versions of all classes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(transparent)]
-pub struct Versions(pub BTreeMap<String, ClassVersions>);
+pub struct Versions(BTreeMap<String, ClassVersions>);
+
+/// Why versions could not be read or kept.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {action} {}: {error}", .path.display())]
+pub struct StateError {
+    action: &'static str,
+    path: PathBuf,
+    error: io::Error,
+}
 
 impl Versions {
-    /// Reads the note; nothing where there is none, or none that can be read: then everything is fetched once more.
-    pub fn read(directory: Option<&Path>) -> Self {
-        let text = directory.and_then(|directory| fs::read(directory.join(FILE)).ok());
-        text.and_then(|text| serde_json::from_slice(&text).ok())
-            .unwrap_or_default()
+    /// What a class's files hold; nothing for a class that was never fetched.
+    pub fn of(&self, wanted: &Wanted) -> Option<&ClassVersions> {
+        self.0.get(&key(wanted))
     }
 
-    /// Writes the note, whole or not at all.
-    pub fn write(&self, directory: &Path) -> Result<(), NoteError> {
+    /// Notes what a class's files hold now.
+    pub fn set(&mut self, wanted: &Wanted, versions: ClassVersions) {
+        self.0.insert(key(wanted), versions);
+    }
+
+    /// Reads the file of a directory; a missing one holds nothing.
+    pub fn load(directory: &Path) -> Result<Self, StateError> {
         let path = directory.join(FILE);
-        let unfinished = directory.join(format!("{FILE}.tmp"));
-        let text = serde_json::to_vec(self).unwrap_or_default();
-        let written = fs::create_dir_all(directory)
-            .and_then(|()| fs::write(&unfinished, text))
-            .and_then(|()| fs::rename(&unfinished, &path));
-        written.map_err(|error| NoteError { path, error })
+        let fail = |error| StateError {
+            action: "read",
+            path: path.clone(),
+            error,
+        };
+        match fs::read(&path) {
+            Ok(json) => serde_json::from_slice(&json).map_err(|error| fail(error.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(fail(error)),
+        }
     }
 
-    /// Of one class.
-    pub fn of(&self, class: &str) -> ClassVersions {
-        self.0.get(class).cloned().unwrap_or_default()
+    /// Replaces the file of a directory in one step.
+    pub fn save(&self, directory: &Path) -> Result<(), StateError> {
+        let (path, new) = (directory.join(FILE), directory.join(NEW_FILE));
+        let write = || {
+            fs::create_dir_all(directory)?;
+            let json = serde_json::to_vec(self)?;
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            options.open(&new)?.write_all(&json)?;
+            fs::rename(&new, &path)
+        };
+        write().map_err(|error| StateError {
+            action: "write",
+            path: path.clone(),
+            error,
+        })
     }
 }
 
-/// The note could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("could not note versions in {} (STATE_DIRECTORY): {error}", .path.display())]
-pub struct NoteError {
-    path: PathBuf,
-    error: std::io::Error,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_note_is_read_as_it_was_written_and_a_bad_one_is_none() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let directory = folder.path().join("state");
-        let class = ClassVersions::from([("a".to_owned(), "1".to_owned())]);
-        let versions = Versions(BTreeMap::from([("db".to_owned(), class)]));
-        versions.write(&directory).unwrap();
-        assert_eq!(Versions::read(Some(&directory)), versions);
-        fs::write(directory.join(FILE), "{").unwrap();
-        assert_eq!(Versions::read(Some(&directory)), Versions::default());
-        assert_eq!(Versions::read(None), Versions::default());
-    }
+/// One class may go to two directories.
+fn key(wanted: &Wanted) -> String {
+    format!("{} in {}", wanted.class.name, wanted.mount_path.display())
 }

@@ -29,7 +29,7 @@
 //! | [`collisions`](mod@collisions) | files that would overwrite each other |
 //! | [`plan`] | the requests that fetch a class |
 //! | [`policy`] | the least IAM policy that a class needs |
-//! | [`refresh`] | how often files are refreshed, and how the app is told |
+//! | [`refresh`] | the settings of a refreshing sidecar |
 //! | [`extract`] | from a fetched value to file contents |
 
 pub mod arn;

@@ -63,14 +63,6 @@ impl Request {
         }
     }
 
-    /// Is it for a version by its ID or number, whose value never changes?
-    pub fn is_pinned(&self) -> bool {
-        match self {
-            Self::Secret { version, .. } => version.is_some(),
-            Self::Parameter { selector, .. } => matches!(selector, Some(Selector::Version(_))),
-        }
-    }
-
     /// A parameter's name without what differs between its spellings: the ARN of `/app/db` has no slash before `app`.
     fn parameter_key(&self) -> Option<&str> {
         match self {

@@ -1,21 +1,33 @@
-//! How often files are refreshed, and how the app is told: words of annotations and of the injector's command line.
+//! The settings of a refreshing sidecar, as annotations and the injector's options spell them.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The time between two looks at AWS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How often a pod's files are compared with AWS, such as `5m` or `1h30m`.
+///
+/// At least a second, which only tests want: every check costs a call per secret. At most a day, so that a sidecar
+/// that cannot refresh is noticed before its secrets are history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RefreshInterval(Duration);
 
-/// Why a text is no interval.
+/// Why a text is no [`RefreshInterval`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a time from 1s to 24h, such as 5m or 1h30m")]
-pub struct InvalidInterval(String);
+pub enum InvalidInterval {
+    /// Not a duration.
+    #[error("{0:?} is not a duration: write a number with s, m or h, such as \"5m\" or \"1h30m\"")]
+    NotADuration(String),
+    /// One that is too short or too long.
+    #[error("{0:?} is out of range: from 1s to 24h; 5m suits most")]
+    OutOfRange(String),
+}
 
 impl RefreshInterval {
-    /// The time.
-    pub const fn duration(self) -> Duration {
+    const LEAST: Duration = Duration::from_secs(1);
+    const MOST: Duration = Duration::from_hours(24);
+
+    /// The time between two checks.
+    pub fn duration(self) -> Duration {
         self.0
     }
 }
@@ -24,133 +36,163 @@ impl FromStr for RefreshInterval {
     type Err = InvalidInterval;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bounds = Duration::from_secs(1)..=Duration::from_hours(24);
-        let parsed = humantime::parse_duration(text).ok();
-        let interval = parsed.filter(|interval| bounds.contains(interval));
-        interval
-            .map(Self)
-            .ok_or_else(|| InvalidInterval(text.to_owned()))
+        let seconds =
+            seconds(text).ok_or_else(|| InvalidInterval::NotADuration(text.to_owned()))?;
+        let duration = Duration::from_secs(seconds);
+        if (Self::LEAST..=Self::MOST).contains(&duration) {
+            Ok(Self(duration))
+        } else {
+            Err(InvalidInterval::OutOfRange(text.to_owned()))
+        }
     }
+}
+
+/// The sum of numbers with units.
+fn seconds(text: &str) -> Option<u64> {
+    let mut rest = text;
+    let mut sum = 0_u64;
+    while !rest.is_empty() {
+        let unit = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = rest[..unit].parse().ok()?;
+        let factor = match rest[unit..].chars().next()? {
+            's' => 1,
+            'm' => 60,
+            'h' => 60 * 60,
+            _ => return None,
+        };
+        sum = sum.checked_add(number.checked_mul(factor)?)?;
+        rest = &rest[unit + 1..];
+    }
+    (!text.is_empty()).then_some(sum)
 }
 
 impl fmt::Display for RefreshInterval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", humantime::format_duration(self.0))
+        let seconds = self.0.as_secs();
+        for (amount, unit) in [
+            (seconds / 3600, "h"),
+            (seconds / 60 % 60, "m"),
+            (seconds % 60, "s"),
+        ] {
+            if amount > 0 {
+                write!(f, "{amount}{unit}")?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// What is done when files have changed.
+/// How the app is told that files changed: `signal:SIGHUP:<container>` or `http:POST:<port>/<path>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OnRefresh {
-    /// `signal:SIGHUP:web`: the first process of a container of the pod gets a signal.
+    /// A signal to the first process of a container; needs `shareProcessNamespace`.
     Signal {
         /// Which.
         signal: Signal,
-        /// The container's name.
+        /// The container's name in the pod.
         container: String,
     },
-    /// `http:POST:8080/reload`: a request to the pod's own localhost.
+    /// A request to the pod's own localhost.
     Http {
-        /// The request's method.
+        /// How.
         method: Method,
-        /// The port.
+        /// The port of 127.0.0.1.
         port: u16,
-        /// The path, which begins with a slash, and the query.
+        /// Path and query, with the slash.
         path: String,
     },
 }
 
-/// Signals that programs take as a wish to read their files again.
+/// A signal that programs take as a request to read their files again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are POSIX's own")]
 pub enum Signal {
-    /// The usual one.
     Hup,
-    /// Free for a program's own use.
-    Usr1,
-    /// Free for a program's own use.
-    Usr2,
-    /// Ends most programs; the kubelet starts them again.
-    Term,
-    /// As Ctrl-C does.
     Int,
-    /// Ends programs such as nginx in good order.
     Quit,
-    /// The size of a terminal; some programs take it for a wish.
+    Usr1,
+    Usr2,
+    Alrm,
+    Term,
+    Cont,
     Winch,
+    Kill,
 }
 
-/// Methods of HTTP that tell a program something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// GET
-    Get,
-    /// POST
-    Post,
-    /// PUT
-    Put,
-}
-
-/// Why a text says nothing that could be done.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidOnRefresh {
-    /// Neither form.
-    #[error("{0:?} is neither signal:SIGHUP:CONTAINER nor http:POST:PORT/PATH")]
-    Form(String),
-    /// Not a signal, or not one that would help.
-    #[error(
-        "{0:?} is not one of the signals SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGQUIT, SIGWINCH"
-    )]
-    Signal(String),
-    /// Not the name of a container.
-    #[error("{0:?} is not the name of a container")]
-    Container(String),
-    /// Not a method.
-    #[error("{0:?} is not one of the methods GET, POST, PUT")]
-    Method(String),
-    /// Not a port.
-    #[error("{0:?} is not a port from 1 to 65535")]
-    Port(String),
-    /// Not a path.
-    #[error("{0:?} is not a path: it has a space or a character that URLs do not have")]
-    Path(String),
-}
-
-const SIGNALS: [(&str, Signal); 7] = [
-    ("SIGHUP", Signal::Hup),
-    ("SIGUSR1", Signal::Usr1),
-    ("SIGUSR2", Signal::Usr2),
-    ("SIGTERM", Signal::Term),
-    ("SIGINT", Signal::Int),
-    ("SIGQUIT", Signal::Quit),
-    ("SIGWINCH", Signal::Winch),
-];
-
-const METHODS: [(&str, Method); 3] = [
-    ("GET", Method::Get),
-    ("POST", Method::Post),
-    ("PUT", Method::Put),
-];
-
-fn known<T: Copy>(table: &[(&str, T)], text: &str) -> Option<T> {
-    let found = table.iter().find(|(name, _)| *name == text);
-    found.map(|(_, value)| *value)
-}
-
-fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
-    let found = table.iter().find(|(_, other)| other == value);
-    found.map_or("", |(name, _)| name)
+impl Signal {
+    const ALL: [(&'static str, Self); 10] = [
+        ("SIGHUP", Self::Hup),
+        ("SIGINT", Self::Int),
+        ("SIGQUIT", Self::Quit),
+        ("SIGUSR1", Self::Usr1),
+        ("SIGUSR2", Self::Usr2),
+        ("SIGALRM", Self::Alrm),
+        ("SIGTERM", Self::Term),
+        ("SIGCONT", Self::Cont),
+        ("SIGWINCH", Self::Winch),
+        ("SIGKILL", Self::Kill),
+    ];
 }
 
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(name_of(&SIGNALS, self))
+        let name = Self::ALL.iter().find(|(_, signal)| signal == self);
+        f.write_str(name.map_or("", |(name, _)| name))
     }
+}
+
+/// The method of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are HTTP's own")]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+}
+
+impl Method {
+    const ALL: [(&'static str, Self); 3] =
+        [("GET", Self::Get), ("POST", Self::Post), ("PUT", Self::Put)];
 }
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(name_of(&METHODS, self))
+        f.write_str(match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+        })
     }
+}
+
+/// Why a text is no [`OnRefresh`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidOnRefresh {
+    /// Neither form.
+    #[error("{0:?} is neither \"signal:SIGHUP:<container>\" nor \"http:POST:<port>/<path>\"")]
+    Form(String),
+    /// A signal that does not exist or cannot be meant.
+    #[error("{0:?} is not a signal to send: use one of {names}", names = names(&Signal::ALL))]
+    Signal(String),
+    /// Not a container's name.
+    #[error(
+        "{0:?} is not the name of a container: lowercase letters, digits and hyphens, as under spec.containers"
+    )]
+    Container(String),
+    /// A method that is not offered.
+    #[error("{0:?} is not a method to use: use one of {names}", names = names(&Method::ALL))]
+    Method(String),
+    /// Not a port.
+    #[error("{0:?} is not a port: a number from 1 to 65535, then the path, as in \"8080/reload\"")]
+    Port(String),
+    /// A path that cannot be sent as it is.
+    #[error("{0:?} is not a path: printable ASCII without spaces, percent-encode the rest")]
+    Path(String),
+}
+
+fn names<T>(all: &[(&str, T)]) -> String {
+    let names: Vec<_> = all.iter().map(|(name, _)| *name).collect();
+    names.join(", ")
 }
 
 impl FromStr for OnRefresh {
@@ -158,24 +200,22 @@ impl FromStr for OnRefresh {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let form = || InvalidOnRefresh::Form(text.to_owned());
-        let mut parts = text.splitn(3, ':');
-        let (kind, first, rest) = (parts.next(), parts.next(), parts.next());
-        let (Some(kind), Some(first), Some(rest)) = (kind, first, rest) else {
-            return Err(form());
-        };
+        let (kind, rest) = text.split_once(':').ok_or_else(form)?;
+        let (how, to) = rest.split_once(':').ok_or_else(form)?;
         match kind {
             "signal" => Ok(Self::Signal {
-                signal: known(&SIGNALS, first)
-                    .ok_or_else(|| InvalidOnRefresh::Signal(first.to_owned()))?,
-                container: container(rest)?,
+                signal: signal(how)?,
+                container: container(to)?,
             }),
             "http" => {
-                let method = known(&METHODS, first)
-                    .ok_or_else(|| InvalidOnRefresh::Method(first.to_owned()))?;
-                let end = rest.find('/').unwrap_or(rest.len());
-                let (port, path) = rest.split_at(end);
+                let method = Method::ALL.iter().find(|(name, _)| *name == how);
+                let method = method.ok_or_else(|| InvalidOnRefresh::Method(how.to_owned()))?;
+                let (port, path) = match to.find('/') {
+                    Some(slash) => to.split_at(slash),
+                    None => (to, "/"),
+                };
                 Ok(Self::Http {
-                    method,
+                    method: method.1,
                     port: self::port(port)?,
                     path: self::path(path)?,
                 })
@@ -185,45 +225,45 @@ impl FromStr for OnRefresh {
     }
 }
 
-/// A DNS label, as Kubernetes names containers.
-fn container(text: &str) -> Result<String, InvalidOnRefresh> {
-    let is_label = !text.is_empty()
-        && text.len() <= 63
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !text.starts_with('-')
-        && !text.ends_with('-');
-    if is_label {
-        Ok(text.to_owned())
+fn signal(name: &str) -> Result<Signal, InvalidOnRefresh> {
+    let same =
+        |(full, _): &&(&str, Signal)| *full == name || full.strip_prefix("SIG") == Some(name);
+    let found = Signal::ALL.iter().find(same);
+    found
+        .map(|(_, signal)| *signal)
+        .ok_or_else(|| InvalidOnRefresh::Signal(name.to_owned()))
+}
+
+/// A DNS label, as Kubernetes wants it.
+fn container(name: &str) -> Result<String, InvalidOnRefresh> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let valid = (1..=63).contains(&name.len())
+        && name.bytes().all(allowed)
+        && !name.starts_with('-')
+        && !name.ends_with('-');
+    if valid {
+        Ok(name.to_owned())
     } else {
-        Err(InvalidOnRefresh::Container(text.to_owned()))
+        Err(InvalidOnRefresh::Container(name.to_owned()))
     }
 }
 
 fn port(text: &str) -> Result<u16, InvalidOnRefresh> {
-    let port = text.parse().ok().filter(|port| *port != 0);
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    let port = text.parse().ok().filter(|port| digits && *port > 0);
     port.ok_or_else(|| InvalidOnRefresh::Port(text.to_owned()))
 }
 
-/// The empty path is `/`.
 fn path(text: &str) -> Result<String, InvalidOnRefresh> {
-    let is_allowed = |b: u8| {
-        b.is_ascii_graphic()
-            && !matches!(
-                b,
-                b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'#'
-            )
-    };
-    if text.is_empty() {
-        Ok("/".to_owned())
-    } else if text.bytes().all(is_allowed) {
+    let allowed = |b: u8| b.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&b);
+    if text.bytes().all(allowed) {
         Ok(text.to_owned())
     } else {
         Err(InvalidOnRefresh::Path(text.to_owned()))
     }
 }
 
+/// As it is written.
 impl fmt::Display for OnRefresh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -238,67 +278,80 @@ mod tests {
     use super::*;
 
     #[test]
-    fn intervals_are_times_with_a_unit() {
-        let of = |text: &str| {
-            text.parse::<RefreshInterval>()
-                .map(|interval| interval.duration().as_secs())
-        };
-        assert_eq!(
-            (of("5m"), of("1h30m"), of("1s")),
-            (Ok(300), Ok(5400), Ok(1))
-        );
-        for bad in ["", "5", "0s", "999ms", "25h", "-5m", "soon"] {
-            let error = of(bad).unwrap_err().to_string();
-            assert!(error.contains("such as 5m"), "{error}");
+    fn intervals_are_numbers_with_units_within_bounds() {
+        for (text, seconds) in [("1s", 1), ("5m", 300), ("1h30m", 5400), ("24h", 86400)] {
+            let interval: RefreshInterval = text.parse().unwrap();
+            assert_eq!(interval.duration().as_secs(), seconds);
+            assert_eq!(interval.to_string().parse(), Ok(interval));
         }
-        assert_eq!(
-            "90s".parse::<RefreshInterval>().unwrap().to_string(),
-            "1m 30s"
-        );
+        for text in [
+            "",
+            "5",
+            "m",
+            "5 m",
+            "-5m",
+            "5d",
+            "1.5h",
+            "ü",
+            "99999999999999999999s",
+            "9999999999999999999h",
+        ] {
+            assert_eq!(
+                text.parse::<RefreshInterval>(),
+                Err(InvalidInterval::NotADuration(text.to_owned())),
+                "{text}"
+            );
+        }
+        for text in ["0s", "24h1s"] {
+            assert_eq!(
+                text.parse::<RefreshInterval>(),
+                Err(InvalidInterval::OutOfRange(text.to_owned())),
+                "{text}"
+            );
+        }
     }
 
     #[test]
-    fn what_is_done_is_written_as_it_is_read() {
+    fn what_is_valid_comes_back_as_it_was() {
         for text in [
-            "signal:SIGHUP:web",
-            "http:POST:8080/reload?x=1",
+            "signal:SIGHUP:app",
+            "signal:SIGUSR1:web-2",
+            "http:POST:8080/reload",
             "http:GET:1/",
+            "http:PUT:65535/-/reload?x=1&y=%20",
         ] {
             assert_eq!(text.parse::<OnRefresh>().unwrap().to_string(), text);
         }
         assert_eq!(
-            "http:PUT:80".parse::<OnRefresh>().unwrap().to_string(),
-            "http:PUT:80/"
+            "signal:HUP:app".parse::<OnRefresh>(),
+            "signal:SIGHUP:app".parse()
         );
+        assert_eq!("http:POST:80".parse::<OnRefresh>(), "http:POST:80/".parse());
     }
 
     #[test]
-    fn what_cannot_be_done_is_named() {
-        let of = |text: &str| text.parse::<OnRefresh>().unwrap_err();
-        assert!(matches!(of("restart"), InvalidOnRefresh::Form(_)));
-        assert!(matches!(of("exec:x:y"), InvalidOnRefresh::Form(_)));
-        assert!(matches!(
-            of("signal:SIGKILL:web"),
-            InvalidOnRefresh::Signal(_)
-        ));
-        assert!(matches!(
-            of("signal:SIGHUP:Web"),
-            InvalidOnRefresh::Container(_)
-        ));
-        assert!(matches!(
-            of("signal:SIGHUP:"),
-            InvalidOnRefresh::Container(_)
-        ));
-        assert!(matches!(of("http:DELETE:80/"), InvalidOnRefresh::Method(_)));
-        assert!(matches!(of("http:POST:0/"), InvalidOnRefresh::Port(_)));
-        assert!(matches!(
-            of("http:POST:localhost/"),
-            InvalidOnRefresh::Port(_)
-        ));
-        assert!(matches!(of("http:POST:80/a b"), InvalidOnRefresh::Path(_)));
-        assert!(matches!(
-            of("http:POST:80/a\r\nHost: x"),
-            InvalidOnRefresh::Path(_)
-        ));
+    fn what_is_not_is_refused_with_its_wrong_part() {
+        use InvalidOnRefresh::{Container, Form, Method, Path, Port, Signal};
+        for (text, part, error) in [
+            ("", "", Form as fn(String) -> InvalidOnRefresh),
+            ("signal:SIGHUP", "signal:SIGHUP", Form),
+            ("exec:a:b", "exec:a:b", Form),
+            ("signal:SIGWHAT:app", "SIGWHAT", Signal),
+            ("signal:1:app", "1", Signal),
+            ("signal:SIGHUP:", "", Container),
+            ("signal:SIGHUP:../app", "../app", Container),
+            ("http:DELETE:80/", "DELETE", Method),
+            ("http:POST:0/", "0", Port),
+            ("http:POST:+80/", "+80", Port),
+            ("http:POST:example.com/", "example.com", Port),
+            ("http:POST:80/a b", "/a b", Path),
+            ("http:POST:80/a\r\nb", "/a\r\nb", Path),
+        ] {
+            assert_eq!(
+                text.parse::<OnRefresh>(),
+                Err(error(part.to_owned())),
+                "{text}"
+            );
+        }
     }
 }

@@ -9,7 +9,8 @@ use axum::Json;
 use axum::routing::post;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use certs::{Lifetimes, Resolver, issue_all};
+use certs::Resolver;
+use certs::issue::{issue_authority, issue_serving};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -32,9 +33,11 @@ impl<'a> OtherWebhook<'a> {
     pub(crate) fn start(world: &'a World, name: &str, change: Change, again: bool) -> Self {
         let address = world.cluster.address();
         let names = [address.to_string()];
-        let identity = issue_all(&names, SystemTime::now(), Lifetimes::default()).unwrap();
+        let (now, day) = (SystemTime::now(), Duration::from_hours(24));
+        let authority = issue_authority(&names, now, day).unwrap();
+        let serving = issue_serving(&authority, &names, now, day).unwrap();
         let resolver = Arc::new(Resolver::default());
-        resolver.set(identity.certified_key().unwrap());
+        resolver.set(serving.certified_key());
         let (end, ended) = oneshot::channel();
         let (bound, address) = (std::sync::mpsc::channel(), SocketAddr::new(address, 0));
         let (tell, told) = bound;
@@ -64,7 +67,7 @@ impl<'a> OtherWebhook<'a> {
             "webhooks": [{
                 "name": format!("{name}.example.com"),
                 "admissionReviewVersions": ["v1"],
-                "clientConfig": {"url": format!("https://{address}/"), "caBundle": BASE64_STANDARD.encode(&identity.ca_certificate)},
+                "clientConfig": {"url": format!("https://{address}/"), "caBundle": BASE64_STANDARD.encode(&authority.certificate.pem)},
                 "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
                 "objectSelector": {"matchLabels": {"other-webhook": name}},
                 "failurePolicy": "Fail",

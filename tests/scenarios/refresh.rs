@@ -237,9 +237,10 @@ pub(crate) fn outage(world: &World) {
         };
         world
             .kubectl
-            .wait_until("a look fails", || {
-                Ok(failed()?.contains("the files stay as they are"))
-            })
+            .wait_until(
+                "a look fails",
+                || Ok(failed()?.contains("stay as they are")),
+            )
             .unwrap();
         let value = own.read("app", &own.names[0]).unwrap();
         let next = format!("{value}-next");

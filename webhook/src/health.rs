@@ -29,7 +29,8 @@ pub fn router(stores: Stores, readiness: Arc<Readiness>, metrics: Arc<Metrics>) 
         }
     };
     let metrics = move || {
-        let text = metrics.render(&stores.states(), readiness.check().is_ok());
+        let is_ready = readiness.check().is_ok();
+        let text = metrics.render(&stores.states(), &readiness.certificates(), is_ready);
         async { ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response() }
     };
     Router::new()

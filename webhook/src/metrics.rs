@@ -1,6 +1,8 @@
 //! What Prometheus sees. No label carries a name that users choose: there would be as many series as pods.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
+
+use certs::{Problem, Status};
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -73,6 +75,16 @@ struct KindLabel {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateLabel {
+    certificate: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
 /// All metrics.
 pub struct Metrics {
     registry: Registry,
@@ -82,6 +94,9 @@ pub struct Metrics {
     objects: Family<KindLabel, Gauge>,
     synced: Family<KindLabel, Gauge>,
     watch_failures: Family<KindLabel, Gauge>,
+    certificate_expiry: Family<CertificateLabel, Gauge>,
+    certificate_rotations: Family<CertificateLabel, Gauge>,
+    certificate_problem: Family<ReasonLabel, Gauge>,
 }
 
 impl Default for Metrics {
@@ -94,6 +109,9 @@ impl Default for Metrics {
             objects: Family::default(),
             synced: Family::default(),
             watch_failures: Family::default(),
+            certificate_expiry: Family::default(),
+            certificate_rotations: Family::default(),
+            certificate_problem: Family::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -127,6 +145,21 @@ impl Default for Metrics {
             "Failures of a watch in a row; the memory is as old as the first of them",
             metrics.watch_failures.clone(),
         );
+        registry.register(
+            "certificate_expiry_timestamp_seconds",
+            "Until when the certificate holds that is shown, and its authority",
+            metrics.certificate_expiry.clone(),
+        );
+        registry.register(
+            "certificate_rotations",
+            "How often another one was shown since the program started",
+            metrics.certificate_rotations.clone(),
+        );
+        registry.register(
+            "certificate_problem",
+            "1 while this stands in the way of the certificates",
+            metrics.certificate_problem.clone(),
+        );
         Self {
             registry,
             ..metrics
@@ -149,7 +182,7 @@ impl Metrics {
     }
 
     /// The text that Prometheus reads, with these states of now.
-    pub fn render(&self, stores: &[StoreState], is_ready: bool) -> String {
+    pub fn render(&self, stores: &[StoreState], certificates: &Status, is_ready: bool) -> String {
         self.ready.set(i64::from(is_ready));
         for store in stores {
             let kind = KindLabel { kind: store.kind };
@@ -162,9 +195,42 @@ impl Metrics {
                 .get_or_create(&kind)
                 .set(i64::from(store.failures));
         }
+        self.set_certificates(certificates);
         let mut text = String::new();
         // Writing to a String does not fail.
         let _ = text::encode(&mut text, &self.registry);
         text
+    }
+
+    fn set_certificates(&self, status: &Status) {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let ends = [
+            (
+                "serving",
+                status.serving_not_after,
+                status.serving_rotations,
+            ),
+            (
+                "authority",
+                status.authority_not_after,
+                status.authority_rotations,
+            ),
+        ];
+        for (certificate, end, rotations) in ends {
+            let label = CertificateLabel { certificate };
+            if let Some(since) = end.and_then(|end| end.duration_since(UNIX_EPOCH).ok()) {
+                let expiry = self.certificate_expiry.get_or_create(&label);
+                expiry.set(number(since.as_secs()));
+            }
+            let counted = self.certificate_rotations.get_or_create(&label);
+            counted.set(number(rotations));
+        }
+        let problem = status.problem.as_ref().map(Problem::reason);
+        for reason in Problem::REASONS {
+            let gauge = self
+                .certificate_problem
+                .get_or_create(&ReasonLabel { reason });
+            gauge.set(i64::from(problem == Some(reason)));
+        }
     }
 }

@@ -1,25 +1,26 @@
 //! Can the webhook answer reviews? What `/readyz` says.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
-use certs::Resolver;
+use certs::Status;
+use tokio::sync::watch;
 
 use crate::stores::Stores;
 
 /// What has to be there before reviews can be answered.
 pub struct Readiness {
     stores: Stores,
-    resolver: Arc<Resolver>,
+    certificates: watch::Receiver<Status>,
     ending: AtomicBool,
 }
 
 impl Readiness {
-    /// Of these stores and this certificate.
-    pub fn new(stores: Stores, resolver: Arc<Resolver>) -> Self {
+    /// Of these stores and these certificates.
+    pub fn new(stores: Stores, certificates: watch::Receiver<Status>) -> Self {
         Self {
             stores,
-            resolver,
+            certificates,
             ending: AtomicBool::new(false),
         }
     }
@@ -32,6 +33,11 @@ impl Readiness {
     /// Was it told to end?
     pub fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Relaxed)
+    }
+
+    /// How it goes with the certificates.
+    pub fn certificates(&self) -> Status {
+        self.certificates.borrow().clone()
     }
 
     /// What is missing, in a line.
@@ -49,8 +55,12 @@ impl Readiness {
             .into_iter()
             .filter(|store| !store.can_answer);
         missing.extend(waiting.map(|store| format!("the watch of {} has not begun", store.kind)));
-        if !self.resolver.is_ready() {
-            missing.push("there is no certificate to show".to_owned());
+        let certificates = self.certificates();
+        if !certificates.is_serving(SystemTime::now()) {
+            let why = certificates
+                .problem
+                .map_or_else(|| "not made yet".to_owned(), |problem| problem.to_string());
+            missing.push(format!("there is no valid certificate to show: {why}"));
         }
         if missing.is_empty() {
             Ok(())

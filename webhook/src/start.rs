@@ -36,9 +36,10 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         .context("no way to the API server")?;
     let resolver = Arc::new(Resolver::default());
     let keeper = Keeper::new(args.certificates(&client), Arc::clone(&resolver));
+    let certificates = keeper.status();
     tokio::spawn(keeper.run());
     let stores = Stores::start(&client);
-    let readiness = Arc::new(Readiness::new(stores.clone(), Arc::clone(&resolver)));
+    let readiness = Arc::new(Readiness::new(stores.clone(), certificates));
     let metrics = Arc::<Metrics>::default();
 
     let health = TcpListener::bind(args.health_listen)

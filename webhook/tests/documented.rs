@@ -11,6 +11,7 @@ use aws_secrets_webhook::annotations::KNOWN;
 use aws_secrets_webhook::metrics::{Metrics, Outcome};
 use aws_secrets_webhook::review::PODS;
 use aws_secrets_webhook::stores::StoreState;
+use certs::Status;
 use clap::CommandFactory as _;
 
 fn text(file: &str) -> String {
@@ -45,7 +46,7 @@ fn every_metric() {
         can_answer: true,
         failures: 0,
     };
-    let rendered = metrics.render(&[store], true);
+    let rendered = metrics.render(&[store], &Status::default(), true);
     let names = rendered
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
@@ -54,7 +55,7 @@ fn every_metric() {
         assert!(docs.contains(name), "{name}");
         count += 1;
     }
-    assert!(count > 6);
+    assert!(count > 8);
 }
 
 #[test]

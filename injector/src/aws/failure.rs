@@ -230,7 +230,7 @@ impl Failure {
                 "create the secret (or that version or label of it) in this region, or correct objectName"
             }
             (Service::SecretsManager, _) if denied => {
-                "allow secretsmanager:GetSecretValue on this secret in the policy of the pod's role, and kms:Decrypt on its key if it has one of its own"
+                "allow secretsmanager:GetSecretValue (and secretsmanager:DescribeSecret, to refresh) on this secret in the policy of the pod's role, and kms:Decrypt on its key if it has one of its own"
             }
             (Service::SecretsManager, "InvalidRequestException") => {
                 "restore the secret if it is scheduled for deletion, or correct objectVersion and objectVersionLabel"

@@ -24,13 +24,14 @@ pub struct Identity {
     pub assume_role: Option<AssumeRole>,
 }
 
+/// Credentials that expire sooner than this are not used for another round: a round must not outlive them.
+const RENEW_BEFORE: Duration = Duration::from_mins(5);
+
+/// Credentials between rounds.
+#[derive(Debug, Default)]
+pub struct CredentialCache(HashMap<(Region, Identity), Credentials>);
+
 type Slot = Arc<OnceCell<Result<Credentials, Failure>>>;
-
-/// Credentials that outlive a round of fetching.
-pub type Kept = HashMap<(Region, Identity), Credentials>;
-
-/// Credentials that expire sooner than this are not taken into another round.
-const LEAST_LEFT: Duration = Duration::from_mins(5);
 
 /// The credentials of one round of fetching: each is asked for once, whoever needs it first.
 #[derive(Debug)]
@@ -50,31 +51,40 @@ impl CredentialStore {
         }
     }
 
-    /// With credentials of an earlier round, as far as they hold for this one.
-    #[must_use]
-    pub fn with_kept(self, kept: Kept) -> Self {
-        let least = SystemTime::now() + LEAST_LEFT;
-        let holds = |(_, credentials): &(_, Credentials)| {
-            credentials.expiry().is_none_or(|expiry| expiry > least)
+    /// A store with the credentials of an earlier round that are good for another one. Those without an expiry are not.
+    pub fn with(
+        clients: Clients,
+        deadline: Deadline,
+        cache: CredentialCache,
+        now: SystemTime,
+    ) -> Self {
+        let lasting = |credentials: &Credentials| {
+            credentials
+                .expiry()
+                .is_some_and(|expiry| expiry > now + RENEW_BEFORE)
         };
-        let slots = kept
-            .into_iter()
-            .filter(holds)
-            .map(|(key, credentials)| (key, Arc::new(OnceCell::new_with(Some(Ok(credentials))))));
+        let slots = cache.0.into_iter();
+        let slots = slots
+            .filter(|(_, credentials)| lasting(credentials))
+            .map(|(key, credentials)| (key, Arc::new(OnceCell::from(Ok(credentials)))))
+            .collect();
         Self {
-            slots: Mutex::new(slots.collect()),
-            ..self
+            clients,
+            deadline,
+            slots: Mutex::new(slots),
         }
     }
 
-    /// The credentials that were had, for another round.
-    pub fn keep(&self) -> Kept {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let had = slots.iter().filter_map(|(key, slot)| {
-            let credentials = slot.get()?.as_ref().ok()?;
-            Some((key.clone(), credentials.clone()))
-        });
-        had.collect()
+    /// The credentials for the next round.
+    pub fn into_cache(self) -> CredentialCache {
+        let slots = self
+            .slots
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let good = |(key, slot): ((Region, Identity), Slot)| {
+            Some((key, slot.get()?.as_ref().ok()?.clone()))
+        };
+        CredentialCache(slots.into_iter().filter_map(good).collect())
     }
 
     /// Credentials by way of a region's own STS.

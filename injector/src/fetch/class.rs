@@ -4,20 +4,46 @@ use std::collections::BTreeSet;
 
 use futures::future::{join, join_all};
 use futures::stream::{self, StreamExt as _};
-use provider_class::{Class, Plan, Region, Request};
+use provider_class::{Class, FileContents, Plan, Region, Request};
 use zeroize::Zeroizing;
 
-use super::{ClassFiles, ValueError, parameters, secrets};
+use super::{ValueError, parameters, secrets};
 use crate::aws::{Deadline, Failure};
 use crate::credentials::{CredentialStore, Identity};
-use crate::versions::ClassVersions;
+use crate::versions::{ClassVersions, Version};
 
-/// What there is for a request.
+/// A fetched value; zeroized when dropped.
+pub(super) type Value = Zeroizing<Vec<u8>>;
+
+/// What AWS says to a request.
 pub(super) enum Answer {
-    /// The version that is known already.
-    Unchanged,
-    /// A value, zeroized when dropped, and its version where that can be told without fetching.
-    Value(Zeroizing<Vec<u8>>, Option<String>),
+    /// The version that is held is still the wanted one.
+    Same,
+    /// A value, which may be the one that is held.
+    New {
+        /// The value.
+        value: Value,
+        /// Which one it is.
+        version: Version,
+    },
+}
+
+/// A class as AWS has it.
+#[derive(Debug, Default)]
+pub(crate) struct Fetched {
+    /// Contents of the files whose objects were asked for their values.
+    pub(crate) files: Vec<FileContents>,
+    /// The version of every object.
+    pub(crate) versions: ClassVersions,
+}
+
+/// A class that could not be had.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    /// A line for each object.
+    pub(crate) lines: BTreeSet<String>,
+    /// Did a service refuse? Then other credentials may do better.
+    pub(crate) refused: bool,
 }
 
 /// A request of the plan, with its index there.
@@ -35,46 +61,46 @@ pub(super) struct Target<'a> {
     pub(super) deadline: Deadline,
 }
 
-/// Fetches a class and makes the contents of its files, but for the objects whose wanted version is known; the errors are a
-/// line for each object.
-pub(super) async fn fetch(
+/// Fetches what is not held of a class, and makes the contents of its files.
+pub(crate) async fn fetch(
     class: &Class,
     plan: &Plan,
     store: &CredentialStore,
-    known: &ClassVersions,
-) -> Result<ClassFiles, BTreeSet<String>> {
+    held: &ClassVersions,
+) -> Result<Fetched, Failed> {
     let identity = Identity {
         source: class.credentials,
         assume_role: class.assume_role.clone(),
     };
-    let answers = Fetcher {
+    let values = Fetcher {
         plan,
         identity: &identity,
         store,
-        known,
+        held,
     }
-    .answers()
+    .values()
     .await;
-    let mut files = ClassFiles::default();
+    let mut fetched = Fetched::default();
     let mut errors = BTreeSet::new();
-    for (planned, answer) in plan.requests.iter().zip(answers) {
-        let name = planned.request.to_string();
-        let (value, version) = match &answer {
-            Ok(Answer::Value(value, version)) => (Ok(value), version.clone()),
-            Ok(Answer::Unchanged) => {
-                files.versions.extend(
-                    known
-                        .get_key_value(&name)
-                        .map(|(name, version)| (name.clone(), version.clone())),
-                );
-                continue;
-            }
-            Err(error) => (Err(error), None),
+    let refused = values
+        .iter()
+        .filter_map(|value| value.as_ref().err())
+        .any(ValueError::is_refused);
+    for (planned, value) in plan.requests.iter().zip(values) {
+        let request = planned.request.to_string();
+        let version = match &value {
+            Ok(Answer::New { version, .. }) => Some(version),
+            Ok(Answer::Same) => held.get(&request),
+            Err(_) => None,
         };
+        if let Some(version) = version {
+            fetched.versions.insert(request.clone(), version.clone());
+        }
         for object in planned.objects.iter().map(|index| &class.objects[*index]) {
-            match value {
-                Ok(value) => match object.contents(value) {
-                    Ok(contents) => files.contents.extend(contents),
+            match &value {
+                Ok(Answer::Same) => {}
+                Ok(Answer::New { value, .. }) => match object.contents(value) {
+                    Ok(contents) => fetched.files.extend(contents),
                     Err(problems) => errors.extend(problems.iter().map(ToString::to_string)),
                 },
                 // Without credentials all objects fail alike: once is enough.
@@ -82,18 +108,18 @@ pub(super) async fn fetch(
                     errors.insert(error.to_string());
                 }
                 Err(error) => {
-                    errors.insert(format!("objects[{}] {name:?}: {error}", object.index));
+                    errors.insert(format!("objects[{}] {request:?}: {error}", object.index));
                 }
             }
         }
-        files
-            .versions
-            .extend(version.map(|version| (name, version)));
     }
     if errors.is_empty() {
-        Ok(files)
+        Ok(fetched)
     } else {
-        Err(errors)
+        Err(Failed {
+            lines: errors,
+            refused,
+        })
     }
 }
 
@@ -101,12 +127,12 @@ struct Fetcher<'a> {
     plan: &'a Plan,
     identity: &'a Identity,
     store: &'a CredentialStore,
-    known: &'a ClassVersions,
+    held: &'a ClassVersions,
 }
 
 impl Fetcher<'_> {
-    /// An answer or an error for each request of the plan.
-    async fn answers(&self) -> Vec<Result<Answer, ValueError>> {
+    /// A value or an error for each request of the plan.
+    async fn values(&self) -> Vec<Result<Answer, ValueError>> {
         let whole = self.store.deadline();
         let deadline = if self.plan.failover_region.is_some() {
             whole.half()
@@ -119,20 +145,32 @@ impl Fetcher<'_> {
             .iter()
             .map(|planned| &planned.request)
             .enumerate()
-            .filter(|(_, request)| {
-                !(request.is_pinned() && self.known.contains_key(&request.to_string()))
-            })
+            .filter(|(_, request)| !self.is_settled(request))
             .collect();
-        // What is pinned and known is not asked for.
-        let unchanged = |_| Ok(Answer::Unchanged);
-        let mut values: Vec<_> = self.plan.requests.iter().map(unchanged).collect();
-        for (index, answer) in self.ask(&self.plan.region, &all, deadline).await {
-            values[index] = answer.map_err(ValueError::One);
-        }
+        let settled = self.plan.requests.iter().enumerate();
+        let settled = settled
+            .filter(|(_, planned)| self.is_settled(&planned.request))
+            .map(|(index, _)| (index, Ok(Answer::Same)));
+        let mut answers = self.ask(&self.plan.region, &all, deadline).await;
+        answers.extend(settled);
+        answers.sort_unstable_by_key(|(index, _)| *index);
+        let first = |(_, answer): (usize, Result<Answer, Failure>)| answer.map_err(ValueError::One);
+        let mut values: Vec<_> = answers.into_iter().map(first).collect();
         if let Some(region) = &self.plan.failover_region {
             self.fail_over(&mut values, region, whole).await;
         }
         values
+    }
+
+    /// A version that is named by its id never changes: where it is held there is nothing to ask.
+    fn is_settled(&self, request: &Request) -> bool {
+        matches!(
+            request,
+            Request::Secret {
+                version: Some(_),
+                ..
+            }
+        ) && self.held.contains_key(&request.to_string())
     }
 
     /// Asks the second region for what the first could not give.
@@ -156,7 +194,7 @@ impl Fetcher<'_> {
             }
         }
         for (index, answer) in self.ask(region, &wanted, deadline).await {
-            let first = std::mem::replace(&mut values[index], Ok(Answer::Unchanged));
+            let first = std::mem::replace(&mut values[index], Ok(Answer::Same));
             values[index] = match (first, answer) {
                 (Err(ValueError::One(first)), Err(second)) => {
                     Err(ValueError::Both(Box::new([first, second])))
@@ -200,8 +238,11 @@ impl Fetcher<'_> {
             .filter(|(_, request)| matches!(request, Request::Secret { .. }));
         let secrets = stream::iter(secrets)
             .map(|(index, request)| async move {
-                let known = self.known.get(&request.to_string());
-                (*index, secrets::fetch(target, request, known).await)
+                // By the request of the plan: the failover region's may have another name.
+                let held = self
+                    .held
+                    .get(&self.plan.requests[*index].request.to_string());
+                (*index, secrets::fetch(target, request, held).await)
             })
             .buffer_unordered(SECRETS_AT_ONCE)
             .collect::<Vec<_>>();

@@ -1,10 +1,10 @@
 //! From classes to file contents: credentials once, all objects at the same time, one failure fails all.
 
-mod class;
+pub(crate) mod class;
 mod parameters;
 mod secrets;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,67 +32,42 @@ pub enum FetchError {
     Objects(Vec<String>),
 }
 
-/// What was fetched.
-#[derive(Clone, Debug, Default)]
-pub struct Fetched {
-    /// The files of each directory.
-    pub directories: Directories,
-    /// The versions of the secrets in them.
-    pub versions: Versions,
-}
-
-/// What a class's files are made of now.
-#[derive(Clone, Debug, Default)]
-pub struct ClassFiles {
-    /// Files of the objects whose versions were not known already.
-    pub contents: Vec<FileContents>,
-    /// The versions of all.
-    pub versions: ClassVersions,
-}
-
-/// Fetches all objects of all classes: one failure fails all.
+/// Fetches all objects of all classes; the files, and which versions they hold.
 pub async fn fetch(
     wanted: &[Wanted],
     environment: Environment,
     timeout: Duration,
-) -> Result<Fetched, FetchError> {
+) -> Result<(Directories, Versions), FetchError> {
     let http = http_client(environment.ca_bundle.as_deref())?;
-    let store = CredentialStore::new(Clients::new(http, environment), Deadline::after(timeout));
-    let results = classes(wanted, &store, &Versions::default()).await;
-    let mut fetched = Fetched::default();
+    let credentials =
+        CredentialStore::new(Clients::new(http, environment), Deadline::after(timeout));
+    let nothing = ClassVersions::new();
+    let classes = wanted
+        .iter()
+        .map(|wanted| class::fetch(&wanted.class, &wanted.plan, &credentials, &nothing));
+    let mut directories = Directories::new();
+    let mut versions = Versions::default();
     let mut errors = Vec::new();
-    for (wanted, result) in wanted.iter().zip(results) {
-        let name = &wanted.class.name;
+    for (wanted, result) in wanted.iter().zip(join_all(classes).await) {
         match result {
-            Ok(files) => {
-                let directory = wanted.mount_path.clone();
-                let contents = fetched.directories.entry(directory).or_default();
-                contents.extend(files.contents);
-                fetched.versions.0.insert(name.clone(), files.versions);
+            Ok(fetched) => {
+                let directory = directories.entry(wanted.mount_path.clone());
+                directory.or_default().extend(fetched.files);
+                versions.set(wanted, fetched.versions);
             }
-            Err(lines) => errors.extend(lines.iter().map(|line| format!("class {name:?}: {line}"))),
+            Err(failed) => errors.extend(
+                failed
+                    .lines
+                    .into_iter()
+                    .map(|line| format!("class {:?}: {line}", wanted.class.name)),
+            ),
         }
     }
     if errors.is_empty() {
-        Ok(fetched)
+        Ok((directories, versions))
     } else {
         Err(FetchError::Objects(errors))
     }
-}
-
-/// Fetches each class, but for objects of which the version that is wanted is known already. The errors of a class are a
-/// line for each object.
-pub async fn classes(
-    wanted: &[Wanted],
-    store: &CredentialStore,
-    known: &Versions,
-) -> Vec<Result<ClassFiles, BTreeSet<String>>> {
-    let class = |wanted: &Wanted| known.of(&wanted.class.name);
-    let known: Vec<ClassVersions> = wanted.iter().map(class).collect();
-    let classes = wanted.iter().zip(&known);
-    let fetches =
-        classes.map(|(wanted, known)| class::fetch(&wanted.class, &wanted.plan, store, known));
-    join_all(fetches).await
 }
 
 /// Why one value could not be had.
@@ -110,6 +85,15 @@ impl ValueError {
             Self::One(failure) => std::slice::from_ref(failure),
             Self::Both(failures) => &failures[..],
         }
+    }
+
+    /// Did a service say no, other than for its load?
+    fn is_refused(&self) -> bool {
+        let refused = |failure: &Failure| {
+            matches!(failure.cause, crate::aws::Cause::Refused { .. })
+                && !failure.cause.is_throttling()
+        };
+        self.failures().iter().any(refused)
     }
 
     /// Did it fail before the object itself was asked for?

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::class::{Answer, Indexed, Target};
 use crate::aws::{Cause, Failure, Service, send};
+use crate::versions::Version;
 
 /// `GetParameters`, decrypted: a result for each request, with its index.
 pub(super) async fn fetch(
@@ -57,7 +58,7 @@ fn take(
         region: Some(target.region.clone()),
         cause,
     };
-    let Request::Parameter { name, selector } = request else {
+    let Request::Parameter { name, .. } = request else {
         return Err(fail(Cause::Setup(
             "not a request for a parameter".to_owned(),
         )));
@@ -83,17 +84,20 @@ fn take(
     let answer = found
         .iter_mut()
         .find(|parameter| same(&parameter.name) || same(&parameter.arn));
-    match answer.and_then(|parameter| parameter.value.take()) {
-        // A version that was asked for by its number is the only one that need not be asked for again.
-        Some(value) => Ok(Answer::Value(
-            Zeroizing::new(value.into_bytes()),
-            selector
-                .as_ref()
-                .filter(|_| request.is_pinned())
-                .map(ToString::to_string),
-        )),
-        None => Err(fail(Cause::Malformed(
+    let malformed = || {
+        fail(Cause::Malformed(
             "it does not hold this parameter".to_owned(),
-        ))),
-    }
+        ))
+    };
+    let parameter = answer.ok_or_else(malformed)?;
+    let value = parameter.value.take().ok_or_else(malformed)?;
+    let version = Version {
+        region: target.region.clone(),
+        id: parameter.version.to_string(),
+        created: parameter.last_modified_date.map(|time| time.secs()),
+    };
+    Ok(Answer::New {
+        value: Zeroizing::new(value.into_bytes()),
+        version,
+    })
 }

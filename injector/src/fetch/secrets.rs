@@ -1,16 +1,23 @@
 //! One secret of Secrets Manager.
 
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
+
 use provider_class::Request;
 use zeroize::Zeroizing;
 
 use super::class::{Answer, Target};
 use crate::aws::{Cause, Failure, Service, send};
+use crate::versions::Version;
 
-/// The version that `known` is unchanged, or else `GetSecretValue`: the string, or the bytes.
+/// The label that counts where a request names none.
+const CURRENT: &str = "AWSCURRENT";
+
+/// Asks whether the version that is held still carries the wanted label, and for the value only where it does not.
 pub(super) async fn fetch(
     target: Target<'_>,
     request: &Request,
-    known: Option<&String>,
+    held: Option<&Version>,
 ) -> Result<Answer, Failure> {
     let fail = |cause| Failure {
         service: Service::SecretsManager,
@@ -24,13 +31,19 @@ pub(super) async fn fetch(
         .store
         .clients()
         .secrets_manager(target.region, target.credentials);
-    if let Some(known) = known
-        && wanted_version(target, &client, id, stage.as_deref())
-            .await?
-            .as_ref()
-            == Some(known)
-    {
-        return Ok(Answer::Unchanged);
+    // Version ids of another region say nothing about this one's secret.
+    if let Some(held) = held.filter(|held| held.region == *target.region) {
+        let description = describe(target, &client, id).await?;
+        if description.deleted_date.is_some() {
+            // What GetSecretValue would say. The version it would have given is still listed.
+            return Err(fail(Cause::Refused {
+                code: "InvalidRequestException".to_owned(),
+                message: "the secret is scheduled for deletion".to_owned(),
+            }));
+        }
+        if carries(&description, &held.id, stage.as_deref().unwrap_or(CURRENT)) {
+            return Ok(Answer::Same);
+        }
     }
     let answer = send(
         Service::SecretsManager,
@@ -45,42 +58,44 @@ pub(super) async fn fetch(
         },
     );
     let answer = answer.await?;
-    let version = answer.version_id;
-    match (answer.secret_string, answer.secret_binary) {
-        (Some(text), _) => Ok(Answer::Value(Zeroizing::new(text.into_bytes()), version)),
-        (None, Some(bytes)) => Ok(Answer::Value(Zeroizing::new(bytes.into_inner()), version)),
-        (None, None) => Err(fail(Cause::Malformed(
-            "it holds neither a string nor bytes".to_owned(),
-        ))),
-    }
+    let value = match (answer.secret_string, answer.secret_binary) {
+        (Some(text), _) => Zeroizing::new(text.into_bytes()),
+        (None, Some(bytes)) => Zeroizing::new(bytes.into_inner()),
+        (None, None) => {
+            return Err(fail(Cause::Malformed(
+                "it holds neither a string nor bytes".to_owned(),
+            )));
+        }
+    };
+    let version = Version {
+        region: target.region.clone(),
+        id: answer.version_id.unwrap_or_default(),
+        created: answer.created_date.map(|time| time.secs()),
+    };
+    Ok(Answer::New { value, version })
 }
 
-/// `DescribeSecret`: the version that has the wanted label; AWSCURRENT where none is named. It says nothing of the value,
-/// and needs no key of KMS.
-async fn wanted_version(
+async fn describe(
     target: Target<'_>,
-    client: &aws_sdk_secretsmanager::Client,
+    client: &Client,
     id: &str,
-    stage: Option<&str>,
-) -> Result<Option<String>, Failure> {
-    let description = send(
+) -> Result<DescribeSecretOutput, Failure> {
+    send(
         Service::SecretsManager,
         target.region,
         target.deadline,
         |last| {
-            client
-                .describe_secret()
-                .secret_id(id)
-                .customize()
-                .interceptor(last)
-                .send()
+            let call = client.describe_secret().secret_id(id);
+            call.customize().interceptor(last).send()
         },
-    );
-    let versions = description.await?.version_ids_to_stages.unwrap_or_default();
-    let stage = stage.unwrap_or("AWSCURRENT");
-    let has_label = |(_, stages): &(String, Vec<String>)| stages.iter().any(|other| other == stage);
-    Ok(versions
-        .into_iter()
-        .find(has_label)
-        .map(|(version, _)| version))
+    )
+    .await
+}
+
+fn carries(description: &DescribeSecretOutput, version: &str, label: &str) -> bool {
+    let labels = description
+        .version_ids_to_stages
+        .as_ref()
+        .and_then(|versions| versions.get(version));
+    labels.is_some_and(|labels| labels.iter().any(|other| other == label))
 }

@@ -65,6 +65,20 @@ impl<T> At<T> for io::Result<T> {
 
 /// Makes `directory` hold exactly `files`: all of them, or, on an error, what it held before.
 pub fn write(directory: &Path, files: &[FileContents]) -> Result<(), WriteError> {
+    replace(directory, files)?.remove()
+}
+
+/// What a directory held before; it is still there, for readers that have found their way to it already.
+#[derive(Debug)]
+#[must_use = "old secrets stay on the volume until they are removed"]
+pub struct Old {
+    directory: PathBuf,
+    new: PathBuf,
+    names: BTreeSet<String>,
+}
+
+/// The same as [`write`], but what was there before is left for the caller to remove.
+pub fn replace(directory: &Path, files: &[FileContents]) -> Result<Old, WriteError> {
     fs::create_dir_all(directory).at("create", directory)?;
     let names: BTreeSet<&str> = files
         .iter()
@@ -77,7 +91,11 @@ pub fn write(directory: &Path, files: &[FileContents]) -> Result<(), WriteError>
         let _ = fs::remove_dir_all(&new);
         return Err(error);
     }
-    remove_old(directory, &new, &names)
+    Ok(Old {
+        directory: directory.to_owned(),
+        names: names.into_iter().map(str::to_owned).collect(),
+        new,
+    })
 }
 
 /// A top-level link of ours, and nothing else, may stand where a file goes.
@@ -188,24 +206,27 @@ fn swap(directory: &Path, new: &Path) -> Result<(), WriteError> {
     fs::rename(&new_data, &data).at("replace the link", &data)
 }
 
-/// Removes links to files that are no more, and the directories of earlier writes.
-fn remove_old(directory: &Path, new: &Path, names: &BTreeSet<&str>) -> Result<(), WriteError> {
-    for entry in fs::read_dir(directory).at("list", directory)? {
-        let path = entry.at("list", directory)?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            continue;
-        };
-        let old_directory = path != new
-            && name
-                .strip_prefix("..")
-                .is_some_and(|time| time.bytes().all(|b| b.is_ascii_digit()));
-        if old_directory {
-            fs::remove_dir_all(&path).at("remove", &path)?;
-        } else if !names.contains(name) && is_ours(&path, name) {
-            fs::remove_file(&path).at("remove", &path)?;
+impl Old {
+    /// Removes links to files that are no more, and the directories of earlier writes.
+    pub fn remove(self) -> Result<(), WriteError> {
+        let directory = &self.directory;
+        for entry in fs::read_dir(directory).at("list", directory)? {
+            let path = entry.at("list", directory)?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                continue;
+            };
+            let old_directory = path != self.new
+                && name
+                    .strip_prefix("..")
+                    .is_some_and(|time| time.bytes().all(|b| b.is_ascii_digit()));
+            if old_directory {
+                fs::remove_dir_all(&path).at("remove", &path)?;
+            } else if !self.names.contains(name) && is_ours(&path, name) {
+                fs::remove_file(&path).at("remove", &path)?;
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -135,38 +135,57 @@ fn a_missing_directory_is_made_and_a_file_in_its_place_is_an_error() {
     assert!(write(&root.path().join("f"), &[file("c", "0644", b"1")]).is_err());
 }
 
-/// An app that wants a set looks at `..data` once, and reads everything through it.
 #[test]
-fn a_reader_sees_whole_sets_alone_over_a_thousand_swaps() {
-    const SWAPS: usize = 1000;
+fn a_reader_sees_the_whole_old_or_the_whole_new_set_over_a_thousand_swaps() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    const SWAPS: usize = 1200;
     let directory = TempDir::new().unwrap();
-    let set = |number: usize| {
-        let bytes = number.to_string().into_bytes();
-        [file("one", "0644", &bytes), file("two", "0644", &bytes)]
-    };
-    write(directory.path(), &set(0)).unwrap();
-    let done = std::sync::atomic::AtomicBool::new(false);
-    let seen = std::thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            let mut seen = BTreeSet::new();
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                let data = directory
-                    .path()
-                    .join(fs::read_link(directory.path().join(DATA)).unwrap());
-                let read = |name: &str| fs::read_to_string(data.join(name));
-                // A set that was replaced meanwhile is gone, all of it.
-                if let (Ok(one), Ok(two)) = (read("one"), read("two")) {
-                    assert_eq!(one, two);
-                    seen.insert(one);
+    let root = directory.path();
+    let paths = ["a", "b", "c/d"];
+    let set = |n: usize| paths.map(|name| file(name, "0644", n.to_string().repeat(200).as_bytes()));
+    write(root, &set(0)).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let readers = [0, 1].map(|_| {
+            scope.spawn(|| {
+                let mut seen = 0_usize;
+                while !done.load(Ordering::Relaxed) {
+                    for name in paths {
+                        assert!(fs::read(root.join(name)).is_ok(), "{name} is always there");
+                    }
+                    let generation = root.join(fs::read_link(root.join("..data")).unwrap());
+                    let values = paths.map(|name| fs::read(generation.join(name)).unwrap());
+                    assert!(
+                        values.iter().all(|value| *value == values[0]),
+                        "a mix of sets"
+                    );
+                    let number = values[0].len() / 200;
+                    let text = std::str::from_utf8(&values[0][..number]).unwrap();
+                    assert_eq!(values[0], text.repeat(200).as_bytes(), "a part of a file");
+                    seen += 1;
                 }
-            }
-            seen
+                seen
+            })
         });
-        for number in 1..=SWAPS {
-            write(directory.path(), &set(number)).unwrap();
+        // What was replaced stays while someone reads it: a refresh leaves a moment for that, this test all of its time.
+        let mut last = None;
+        for n in 1..=SWAPS {
+            last = Some(replace(root, &set(n)).unwrap());
         }
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
-        reader.join().unwrap()
+        done.store(true, Ordering::Relaxed);
+        for reader in readers {
+            assert!(reader.join().unwrap() > 0);
+        }
+        last.unwrap().remove().unwrap();
     });
-    assert!(seen.len() > 10, "the reader was there: {}", seen.len());
+    assert_eq!(
+        names(root).len(),
+        5,
+        "three links, ..data and one directory"
+    );
+    assert_eq!(
+        fs::read(root.join("a")).unwrap(),
+        SWAPS.to_string().repeat(200).as_bytes()
+    );
 }

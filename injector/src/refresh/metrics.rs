@@ -1,203 +1,193 @@
-//! What Prometheus sees of the sidecar, on a port of the pod.
+//! What is counted, in Prometheus's text format.
+//!
+//! Source: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use super::round::ClassResult;
+use crate::classes::Wanted;
+use crate::versions::ClassVersions;
 
-use super::round::Round;
-
-const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Who asks for metrics sends a line or two.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The numbers; clones share them.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Metrics(Arc<Mutex<Numbers>>);
+/// Counters of all classes. Names of classes and objects are labels; values of secrets never come here.
+#[derive(Debug)]
+pub(super) struct Metrics(Mutex<State>);
 
 #[derive(Debug, Default)]
-struct Numbers {
-    rounds: BTreeMap<&'static str, u64>,
-    failures_in_a_row: u32,
+struct State {
+    classes: BTreeMap<String, ClassState>,
+    next: Option<SystemTime>,
+}
+
+#[derive(Debug, Default)]
+struct ClassState {
+    successes: u64,
+    failures: u64,
     last_success: Option<SystemTime>,
     last_change: Option<SystemTime>,
-    next_round: Option<SystemTime>,
-    /// When each object was last looked at without a failure, by class and object.
-    objects: BTreeMap<(String, String), SystemTime>,
+    created: BTreeMap<String, i64>,
 }
 
 impl Metrics {
-    /// Counts a round; `objects` are those of its classes.
-    pub(super) fn add(
-        &self,
-        round: &Round,
-        objects: &[(String, String)],
-        failures: u32,
-        next: Duration,
-    ) {
-        let now = SystemTime::now();
-        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = match (round.failures.is_empty(), round.changed.is_empty()) {
-            (false, _) => "failed",
-            (true, false) => "changed",
-            (true, true) => "unchanged",
+    /// Nothing has happened to these classes yet.
+    pub(super) fn new<'a>(classes: impl Iterator<Item = &'a String>) -> Self {
+        let state = State {
+            classes: classes
+                .map(|class| (class.clone(), ClassState::default()))
+                .collect(),
+            next: None,
         };
-        *numbers.rounds.entry(result).or_default() += 1;
-        numbers.failures_in_a_row = failures;
-        if round.failures.is_empty() {
-            numbers.last_success = Some(now);
-        }
-        if !round.changed.is_empty() {
-            numbers.last_change = Some(now);
-        }
-        numbers.next_round = Some(now + next);
-        for key in objects
-            .iter()
-            .filter(|(class, _)| round.fresh.contains(class))
-        {
-            numbers.objects.insert(key.clone(), now);
-        }
+        Self(Mutex::new(state))
     }
 
-    fn render(&self) -> String {
-        let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = String::new();
-        let mut metric = |name: &str, kind: &str, help: &str, lines: &[(String, u64)]| {
-            let name = format!("aws_secrets_refresher_{name}");
-            // Writing to a String does not fail.
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-            for (labels, value) in lines {
-                let _ = writeln!(text, "{name}{labels} {value}");
+    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// When AWS is asked next.
+    pub(super) fn set_next(&self, at: SystemTime) {
+        self.with(|state| state.next = Some(at));
+    }
+
+    /// Notes what became of a class.
+    pub(super) fn note(
+        &self,
+        wanted: &Wanted,
+        result: &ClassResult,
+        versions: Option<&ClassVersions>,
+    ) {
+        let now = SystemTime::now();
+        self.with(|state| {
+            let class = state.classes.entry(wanted.class.name.clone()).or_default();
+            match result {
+                Ok(changed) => {
+                    class.successes += 1;
+                    class.last_success = Some(now);
+                    if !changed.is_empty() {
+                        class.last_change = Some(now);
+                    }
+                }
+                Err(_) => class.failures += 1,
             }
-        };
-        let seconds = |time: SystemTime| {
-            time.duration_since(UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_secs()
-        };
-        let one = |time: Option<SystemTime>| {
-            time.map(|time| (String::new(), seconds(time)))
-                .into_iter()
-                .collect::<Vec<_>>()
-        };
-        let rounds: Vec<_> = ["changed", "unchanged", "failed"]
-            .map(|result| {
-                (
-                    format!("{{result=\"{result}\"}}"),
-                    numbers.rounds.get(result).copied().unwrap_or_default(),
-                )
-            })
-            .into();
-        metric(
-            "rounds_total",
-            "counter",
-            "Looks at AWS, by what came of them",
-            &rounds,
-        );
-        metric(
-            "failures_in_a_row",
-            "gauge",
-            "Looks at AWS that failed since the last that did not",
-            &[(String::new(), u64::from(numbers.failures_in_a_row))],
-        );
-        metric(
-            "last_success_timestamp_seconds",
-            "gauge",
-            "When the last look without a failure was",
-            &one(numbers.last_success),
-        );
-        metric(
-            "last_change_timestamp_seconds",
-            "gauge",
-            "When files changed",
-            &one(numbers.last_change),
-        );
-        metric(
-            "next_round_timestamp_seconds",
-            "gauge",
-            "When the next look is",
-            &one(numbers.next_round),
-        );
-        let objects: Vec<_> = numbers
-            .objects
-            .iter()
-            .map(|((class, object), time)| {
-                let labels = format!(
-                    "{{class=\"{}\",object=\"{}\"}}",
-                    escaped(class),
-                    escaped(object)
-                );
-                (labels, seconds(*time))
-            })
+        });
+        self.note_versions(wanted, versions);
+    }
+
+    /// Notes how old a class's objects are.
+    pub(super) fn note_versions(&self, wanted: &Wanted, versions: Option<&ClassVersions>) {
+        let versions = versions.into_iter().flatten();
+        let created = versions
+            .filter_map(|(object, version)| Some((object.clone(), version.created?)))
             .collect();
-        metric(
-            "object_checked_timestamp_seconds",
-            "gauge",
-            "When an object was last known to be fresh",
-            &objects,
-        );
-        text
+        self.with(|state| {
+            let class = state.classes.entry(wanted.class.name.clone());
+            class.or_default().created = created;
+        });
+    }
+
+    /// The text that Prometheus reads.
+    pub(super) fn text(&self) -> String {
+        self.with(|state| {
+            let mut page = Page::default();
+            page.family(
+                "refreshes_total",
+                "counter",
+                "Refreshes of a class by their result",
+            );
+            for (name, class) in &state.classes {
+                for (result, count) in [("success", class.successes), ("failure", class.failures)] {
+                    page.sample(
+                        "refreshes_total",
+                        &[("class", name), ("result", result)],
+                        count,
+                    );
+                }
+            }
+            page.family(
+                "last_success_timestamp_seconds",
+                "gauge",
+                "When a class was last found or made current",
+            );
+            for (name, class) in &state.classes {
+                page.time(
+                    "last_success_timestamp_seconds",
+                    &[("class", name)],
+                    class.last_success,
+                );
+            }
+            page.family(
+                "last_change_timestamp_seconds",
+                "gauge",
+                "When files of a class last changed",
+            );
+            for (name, class) in &state.classes {
+                page.time(
+                    "last_change_timestamp_seconds",
+                    &[("class", name)],
+                    class.last_change,
+                );
+            }
+            page.family(
+                "object_created_timestamp_seconds",
+                "gauge",
+                "When AWS got the version of an object that is on disk",
+            );
+            for (name, class) in &state.classes {
+                for (object, created) in &class.created {
+                    page.sample(
+                        "object_created_timestamp_seconds",
+                        &[("class", name), ("object", object)],
+                        created,
+                    );
+                }
+            }
+            page.family(
+                "next_refresh_timestamp_seconds",
+                "gauge",
+                "When AWS is asked next",
+            );
+            page.time("next_refresh_timestamp_seconds", &[], state.next);
+            page.0
+        })
     }
 }
 
-/// A label's value.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(
+            self.0,
+            "# HELP aws_secrets_injector_{name} {help}\n# TYPE aws_secrets_injector_{name} {kind}"
+        );
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        let label = |(key, value): &(&str, &str)| format!("{key}=\"{}\"", escaped(value));
+        let labels = labels.iter().map(label).collect::<Vec<_>>().join(",");
+        let labels = if labels.is_empty() {
+            labels
+        } else {
+            format!("{{{labels}}}")
+        };
+        let _ = writeln!(self.0, "aws_secrets_injector_{name}{labels} {value}");
+    }
+
+    /// A moment that has not come yet is left out.
+    fn time(&mut self, name: &str, labels: &[(&str, &str)], at: Option<SystemTime>) {
+        if let Some(since) = at.and_then(|at| at.duration_since(UNIX_EPOCH).ok()) {
+            self.sample(name, labels, since.as_secs());
+        }
+    }
+}
+
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('"', "\\\"")
         .replace('\n', "\\n")
-}
-
-/// Serves `/metrics` in the background; an error is why it cannot listen.
-pub(super) async fn serve(address: SocketAddr, metrics: Metrics) -> std::io::Result<()> {
-    let listener = TcpListener::bind(address).await?;
-    tokio::spawn(async move {
-        loop {
-            let Ok((stream, _)) = listener.accept().await else {
-                // Out of file descriptors, most likely: those in use must be given back first.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            };
-            let metrics = metrics.clone();
-            tokio::spawn(async move {
-                let answer = service_fn(move |request| {
-                    let answer = answer(&request, &metrics);
-                    async { Ok::<_, Infallible>(answer) }
-                });
-                let mut builder = http1::Builder::new();
-                builder
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEADER_TIMEOUT)
-                    .keep_alive(false);
-                // A client that went away is its own trouble.
-                let _ = builder.serve_connection(TokioIo::new(stream), answer).await;
-            });
-        }
-    });
-    Ok(())
-}
-
-fn answer(request: &Request<Incoming>, metrics: &Metrics) -> Response<Full<Bytes>> {
-    let mut response = Response::default();
-    if request.uri().path() == "/metrics" {
-        *response.body_mut() = Full::from(metrics.render());
-        let content_type = hyper::header::HeaderValue::from_static(CONTENT_TYPE);
-        response
-            .headers_mut()
-            .insert(hyper::header::CONTENT_TYPE, content_type);
-    } else {
-        *response.status_mut() = StatusCode::NOT_FOUND;
-    }
-    response
 }
 
 #[cfg(test)]
@@ -205,30 +195,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_round_moves_its_numbers_and_names_are_escaped() {
-        let metrics = Metrics::default();
-        let round = Round {
-            fresh: vec!["db".to_owned()],
-            ..Round::default()
-        };
-        let objects = [
-            ("db".to_owned(), "a\"b".to_owned()),
-            ("failed".to_owned(), "x".to_owned()),
-        ];
-        metrics.add(&round, &objects, 0, Duration::from_secs(1));
-        let text = metrics.render();
+    fn classes_are_counted_from_the_start_and_moments_shown_once_they_came() {
+        let metrics = Metrics::new([&"a\"b".to_owned()].into_iter());
+        let text = metrics.text();
         assert!(
-            text.contains("aws_secrets_refresher_rounds_total{result=\"unchanged\"} 1\n"),
+            text.contains(
+                "aws_secrets_injector_refreshes_total{class=\"a\\\"b\",result=\"failure\"} 0\n"
+            ),
             "{text}"
         );
         assert!(
-            text.contains("object_checked_timestamp_seconds{class=\"db\",object=\"a\\\"b\"} "),
+            !text.contains("aws_secrets_injector_last_success_timestamp_seconds{"),
             "{text}"
         );
+        metrics.set_next(UNIX_EPOCH + std::time::Duration::from_secs(7));
         assert!(
-            !text.contains("object=\"x\"")
-                && !text.contains("\naws_secrets_refresher_last_change_timestamp_seconds "),
-            "{text}"
+            metrics
+                .text()
+                .ends_with("\naws_secrets_injector_next_refresh_timestamp_seconds 7\n")
         );
     }
 }

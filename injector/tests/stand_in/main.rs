@@ -7,5 +7,7 @@ mod check;
 mod faults;
 mod network;
 mod refresh;
+mod refresh_local;
+mod running;
 mod support;
 mod values;

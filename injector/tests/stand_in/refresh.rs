@@ -1,544 +1,433 @@
-//! The sidecar: `fetch` first, then `refresh` beside the app.
+//! `refresh`: what it asks, what it writes, and what it does when AWS or the app fails it.
 
-use std::collections::BTreeMap;
-use std::io::Read as _;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_stand_in::{Fault, Kind, When};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use serde_json::json;
 
-use crate::support::{Stage, class};
+use crate::running::{Running, until};
+use crate::support::{OTHER_REGION, Stage};
 
-const OBJECTS: &str = "- {objectName: a, objectType: secretsmanager}\n- {objectName: b, objectType: secretsmanager, jmesPath: [{path: k, objectAlias: bk}]}\n- {objectName: /p, objectType: ssmparameter}\n";
+const ENTRY: &str = "- {objectName: a, objectType: secretsmanager}";
 
-/// A running sidecar; it is ended when it is dropped.
-struct Sidecar {
-    process: Child,
-    log: PathBuf,
-}
-
-impl Drop for Sidecar {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Sidecar {
-    fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    /// Sends SIGTERM; how it ended, and how long that took.
-    fn end(&mut self) -> (bool, Duration) {
-        let started = Instant::now();
-        let id = self.process.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let status = self.process.wait().unwrap();
-        (status.success(), started.elapsed())
-    }
-}
-
-/// AWS with the objects, and their files fetched.
-async fn fetched(objects: &str) -> Stage {
+async fn stage() -> Stage {
     let stage = Stage::start().await;
-    stage.seed().secret("a", "a1").await.unwrap();
-    stage.seed().secret("b", r#"{"k": "k1"}"#).await.unwrap();
-    stage.seed().parameter("/p", "p1").await.unwrap();
-    let notes = stage.path("state");
-    let outcome = stage
-        .fetch_with(&[], objects, |command| {
-            command.env("STATE_DIRECTORY", notes)
-        })
-        .await;
-    assert!(outcome.success, "{}", outcome.stderr);
-    stage.aws.forget();
+    stage.seed().secret("a", "one").await.unwrap();
     stage
 }
 
-fn refresh(stage: &Stage, change: impl FnOnce(&mut Command) -> &mut Command) -> Sidecar {
-    let log = stage.path("log");
-    let mut command = stage.command();
-    command
-        .arg("refresh")
-        .arg("--class-file")
-        .arg(stage.path("class.yaml"))
-        .arg("--mount-path")
-        .arg(stage.mount())
-        .env("REFRESH_INTERVAL", "1s")
-        .env("FETCH_TIMEOUT", "20s")
-        .env("STATE_DIRECTORY", stage.path("state"))
-        .env("LOG_LEVEL", "debug")
-        .stderr(std::fs::File::create(&log).unwrap())
-        .stdout(Stdio::null());
-    change(&mut command);
-    let process = command.spawn().unwrap();
-    Sidecar { process, log }
-}
-
-fn read(stage: &Stage, name: &str) -> String {
-    std::fs::read_to_string(stage.mount().join(name)).unwrap_or_default()
-}
-
-async fn until(what: &str, sidecar: &Sidecar, condition: impl AsyncFn() -> bool) {
-    let started = Instant::now();
-    while !condition().await {
-        assert!(
-            started.elapsed() < Duration::from_mins(1),
-            "{what}: {}",
-            sidecar.log()
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// How often each operation was called, with its objects.
-fn counts(stage: &Stage) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for call in stage.calls() {
-        *counts.entry(call).or_default() += 1;
-    }
-    counts
+fn fail(stage: &Stage, operation: &str, kind: Kind, times: Option<usize>) {
+    let when = When::operation(operation);
+    stage.aws.fail(Fault { when, kind, times });
 }
 
 #[tokio::test]
-async fn changed_secrets_reach_their_files_in_one_step() {
-    let stage = fetched(OBJECTS).await;
-    let before = std::fs::read_link(stage.mount().join("..data")).unwrap();
-    let sidecar = refresh(&stage, |command| command);
-    stage.seed().update_secret("a", "hunter-a2").await.unwrap();
-    stage
+async fn a_rotated_secret_reaches_the_file() {
+    let stage = stage().await;
+    let refresh = stage.fetch_and_refresh(&[], ENTRY).await;
+    stage.seed().update_secret("a", "two").await.unwrap();
+    until(|| stage.file("a") == "two").await;
+    refresh.says("files changed class=\"db\" files=\"a\"").await;
+    assert!(!refresh.log().contains("two"), "{}", refresh.log());
+}
+
+#[tokio::test]
+async fn twenty_unchanged_objects_make_a_describe_each_and_parameters_by_tens_and_no_write() {
+    let stage = Stage::start().await;
+    let mut objects = String::new();
+    for n in 0..8 {
+        stage.seed().secret(&format!("s{n}"), "v").await.unwrap();
+        objects += &format!("- {{objectName: s{n}, objectType: secretsmanager}}\n");
+    }
+    for n in 0..12 {
+        stage
+            .seed()
+            .parameter(&format!("/p{n}"), "v")
+            .await
+            .unwrap();
+        objects += &format!("- {{objectName: /p{n}, objectType: ssmparameter}}\n");
+    }
+    stage.fetch_for_refresh(&[], &objects).await;
+    assert_eq!(
+        (stage.count("GetSecretValue"), stage.count("GetParameters")),
+        (8, 2)
+    );
+    let before = stage.generation();
+    stage.aws.forget();
+    let mut refresh = stage.refresh();
+    until(|| stage.count("DescribeSecret") >= 24 && stage.count("GetParameters") >= 6).await;
+    refresh.terminate().await;
+    let others: BTreeSet<_> = stage
+        .aws
+        .calls()
+        .into_iter()
+        .map(|call| call.operation)
+        .collect();
+    assert_eq!(
+        Vec::from_iter(others),
+        [
+            "AssumeRoleWithWebIdentity",
+            "DescribeSecret",
+            "GetParameters"
+        ]
+    );
+    assert_eq!(
+        stage.count("AssumeRoleWithWebIdentity"),
+        1,
+        "credentials last an hour"
+    );
+    for n in 0..8 {
+        let of_this = stage
+            .aws
+            .calls()
+            .into_iter()
+            .filter(|call| call.objects == [format!("s{n}")])
+            .count();
+        let rounds = stage.count("GetParameters") / 2;
+        assert!(
+            of_this.abs_diff(rounds) <= 1,
+            "{of_this} calls for s{n} in {rounds} rounds"
+        );
+    }
+    assert_eq!(stage.generation(), before);
+}
+
+#[tokio::test]
+async fn a_pinned_version_never_asks() {
+    let stage = stage().await;
+    stage.seed().secret("b", "b").await.unwrap();
+    let made = stage
         .seed()
-        .update_secret("b", r#"{"k": "hunter-k2"}"#)
+        .json(
+            "secretsmanager",
+            "DescribeSecret",
+            &json!({"SecretId": "a"}),
+        )
         .await
         .unwrap();
-    stage.seed().parameter("/p", "hunter-p2").await.unwrap();
-    until("all are new", &sidecar, async || {
-        ["a", "bk", "_p"].map(|name| read(&stage, name)) == ["hunter-a2", "hunter-k2", "hunter-p2"]
-    })
-    .await;
-    assert_eq!(read(&stage, "b"), r#"{"k": "hunter-k2"}"#);
-    assert_ne!(
-        std::fs::read_link(stage.mount().join("..data")).unwrap(),
-        before
-    );
-    let log = sidecar.log();
-    assert!(log.contains("secrets changed"), "{log}");
-    assert!(!log.contains("hunter"), "{log}");
-}
-
-#[tokio::test]
-async fn what_has_not_changed_is_described_and_not_fetched_or_written() {
-    let objects =
-        format!("{OBJECTS}- {{objectName: a, objectType: secretsmanager, objectAlias: again}}\n");
-    let stage = fetched(&objects).await;
-    let before = std::fs::read_link(stage.mount().join("..data")).unwrap();
-    let sidecar = refresh(&stage, |command| command);
-    until("three looks", &sidecar, async || {
-        sidecar.log().matches("everything is fresh").count() >= 3
-    })
-    .await;
-    drop(sidecar);
-    let counts = counts(&stage);
-    let names: Vec<_> = counts.keys().map(String::as_str).collect();
-    let all = [
-        "AssumeRoleWithWebIdentity",
-        "DescribeSecret a",
-        "DescribeSecret b",
-        "GetParameters /p",
-    ];
-    assert_eq!(names, all);
-    assert_eq!(
-        counts["AssumeRoleWithWebIdentity"], 1,
-        "credentials are kept while they hold"
-    );
-    assert!(counts["DescribeSecret a"] >= 3, "{counts:?}");
-    assert_eq!(
-        std::fs::read_link(stage.mount().join("..data")).unwrap(),
-        before
-    );
-}
-
-#[tokio::test]
-async fn a_pinned_version_is_never_asked_for() {
-    let stage = Stage::start().await;
-    let made = stage.seed().secret("a", "a1").await.unwrap();
-    let version = made["VersionId"].as_str().unwrap();
-    stage.seed().parameter("/p", "p1").await.unwrap();
-    stage.seed().secret("b", "b1").await.unwrap();
-    let objects = format!(
-        "- {{objectName: a, objectType: secretsmanager, objectVersion: {version}}}\n- {{objectName: /p, objectType: ssmparameter, objectVersion: \"1\"}}\n- {{objectName: b, objectType: secretsmanager}}\n"
-    );
-    let notes = stage.path("state");
-    stage
-        .fetch_with(&[], &objects, |command| {
-            command.env("STATE_DIRECTORY", notes)
-        })
+    let versions = made["VersionIdsToStages"].as_object().unwrap();
+    let version = versions.keys().next().unwrap();
+    let pinned =
+        format!("- {{objectName: a, objectType: secretsmanager, objectVersion: {version}}}\n");
+    let _refresh = stage
+        .fetch_and_refresh(
+            &[],
+            &format!("{pinned}- {{objectName: b, objectType: secretsmanager}}"),
+        )
         .await;
-    stage.aws.forget();
-    let sidecar = refresh(&stage, |command| command);
-    until("two looks", &sidecar, async || {
-        sidecar.log().matches("everything is fresh").count() >= 2
-    })
-    .await;
-    let calls = stage.calls();
+    stage.seed().update_secret("a", "two").await.unwrap();
+    stage.more_calls("DescribeSecret", 3).await;
+    let about_a = stage
+        .aws
+        .calls()
+        .into_iter()
+        .filter(|call| call.objects == ["a"]);
+    assert_eq!(about_a.count(), 0);
+    assert_eq!(stage.file("a"), "one");
+}
+
+#[tokio::test]
+async fn a_label_that_moves_is_followed() {
+    let stage = stage().await;
+    let objects = "- {objectName: a, objectType: secretsmanager, objectVersionLabel: AWSPREVIOUS}";
+    stage.seed().update_secret("a", "two").await.unwrap();
+    let _refresh = stage.fetch_and_refresh(&[], objects).await;
+    assert_eq!(stage.file("a"), "one");
+    stage.seed().update_secret("a", "three").await.unwrap();
+    until(|| stage.file("a") == "two").await;
+}
+
+#[tokio::test]
+async fn changes_of_several_objects_come_in_one_swap() {
+    let stage = stage().await;
+    stage.seed().parameter("/p", "one").await.unwrap();
+    stage.seed().secret("same", "same").await.unwrap();
+    let objects = format!(
+        "{ENTRY}\n- {{objectName: /p, objectType: ssmparameter, objectAlias: p}}\n- {{objectName: same, objectType: secretsmanager}}"
+    );
+    stage.fetch_for_refresh(&[], &objects).await;
+    stage.seed().update_secret("a", "two").await.unwrap();
+    stage.seed().parameter("/p", "two").await.unwrap();
+    let refresh = stage.refresh();
+    refresh.says("files changed").await;
+    assert_eq!(
+        (stage.file("a"), stage.file("p"), stage.file("same")),
+        ("two".into(), "two".into(), "same".into())
+    );
+    stage.more_calls("DescribeSecret", 4).await;
+    assert_eq!(
+        refresh.log().matches("files changed").count(),
+        1,
+        "{}",
+        refresh.log()
+    );
+    assert_eq!(
+        stage.count("GetSecretValue"),
+        3,
+        "two of the fetch, one of the change"
+    );
+}
+
+#[tokio::test]
+async fn without_state_everything_is_fetched_once() {
+    let stage = stage().await;
+    stage.write_class(&[], ENTRY);
+    std::fs::create_dir(stage.state()).unwrap();
+    std::fs::write(stage.state().join("versions.json"), "{broken").unwrap();
+    let refresh = stage.refresh();
+    until(|| stage.file("a") == "one").await;
+    stage.more_calls("DescribeSecret", 2).await;
+    assert_eq!(stage.count("GetSecretValue"), 1);
+    refresh.says("fetching everything once").await;
+    let versions = std::fs::read_to_string(stage.state().join("versions.json")).unwrap();
     assert!(
-        calls
-            .iter()
-            .all(|call| call == "DescribeSecret b" || call == "AssumeRoleWithWebIdentity"),
-        "{calls:?}"
+        versions.contains("\"a\"") && !versions.contains("one"),
+        "{versions}"
     );
 }
 
 #[tokio::test]
-async fn without_a_note_everything_is_fetched_once() {
-    let stage = fetched(OBJECTS).await;
-    std::fs::remove_dir_all(stage.path("state")).unwrap();
-    let before = std::fs::read_link(stage.mount().join("..data")).unwrap();
-    let sidecar = refresh(&stage, |command| command);
-    until("two looks", &sidecar, async || {
-        sidecar.log().matches("everything is fresh").count() >= 2
-    })
-    .await;
-    let counts = counts(&stage);
-    assert_eq!(
-        (counts["GetSecretValue a"], counts["GetSecretValue b"]),
-        (1, 1)
-    );
-    assert_eq!(
-        std::fs::read_link(stage.mount().join("..data")).unwrap(),
-        before,
-        "nothing was different"
-    );
-}
-
-#[tokio::test]
-async fn failures_keep_the_files_and_pass_by_themselves() {
-    for kind in [
-        Kind::throttle(),
-        Kind::Drop,
-        Kind::access_denied(),
-        Kind::error(500, "InternalFailure", "later"),
+async fn failures_keep_the_files_and_pass() {
+    let stage = stage().await;
+    let mut refresh = stage.fetch_and_refresh(&[], ENTRY).await;
+    let (files, mut recoveries) = (stage.generation(), 0);
+    for (kind, words) in [
+        (Kind::throttle(), "ThrottlingException"),
+        (Kind::Drop, "no answer"),
+        (
+            Kind::access_denied(),
+            "allow secretsmanager:GetSecretValue (and secretsmanager:DescribeSecret",
+        ),
+        (
+            Kind::error(503, "ServiceUnavailable", "later"),
+            "ServiceUnavailable",
+        ),
+        (Kind::Truncate, "the answer cannot be read"),
     ] {
-        let stage = fetched(OBJECTS).await;
-        stage.aws.fail(Fault {
-            when: When::default(),
-            kind,
-            times: None,
-        });
-        let sidecar = refresh(&stage, |command| command.args(["--timeout", "2s"]));
-        stage.seed().update_secret("a", "a2").await.unwrap();
-        until("two failures", &sidecar, async || {
-            sidecar.log().matches("the files stay as they are").count() >= 2
+        fail(&stage, "DescribeSecret", kind, None);
+        refresh.says(words).await;
+        until(|| {
+            refresh.log().lines().any(|line| {
+                line.contains("refresh failed: class \"db\": objects[0] \"a\"")
+                    && line.contains(words)
+            })
         })
         .await;
         assert_eq!(
-            ["a", "bk", "_p"].map(|name| read(&stage, name)),
-            ["a1", "k1", "p1"]
+            (stage.generation(), stage.file("a")),
+            (files.clone(), "one".to_owned())
         );
         stage.aws.heal();
-        until("it has recovered", &sidecar, async || {
-            read(&stage, "a") == "a2" && sidecar.log().contains("refreshing works again")
-        })
-        .await;
+        recoveries += 1;
+        until(|| refresh.log().matches("refreshes again").count() == recoveries).await;
     }
+    assert!(refresh.is_running());
+    stage.seed().update_secret("a", "two").await.unwrap();
+    until(|| stage.file("a") == "two").await;
 }
 
 #[tokio::test]
-async fn a_class_that_fails_keeps_all_its_files_and_others_go_on() {
-    let stage = Stage::start().await;
-    for name in ["a", "b", "c"] {
-        stage.seed().secret(name, "1").await.unwrap();
-    }
-    let entry = |name: &str| format!("- {{objectName: {name}, objectType: secretsmanager}}\n");
-    let text =
-        class("one", &[], &(entry("a") + &entry("b"))) + "---\n" + &class("two", &[], &entry("c"));
-    std::fs::write(stage.path("class.yaml"), text).unwrap();
-    stage.aws.fail(Fault {
-        when: When {
-            operation: Some("DescribeSecret".to_owned()),
-            object: Some("b".to_owned()),
-            ..When::default()
-        },
-        kind: Kind::access_denied(),
-        times: None,
-    });
-    let mut fetch = stage.command();
-    fetch
-        .arg("fetch")
-        .arg("--class-file")
-        .arg(stage.path("class.yaml"))
-        .arg("--mount-path")
-        .arg(stage.mount())
-        .env("STATE_DIRECTORY", stage.path("state"));
-    assert!(stage.run(fetch).await.success);
-    let sidecar = refresh(&stage, |command| command);
-    for name in ["a", "c"] {
-        stage.seed().update_secret(name, "2").await.unwrap();
-    }
-    until("the other class is fresh", &sidecar, async || {
-        read(&stage, "c") == "2"
-    })
-    .await;
-    assert_eq!(["a", "b"].map(|name| read(&stage, name)), ["1", "1"]);
-    assert!(
-        sidecar.log().contains("class \"one\": objects[1] \"b\""),
-        "{}",
-        sidecar.log()
-    );
-    stage.aws.heal();
-    until("the class is fresh", &sidecar, async || {
-        read(&stage, "a") == "2"
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn credentials_that_expire_soon_are_asked_for_anew_with_the_token_of_now() {
-    let stage = fetched(OBJECTS).await;
-    let sidecar = refresh(&stage, |command| {
-        command.env("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/short")
-    });
-    until("a look", &sidecar, async || {
-        sidecar.log().contains("everything is fresh")
-    })
-    .await;
-    // A failure: the credentials are asked for again, and the token is read again.
-    let token = std::fs::read_to_string(stage.path("token")).unwrap();
-    std::fs::write(stage.path("token"), "").unwrap();
-    stage.aws.fail(Fault {
-        when: When::operation("DescribeSecret"),
-        kind: Kind::error(400, "ExpiredTokenException", "expired"),
-        times: Some(2),
-    });
-    until("the token is missed", &sidecar, async || {
-        sidecar.log().contains("is empty")
-    })
-    .await;
-    std::fs::write(stage.path("token"), token).unwrap();
-    until("it has recovered", &sidecar, async || {
-        sidecar.log().contains("refreshing works again")
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn readers_see_whole_sets_alone() {
-    let objects = "- {objectName: b, objectType: secretsmanager, jmesPath: [{path: k, objectAlias: one}, {path: k, objectAlias: two}]}\n";
-    let stage = fetched(objects).await;
-    let sidecar = refresh(&stage, |command| command);
-    let mount = stage.mount();
-    let reader = std::thread::spawn(move || {
-        let mut seen = std::collections::BTreeSet::new();
-        let started = Instant::now();
-        while seen.len() < 4 && started.elapsed() < Duration::from_mins(1) {
-            // As an app does that wants a set: one look at ..data, and everything through it.
-            let Ok(data) = std::fs::read_link(mount.join("..data")) else {
-                panic!("the link is always there");
-            };
-            let read = |name: &str| std::fs::read_to_string(mount.join(&data).join(name));
-            if let (Ok(one), Ok(two)) = (read("one"), read("two")) {
-                assert_eq!(one, two);
-                seen.insert(one);
-            }
-        }
-        seen
-    });
-    for number in 2..5 {
-        let value = format!("{{\"k\": \"k{number}\"}}");
-        stage.seed().update_secret("b", &value).await.unwrap();
-        let wanted = format!("k{number}");
-        until("the value is there", &sidecar, async || {
-            read(&stage, "one") == wanted
-        })
-        .await;
-    }
-    let seen = tokio::task::spawn_blocking(move || reader.join().unwrap())
+async fn a_deleted_secret_keeps_its_file_until_it_is_restored() {
+    let stage = stage().await;
+    let refresh = stage.fetch_and_refresh(&[], ENTRY).await;
+    let secret = json!({"SecretId": "a"});
+    stage
+        .seed()
+        .json("secretsmanager", "DeleteSecret", &secret)
         .await
         .unwrap();
-    assert_eq!(seen.len(), 4, "{seen:?}");
-}
-
-#[tokio::test]
-async fn it_ends_at_once_when_it_is_told_to() {
-    let stage = fetched(OBJECTS).await;
-    stage.aws.fail(Fault {
-        when: When::operation("DescribeSecret"),
-        kind: Kind::Hang,
-        times: None,
-    });
-    let mut sidecar = refresh(&stage, |command| command);
-    until("it hangs", &sidecar, async || {
-        stage
-            .calls()
-            .iter()
-            .any(|call| call.starts_with("DescribeSecret"))
-    })
-    .await;
-    let (success, _) = sidecar.end();
-    assert!(success, "{}", sidecar.log());
-    let mut waiting = refresh(&stage, |command| command.args(["--interval", "1h"]));
-    until("it runs", &waiting, async || {
-        waiting.log().contains("refreshing")
-    })
-    .await;
-    assert!(waiting.end().0, "{}", waiting.log());
-}
-
-/// An app that answers requests with these statuses, one after the other; what it was asked.
-async fn app(statuses: Vec<u16>) -> (u16, tokio::sync::mpsc::UnboundedReceiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        for status in statuses {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut bytes = vec![0; 4096];
-            let length = stream.read(&mut bytes).await.unwrap();
-            let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
-            let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\n\r\n");
-            stream.write_all(answer.as_bytes()).await.unwrap();
-            sender
-                .send(text.lines().next().unwrap().to_owned())
-                .unwrap();
-        }
-    });
-    (port, receiver)
-}
-
-#[tokio::test]
-async fn the_app_is_told_by_a_request_until_it_says_yes_and_once_a_change() {
-    let stage = fetched(OBJECTS).await;
-    let (port, mut asked) = app(vec![500, 200, 204]).await;
-    let spec = format!("http:POST:{port}/reload?x=1");
-    let sidecar = refresh(&stage, |command| command.args(["--on-refresh", &spec]));
-    until("a look", &sidecar, async || {
-        sidecar.log().contains("everything is fresh")
-    })
-    .await;
-    assert!(asked.try_recv().is_err(), "nothing has changed");
-    for value in ["a2", "a3"] {
-        stage.seed().update_secret("a", value).await.unwrap();
-        until("it was told", &sidecar, async || {
-            let told = if value == "a2" { 1 } else { 2 };
-            sidecar.log().matches("told the app").count() == told
-        })
+    refresh
+        .says("scheduled for deletion; restore the secret")
         .await;
-    }
-    let mut requests = Vec::new();
-    while let Ok(request) = asked.try_recv() {
-        requests.push(request);
-    }
-    assert_eq!(requests, ["POST /reload?x=1 HTTP/1.1"; 3]);
-}
-
-#[tokio::test]
-async fn an_app_that_cannot_be_told_is_told_later_and_stops_nothing() {
-    let stage = fetched(OBJECTS).await;
-    let sidecar = refresh(&stage, |command| {
-        command.args(["--on-refresh", "signal:SIGHUP:no-such-container"])
-    });
-    stage.seed().update_secret("a", "a2").await.unwrap();
-    until("it was tried twice", &sidecar, async || {
-        sidecar.log().matches("could not tell the app").count() >= 2
-    })
-    .await;
-    assert_eq!(read(&stage, "a"), "a2");
-    assert!(
-        sidecar.log().contains("\"no-such-container\""),
-        "{}",
-        sidecar.log()
-    );
-}
-
-#[tokio::test]
-async fn metrics_say_when_it_last_worked_and_name_no_value() {
-    let stage = fetched(OBJECTS).await;
-    let port = TcpListener::bind("127.0.0.1:0")
+    assert_eq!(stage.file("a"), "one");
+    stage
+        .seed()
+        .json("secretsmanager", "RestoreSecret", &secret)
         .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let address = format!("127.0.0.1:{port}");
-    let sidecar = refresh(&stage, |command| {
-        command.args(["--metrics-listen", &address])
-    });
-    let metrics = async || {
-        let Ok(mut stream) = tokio::net::TcpStream::connect(&address).await else {
-            return String::new();
-        };
-        stream
-            .write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n")
-            .await
-            .unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).await.unwrap();
-        text
-    };
-    until("a look is counted", &sidecar, async || {
-        metrics()
-            .await
-            .contains("rounds_total{result=\"unchanged\"} 1")
-    })
-    .await;
-    let text = metrics().await;
-    assert!(
-        text.contains("object_checked_timestamp_seconds{class=\"db\",object=\"a\"}"),
-        "{text}"
+        .unwrap();
+    refresh.says("refreshes again").await;
+}
+
+#[tokio::test]
+async fn a_role_that_is_taken_away_and_given_back() {
+    let stage = stage().await;
+    let refresh = stage.fetch_and_refresh(&[], ENTRY).await;
+    stage.more_calls("DescribeSecret", 1).await;
+    fail(
+        &stage,
+        "AssumeRoleWithWebIdentity",
+        Kind::error(403, "AccessDenied", "Not authorized"),
+        None,
     );
+    fail(
+        &stage,
+        "DescribeSecret",
+        Kind::error(
+            400,
+            "ExpiredTokenException",
+            "The security token is expired",
+        ),
+        None,
+    );
+    refresh.says("trust policy").await;
+    stage.aws.heal();
+    refresh.says("refreshes again").await;
+    assert_eq!(stage.file("a"), "one");
+}
+
+#[tokio::test]
+async fn one_failing_object_keeps_its_whole_class_and_no_other() {
+    let stage = stage().await;
+    for name in ["b", "c"] {
+        stage.seed().secret(name, "one").await.unwrap();
+    }
+    let two = "- {objectName: a, objectType: secretsmanager}\n- {objectName: b, objectType: secretsmanager}";
+    let other = "- {objectName: c, objectType: secretsmanager}";
+    let classes = format!(
+        "{}---\n{}",
+        crate::support::class("db", &[], two),
+        crate::support::class("other", &[], other)
+    );
+    std::fs::write(stage.path("class.yaml"), classes).unwrap();
+    let refresh = stage.refresh();
+    until(|| stage.file("c") == "one").await;
     stage.aws.fail(Fault {
-        when: When::default(),
+        when: When::object("b"),
         kind: Kind::access_denied(),
         times: None,
     });
-    until("a failure is counted", &sidecar, async || {
-        metrics().await.contains("failures_in_a_row 1")
-    })
-    .await;
-    assert!(!metrics().await.contains("a1"));
+    for name in ["a", "c"] {
+        stage.seed().update_secret(name, "two").await.unwrap();
+    }
+    until(|| stage.file("c") == "two").await;
+    refresh.says("objects[1] \"b\"").await;
+    assert_eq!(
+        (stage.file("a"), stage.file("b")),
+        ("one".into(), "one".into())
+    );
+    stage.aws.heal();
+    until(|| stage.file("a") == "two").await;
 }
 
 #[tokio::test]
-async fn bad_options_are_named() {
-    let stage = fetched(OBJECTS).await;
-    for (arguments, words) in [
-        (["--interval", "5"], "such as 5m"),
-        (["--on-refresh", "restart"], "signal:SIGHUP:CONTAINER"),
-        (["--metrics-listen", "9090"], "metrics-listen"),
-    ] {
-        let mut command = stage.command();
-        command
-            .arg("refresh")
-            .arg("--class-file")
-            .arg(stage.path("class.yaml"))
-            .arg("--mount-path")
-            .arg(stage.mount());
-        if arguments[0] != "--interval" {
-            command.args(["--interval", "1s"]);
+async fn a_value_that_lost_its_key_keeps_the_old_files() {
+    let stage = Stage::start().await;
+    stage.seed().secret("j", r#"{"k": "one"}"#).await.unwrap();
+    let objects =
+        "- {objectName: j, objectType: secretsmanager, jmesPath: [{path: k, objectAlias: k}]}";
+    let refresh = stage.fetch_and_refresh(&[], objects).await;
+    stage
+        .seed()
+        .update_secret("j", r#"{"other": "two"}"#)
+        .await
+        .unwrap();
+    refresh.says("finds nothing").await;
+    assert_eq!(
+        (stage.file("j"), stage.file("k")),
+        (r#"{"k": "one"}"#.into(), "one".into())
+    );
+    stage
+        .seed()
+        .update_secret("j", r#"{"k": "three"}"#)
+        .await
+        .unwrap();
+    until(|| stage.file("k") == "three").await;
+}
+
+#[tokio::test]
+async fn the_failover_region_answers_while_the_first_is_away() {
+    let stage = stage().await;
+    stage
+        .seed_other_region()
+        .secret("a", "there")
+        .await
+        .unwrap();
+    let parameters = [("region", "us-east-2"), ("failoverRegion", OTHER_REGION)];
+    let _refresh = stage.fetch_and_refresh(&parameters, ENTRY).await;
+    let when = When::region("us-east-2");
+    stage.aws.fail(Fault {
+        when,
+        kind: Kind::access_denied(),
+        times: None,
+    });
+    until(|| stage.file("a") == "there").await;
+    let gets = || {
+        let calls = stage.aws.calls().into_iter();
+        let there = calls.filter(|call| call.region.as_deref() == Some(OTHER_REGION));
+        there
+            .filter(|call| call.operation == "GetSecretValue")
+            .count()
+    };
+    stage.more_calls("DescribeSecret", 4).await;
+    assert_eq!(
+        gets(),
+        1,
+        "what is held of the other region is not fetched again"
+    );
+    stage.aws.heal();
+    until(|| stage.file("a") == "one").await;
+}
+
+#[tokio::test]
+async fn sigterm_ends_it_at_once_in_a_pause_a_fetch_and_a_back_off() {
+    let stage = stage().await;
+    let mut waiting = stage.fetch_and_refresh(&[], ENTRY).await;
+    waiting.says("refreshing").await;
+    assert_eq!(waiting.terminate().await.code(), Some(0));
+    fail(&stage, "DescribeSecret", Kind::Hang, None);
+    let mut command = stage.refresh_command();
+    command.env("FETCH_TIMEOUT", "1h");
+    let mut hanging = Running::start(command);
+    stage.more_calls("DescribeSecret", 1).await;
+    assert_eq!(hanging.terminate().await.code(), Some(0));
+    stage.aws.heal();
+    fail(&stage, "DescribeSecret", Kind::access_denied(), None);
+    let mut backing_off = stage.refresh();
+    backing_off.says("next try in").await;
+    assert_eq!(backing_off.terminate().await.code(), Some(0));
+    assert_eq!(stage.file("a"), "one");
+}
+
+#[tokio::test]
+async fn a_reader_sees_whole_sets_alone_and_never_a_missing_file() {
+    let stage = stage().await;
+    stage.seed().secret("b", "one").await.unwrap();
+    let objects = format!("{ENTRY}\n- {{objectName: b, objectType: secretsmanager}}");
+    let refresh = stage.fetch_and_refresh(&[], &objects).await;
+    let mount = stage.mount();
+    let done = Arc::new(AtomicBool::new(false));
+    let reader = std::thread::spawn({
+        let done = Arc::clone(&done);
+        move || {
+            let mut rounds = 0_u64;
+            while !done.load(Ordering::Relaxed) {
+                let generation = std::fs::canonicalize(mount.join("..data")).unwrap();
+                for name in ["a", "b"] {
+                    assert!(!std::fs::read(mount.join(name)).unwrap().is_empty());
+                    match std::fs::read(generation.join(name)) {
+                        Ok(value) => assert!(!value.is_empty()),
+                        // A reader that slept for longer than old sets stay.
+                        Err(_) => assert_ne!(
+                            generation,
+                            std::fs::canonicalize(mount.join("..data")).unwrap()
+                        ),
+                    }
+                }
+                rounds += 1;
+            }
+            rounds
         }
-        let mut process = command
-            .args(arguments)
-            .stderr(Stdio::piped())
-            .spawn()
+    });
+    for n in 0..5 {
+        stage
+            .seed()
+            .update_secret("a", &format!("value {n}"))
+            .await
             .unwrap();
-        let mut text = String::new();
-        process
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut text)
-            .unwrap();
-        assert!(!process.wait().unwrap().success());
-        assert!(text.contains(words), "{text}");
+        until(|| refresh.log().matches("files changed").count() > n).await;
     }
+    done.store(true, Ordering::Relaxed);
+    assert!(reader.join().unwrap() > 0);
 }

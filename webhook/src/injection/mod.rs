@@ -233,11 +233,10 @@ fn refresher(
     tokens: &Tokens<'_>,
 ) -> Container {
     let mut container = container(inputs, secrets, tokens);
-    let interval = humantime::format_duration(refresh.interval.duration()).to_string();
     let on_refresh = refresh.on_refresh.as_ref().map(ToString::to_string);
     let metrics = refresh.metrics_port.map(|port| format!("0.0.0.0:{port}"));
     let variables = [
-        ("REFRESH_INTERVAL", Some(interval)),
+        ("REFRESH_INTERVAL", Some(refresh.interval.to_string())),
         ("ON_REFRESH", on_refresh),
         ("METRICS_LISTEN", metrics),
     ];
@@ -272,7 +271,7 @@ fn container(inputs: Inputs<'_>, secrets: &[VolumeMount], tokens: &Tokens<'_>) -
     let mut environment = environment(inputs, tokens);
     if inputs.wanted.refresh.is_some() {
         mounts.push(mount(STATE_VOLUME, STATE_DIRECTORY, false));
-        environment.push(variable("STATE_DIRECTORY", STATE_DIRECTORY));
+        environment.push(variable("STATE_DIR", STATE_DIRECTORY));
     }
     mounts.push(mount(TOKEN_VOLUME, TOKEN_DIRECTORY, true));
     Container {

@@ -54,7 +54,7 @@ impl Webhook {
         let mut keeper = Keeper::new(args.certificates(&client), Arc::clone(&resolver));
         keeper.keep().await.unwrap();
         let stores = Stores::start(&client);
-        let readiness = Arc::new(Readiness::new(stores.clone(), Arc::clone(&resolver)));
+        let readiness = Arc::new(Readiness::new(stores.clone(), keeper.status()));
         while readiness.check().is_err() {
             tokio::task::yield_now().await;
         }

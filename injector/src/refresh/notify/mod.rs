@@ -1,7 +1,6 @@
-//! Tells the app that files have changed.
+//! Tells the app that files changed.
 
 mod http;
-pub mod processes;
 mod signal;
 
 use std::path::Path;
@@ -9,26 +8,38 @@ use std::time::Duration;
 
 use provider_class::OnRefresh;
 
-/// Tries of one change; after the last the next round tries again.
-const TRIES: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Pauses between tries: an app that starts up or is busy gets a moment.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 
-/// Tells the app, a few times if need be. The error is the last one.
-pub(super) async fn tell(on_refresh: &OnRefresh) -> Result<(), String> {
-    let mut tried = 1;
-    loop {
-        let result = match on_refresh {
-            OnRefresh::Signal { signal, container } => {
-                signal::send(Path::new("/proc"), *signal, container)
-            }
-            OnRefresh::Http { method, port, path } => http::send(*method, *port, path).await,
-        };
-        match result {
-            Err(_) if tried < TRIES => {
-                tokio::time::sleep(FIRST_PAUSE * tried).await;
-                tried += 1;
-            }
-            result => return result,
+/// Why the app does not know.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotifyError {
+    /// The signal.
+    #[error(transparent)]
+    Signal(#[from] signal::SignalError),
+    /// The request.
+    #[error(transparent)]
+    Http(#[from] http::RequestError),
+}
+
+/// Tries a few times.
+pub(super) async fn tell(how: &OnRefresh) -> Result<(), NotifyError> {
+    for pause in PAUSES {
+        match tell_once(how).await {
+            Ok(()) => return Ok(()),
+            Err(error) => tracing::debug!("could not tell the app: {error}"),
         }
+        tokio::time::sleep(pause).await;
+    }
+    tell_once(how).await
+}
+
+async fn tell_once(how: &OnRefresh) -> Result<(), NotifyError> {
+    match how {
+        OnRefresh::Signal { signal, container } => {
+            let process = signal::first_process(Path::new("/proc"), container)?;
+            Ok(signal::send(process, *signal, container)?)
+        }
+        OnRefresh::Http { method, port, path } => Ok(http::send(*method, *port, path).await?),
     }
 }
