@@ -25,14 +25,14 @@ impl World {
         }
     }
 
-    /// Configurations for which this replica cannot make anything worse: it shows a certificate whose time is over, or none
+    /// Configurations for which this replica cannot make anything worse: it shows a certificate whose time is over by its clock, or none
     /// while no other shows a good one.
     pub(super) fn lost(&self, index: usize) -> Vec<usize> {
         let is_good = |shown: &Serving, bundle: &Bundle| {
             !shown.certificate.validity.is_over(self.now) && self.all_trust(bundle, shown)
         };
         let own = self.replicas[index].shown.as_ref();
-        let is_over = own.is_some_and(|own| own.certificate.validity.is_over(self.now));
+        let is_over = own.is_some_and(|own| own.certificate.validity.is_over(self.clock(index)));
         let is_lost = |found: &Versioned<Bundle>| {
             let mut shown = self
                 .replicas

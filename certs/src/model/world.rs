@@ -166,7 +166,7 @@ impl World {
         Ok(())
     }
 
-    fn clock(&self, index: usize) -> SystemTime {
+    pub(super) fn clock(&self, index: usize) -> SystemTime {
         let skew = self.replicas[index].skew;
         let amount = Duration::from_secs(skew.unsigned_abs());
         if skew < 0 {
