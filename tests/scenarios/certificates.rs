@@ -2,12 +2,13 @@
 //! and its authority are exchanged again and again, the Secret is deleted, and the caBundle is overwritten.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use e2e::install::{self, DEPLOYMENT, NAMESPACE};
 use e2e::progress::line;
 
 use crate::life::{all_injected, prepared, stream};
-use crate::world::World;
+use crate::world::{Namespace, World};
 
 const SECRET: &str = "secret/aws-secrets-injector-certificates";
 const CONFIGURATION: &str = "mutatingwebhookconfiguration/aws-secrets-injector";
@@ -31,7 +32,9 @@ fn set_lifetimes(world: &World, authority: &str, serving: &str) {
     world
         .kubectl
         .wait_until("the old replicas are gone", || {
-            let pods = world.kubectl.run(&["-n", NAMESPACE, "get", "pods", "-o", "name"])?;
+            let pods = world
+                .kubectl
+                .run(&["-n", NAMESPACE, "get", "pods", "-o", "name"])?;
             Ok(pods.lines().count() == 2)
         })
         .unwrap();
@@ -40,11 +43,18 @@ fn set_lifetimes(world: &World, authority: &str, serving: &str) {
 /// A field of the Secret, as it is.
 fn field(world: &World, name: &str) -> anyhow::Result<String> {
     let path = format!("jsonpath={{.data.{}}}", name.replace('.', "\\."));
-    world.kubectl.run(&["-n", NAMESPACE, "get", SECRET, "-o", &path])
+    world
+        .kubectl
+        .run(&["-n", NAMESPACE, "get", SECRET, "-o", &path])
 }
 
 fn ca_bundle(world: &World) -> anyhow::Result<String> {
-    world.kubectl.run(&["get", CONFIGURATION, "-o", "jsonpath={.webhooks[0].clientConfig.caBundle}"])
+    world.kubectl.run(&[
+        "get",
+        CONFIGURATION,
+        "-o",
+        "jsonpath={.webhooks[0].clientConfig.caBundle}",
+    ])
 }
 
 pub(crate) fn rotations(world: &World) {
@@ -52,30 +62,60 @@ pub(crate) fn rotations(world: &World) {
     set_lifetimes(world, "40s", "20s");
     let admissions = stream(&namespace, true, 20);
     let (mut serving, mut authorities) = (BTreeSet::new(), BTreeSet::new());
-    let mut disturbed = 0;
-    world
-        .kubectl
-        .wait_until("certificates were exchanged many times", || {
-            serving.insert(field(world, "tls.crt")?);
-            authorities.insert(field(world, "ca.crt")?);
-            if disturbed == 0 && serving.len() == 3 {
-                world.kubectl.run(&["-n", NAMESPACE, "delete", SECRET])?;
-                disturbed = 1;
-            }
-            if disturbed == 1 && serving.len() == 5 {
-                let patch = r#"[{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": ""}]"#;
-                world.kubectl.run(&["patch", CONFIGURATION, "--type=json", "-p", patch])?;
-                disturbed = 2;
-            }
-            Ok(disturbed == 2 && serving.len() > SERVING && authorities.len() > AUTHORITIES)
-        })
-        .unwrap();
+    let mut deleted = false;
+    // A loop and not a condition: what was seen has to be remembered.
+    let started = Instant::now();
+    while !deleted || serving.len() <= SERVING || authorities.len() <= AUTHORITIES {
+        assert!(
+            started.elapsed() < Duration::from_mins(6),
+            "{} serving certificates, {} authorities",
+            serving.len(),
+            authorities.len()
+        );
+        // For a moment after it was deleted there is no Secret.
+        serving.extend(field(world, "tls.crt").ok().filter(|text| !text.is_empty()));
+        authorities.extend(field(world, "ca.crt").ok().filter(|text| !text.is_empty()));
+        if !deleted && serving.len() > 2 {
+            world
+                .kubectl
+                .run(&["-n", NAMESPACE, "delete", SECRET])
+                .unwrap();
+            deleted = true;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
     let counts = admissions.stop().unwrap();
     line(&format!(
-        "{} serving certificates of {} authorities, the Secret deleted and the caBundle emptied meanwhile",
+        "{} serving certificates of {} authorities, the Secret deleted meanwhile",
         serving.len(),
         authorities.len()
     ));
-    set_lifetimes(world, "3650d", "90d");
     all_injected("certificates that live for 20 s", &counts);
+    overwritten(world, &namespace);
+    set_lifetimes(world, "3650d", "90d");
+}
+
+/// Until it is put back, an emptied caBundle fails every admission: no webhook can prevent that. It is put back at once.
+fn overwritten(world: &World, namespace: &Namespace<'_>) {
+    let admissions = stream(namespace, true, 20);
+    let before = ca_bundle(world).unwrap();
+    let patch = r#"[{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": ""}]"#;
+    world
+        .kubectl
+        .run(&["patch", CONFIGURATION, "--type=json", "-p", patch])
+        .unwrap();
+    world
+        .kubectl
+        .wait_until("the caBundle is back", || Ok(!ca_bundle(world)?.is_empty()))
+        .unwrap();
+    let counts = admissions.stop().unwrap();
+    line(&format!("the caBundle emptied and put back: {counts}"));
+    assert!(!before.is_empty());
+    assert_eq!(counts.bare, 0);
+    for error in counts.refused.keys() {
+        assert!(error.contains("x509"), "{error}");
+    }
+    let admissions = stream(namespace, true, 20);
+    std::thread::sleep(Duration::from_secs(2));
+    all_injected("afterwards", &admissions.stop().unwrap());
 }

@@ -24,12 +24,12 @@ fn pod(annotated: bool) -> Pod {
     serde_json::from_value(pod).unwrap()
 }
 
-fn stream(namespace: &Namespace<'_>, annotated: bool, per_second: u32) -> Admissions {
+pub(crate) fn stream(namespace: &Namespace<'_>, annotated: bool, per_second: u32) -> Admissions {
     let kubectl = &namespace.world.kubectl;
     Admissions::start(kubectl, &namespace.name, &pod(annotated), per_second)
 }
 
-fn prepared<'a>(world: &'a World, name: &str) -> Namespace<'a> {
+pub(crate) fn prepared<'a>(world: &'a World, name: &str) -> Namespace<'a> {
     let namespace = world.namespace(name);
     namespace
         .apply(&[&service_account("default"), &example_class("v1")])
@@ -37,7 +37,7 @@ fn prepared<'a>(world: &'a World, name: &str) -> Namespace<'a> {
     namespace
 }
 
-fn all_injected(what: &str, counts: &Counts) {
+pub(crate) fn all_injected(what: &str, counts: &Counts) {
     line(&format!("{what}: {counts}"));
     assert!(counts.refused.is_empty(), "{:#?}", counts.refused);
     assert_eq!(counts.injected, counts.sent);

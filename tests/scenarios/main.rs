@@ -8,6 +8,7 @@
 
 mod any_pod;
 mod bare;
+mod certificates;
 mod chart;
 mod example;
 mod kinds;
@@ -111,7 +112,11 @@ const SIDE_BY_SIDE: [Scenario; 27] = [
 ];
 
 /// Those that change the installation: one after the other, when the others are done.
-const ALONE: [Scenario; 8] = [
+const ALONE: [Scenario; 9] = [
+    (
+        "certificates_are_exchanged_under_load_and_fail_no_admission",
+        certificates::rotations,
+    ),
     (
         "helm_installs_upgrades_and_leaves_nothing_behind",
         chart::life,
