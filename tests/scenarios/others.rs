@@ -95,6 +95,20 @@ fn strips_mounts(_: &Value) -> Value {
     json!([{"op": "add", "path": "/spec/containers/0/volumeMounts", "value": []}])
 }
 
+fn mounts_writable(_: &Value) -> Value {
+    json!([{"op": "add", "path": "/spec/containers/0/volumeMounts/-", "value": {"name": "aws-secrets-injector", "mountPath": "/writable"}}])
+}
+
+fn mounts_token(_: &Value) -> Value {
+    json!([{"op": "add", "path": "/spec/initContainers/-", "value": {
+        "name": "curious", "image": APP,
+        "volumeMounts": [
+            {"name": "aws-secrets-injector", "mountPath": "/mnt/secrets-store", "readOnly": true},
+            {"name": "aws-secrets-injector-token", "mountPath": "/token", "readOnly": true},
+        ],
+    }}])
+}
+
 fn strips_init_containers(_: &Value) -> Value {
     json!([{"op": "add", "path": "/spec/initContainers", "value": []}])
 }
@@ -228,9 +242,29 @@ pub(crate) fn destroyed(world: &World) {
         is_whole(&changed(&namespace, name, |_| true));
         drop(once);
         // Called again after ours, it has the last word, and the policy refuses what it leaves.
-        let _again = OtherWebhook::start(world, name, change, true);
-        let what = format!("the policy refuses what {name} leaves");
-        let refused = || Ok(made(&namespace, name).is_err_and(|error| error.contains(words)));
-        world.kubectl.wait_until(&what, refused).unwrap();
+        is_refused(&namespace, name, change, true, words);
     }
+    // What ours leaves alone, because it is not for it to judge, is refused all the same.
+    is_refused(
+        &namespace,
+        "zz-mounts-writable",
+        mounts_writable,
+        false,
+        "mounts the secrets of aws-secrets-injector writable",
+    );
+    is_refused(
+        &namespace,
+        "zz-mounts-token",
+        mounts_token,
+        false,
+        "mounts the volume aws-secrets-injector-token",
+    );
+}
+
+/// The policy refuses what another webhook leaves of a pod.
+fn is_refused(namespace: &Namespace<'_>, name: &str, change: Change, again: bool, words: &str) {
+    let _webhook = OtherWebhook::start(namespace.world, name, change, again);
+    let what = format!("the policy refuses what {name} leaves");
+    let refused = || Ok(made(namespace, name).is_err_and(|error| error.contains(words)));
+    namespace.world.kubectl.wait_until(&what, refused).unwrap();
 }
