@@ -166,7 +166,9 @@ fn promote(
         previous: state.previous.clone(),
         dropped: state.dropped.clone(),
     };
-    let until = state.serving.certificate.validity.not_after + settings.slack();
+    // After a restored Secret others may show a later certificate than the one that is known here, made until now.
+    let latest = serving_end(&state.active, now, settings.lifetimes.serving);
+    let until = latest.max(state.serving.certificate.validity.not_after) + settings.slack();
     new.previous
         .add(vec![state.active.certificate.clone()], until);
     new.clean(settings, now);
@@ -281,9 +283,16 @@ mod tests {
         let text = format!("{:?}", promoted.to_data());
         assert!(!text.contains(old.active.key()), "its key is gone");
         assert!(promoted.bundle().contains(&old.active.certificate.pem));
-        assert_eq!(change(&promoted, later + DAY), None, "it may be shown yet");
+        let (renewed, step) = changed(&promoted, later + 8 * DAY, false).unwrap();
+        assert_eq!(step, Change::Renewed);
+        let shown = later + 9 * DAY;
+        assert_eq!(
+            change(&renewed, shown),
+            None,
+            "what it signed just before may be shown yet"
+        );
 
-        let (dropped, step) = changed(&promoted, later + 3 * DAY, false).unwrap();
+        let (dropped, step) = changed(&renewed, shown + 2 * BACKDATED, false).unwrap();
         assert_eq!(step, Change::Dropped, "what it signed is over");
         assert_eq!(dropped.bundle(), next.certificate.pem);
         assert_eq!(dropped.dropped, [old.active.certificate]);

@@ -110,6 +110,28 @@ proptest! {
     }
 }
 
+/// A replica restores the Secret from before another one renewed the serving certificate, and exchanges the authority: what
+/// that other one shows stays trusted.
+#[test]
+fn a_restored_secret_drops_no_authority_of_a_later_certificate() {
+    let day = Duration::from_hours(24);
+    let mut world = World::new(settings(90 * day, 20 * day), CONFIGURATIONS, &[0, 0]);
+    let events = [
+        (0, Event::Look(0)),
+        (47, Event::Look(0)),
+        (61, Event::Look(1)),
+        (62, Event::Look(0)),
+        (68, Event::DeleteSecret),
+        (68, Event::Look(1)),
+    ];
+    let start = world.now;
+    for (days, event) in events {
+        world.now = start + day * days;
+        happen(&mut world, &event).unwrap();
+    }
+    assert!(world.promotions > 0);
+}
+
 /// Every certificate is shown in its time, and trusted, at every moment of a long time.
 fn live(world: &mut World, tick: Duration, ticks: u32) {
     for _ in 0..ticks {
