@@ -132,6 +132,12 @@ impl Api {
         self.0.failing.lock().unwrap().insert(path, status);
     }
 
+    /// The right to the certificates' Secret is taken away.
+    pub(crate) fn forbid_secret(&self) {
+        let mut failing = self.0.failing.lock().unwrap();
+        failing.insert(SECRET.to_owned(), StatusCode::FORBIDDEN);
+    }
+
     /// From now on reading a class waits for [`Api::open_gate`].
     pub(crate) fn close_gate(&self) {
         self.0.gate.forget_permits(Semaphore::MAX_PERMITS);

@@ -29,6 +29,28 @@ async fn probes_say_yes_when_it_can_answer() {
 }
 
 #[tokio::test]
+async fn metrics_say_until_when_certificates_hold_and_what_is_wrong() {
+    let mut webhook = Webhook::start(cluster()).await;
+    let expiry = |metrics: &str, which: &str| {
+        let name = format!(
+            "aws_secrets_webhook_certificate_expiry_timestamp_seconds{{certificate=\"{which}\"}}"
+        );
+        value(metrics, &name)
+    };
+    let forbidden = "aws_secrets_webhook_certificate_problem{reason=\"forbidden\"}";
+    let (_, metrics) = webhook.get("/metrics").await;
+    assert!(expiry(&metrics, "authority") > expiry(&metrics, "serving"));
+    assert!(expiry(&metrics, "serving") > 0);
+    assert_eq!(value(&metrics, forbidden), 0, "{metrics}");
+    webhook.api.forbid_secret();
+    let _ = webhook.keeper.keep().await;
+    let (_, metrics) = webhook.get("/metrics").await;
+    assert_eq!(value(&metrics, forbidden), 1, "{metrics}");
+    // What it has it goes on showing.
+    assert_eq!(webhook.get("/readyz").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn metrics_count_what_became_of_reviews_and_name_nobody() {
     let webhook = Webhook::start(cluster()).await;
     let mut connection = webhook.connect().await.unwrap();
