@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit fuzz e2e manifests deny
+.PHONY: help demo demo-down test lint unit fuzz e2e e2e-kind manifests deny
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ fuzz: ## Random classes and random AdmissionReviews, each for FUZZ_SECONDS (20)
 
 e2e: ## The scenarios on a real cluster; E2E_KEEP=1 leaves it running
 	@echo "==> running the end-to-end scenarios"
+	@$(CARGO) test --locked -p e2e
+
+e2e-kind: ## The same scenarios on a cluster of kind (needs a Docker engine and kind)
+	@docker version --format '==> kind, on Docker {{.Server.Version}}' && kind version
 	@$(CARGO) test --locked -p e2e
 
 manifests: ## install.yaml and crd.yaml anew, from the Helm chart
