@@ -11,7 +11,7 @@ use aws_secrets_webhook::annotations::KNOWN;
 use aws_secrets_webhook::metrics::{Metrics, Outcome};
 use aws_secrets_webhook::review::PODS;
 use aws_secrets_webhook::stores::StoreState;
-use certs::Status;
+use certs::{Problem, Status};
 use clap::CommandFactory as _;
 
 fn text(file: &str) -> String {
@@ -56,6 +56,30 @@ fn every_metric() {
         count += 1;
     }
     assert!(count > 8);
+}
+
+#[test]
+fn every_problem_of_certificates() {
+    let docs = text("docs/troubleshooting.md");
+    for reason in Problem::REASONS {
+        assert!(docs.contains(&format!("`{reason}`")), "{reason}");
+    }
+}
+
+/// The reasons are where the words for them are made.
+#[test]
+fn every_reason_of_a_refusal() {
+    let docs = text("docs/troubleshooting.md");
+    let source = text("webhook/src/refusal.rs");
+    let words = source
+        .lines()
+        .filter_map(|line| line.split_once(" => \"")?.1.strip_suffix("\","));
+    let mut count = 0;
+    for reason in words {
+        assert!(docs.contains(&format!("| `{reason}` |")), "{reason}");
+        count += 1;
+    }
+    assert!(count > 10);
 }
 
 #[test]
