@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use aws_stand_in::Call;
 use e2e::progress::{line, step};
 use e2e::stand_in::Aws;
-use e2e::{Cluster, Kubectl, install, project, stand_in};
+use e2e::{Cluster, Kubectl, helm, install, project, stand_in};
 use serde_json::Value;
 
 /// The cluster's name.
@@ -29,6 +29,7 @@ impl World {
             "installing moto, the stand-in for AWS",
             stand_in::install_moto,
         )?;
+        helm::program()?;
         let left = keeps_cluster().then(|| Cluster::find(NAME)).flatten();
         let cluster = match left {
             Some(cluster) => {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 
@@ -20,8 +21,12 @@ const KUBE_VERSION: &str = "1.30.0";
 /// The name of the release in what is rendered for `kubectl apply`, and its namespace.
 const RELEASE: &str = "aws-secrets-injector";
 
+/// Scenarios run side by side: one builds, the others wait.
+static BUILDING: Mutex<()> = Mutex::new(());
+
 /// The program, built once for each version.
-fn program() -> anyhow::Result<PathBuf> {
+pub fn program() -> anyhow::Result<PathBuf> {
+    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = project::target().join("helm").join(VERSION);
     let program = folder.join("helm");
     if !program.exists() {
