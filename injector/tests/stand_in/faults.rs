@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{OTHER_REGION, Stage};
+use crate::support::{OTHER_REGION, Stage, class};
 use aws_stand_in::{Fault, Kind, When};
 
 const ENTRY: &str = "- {objectName: a, objectType: secretsmanager}";
@@ -405,4 +405,42 @@ async fn the_agents_passing_trouble_is_waited_out_and_its_refusal_is_told() {
         Some(1),
     );
     fetch().await.assert_files(&[("a", "value")]);
+}
+
+#[tokio::test]
+async fn a_fetch_that_is_told_to_end_ends_at_once_and_writes_nothing() {
+    let stage = stage().await;
+    fail(&stage, When::operation("GetSecretValue"), Kind::Hang, None);
+    std::fs::write(stage.path("class.yaml"), class("db", &[], ENTRY)).unwrap();
+    let mut command = stage.command();
+    command
+        .arg("fetch")
+        .arg("--class-file")
+        .arg(stage.path("class.yaml"))
+        .arg("--mount-path")
+        .arg(stage.mount())
+        .stderr(std::process::Stdio::piped());
+    let process = command.spawn().unwrap();
+    while !stage
+        .calls()
+        .iter()
+        .any(|call| call.starts_with("GetSecretValue"))
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let id = process.id().to_string();
+    let killed = std::process::Command::new("kill")
+        .args(["-TERM", &id])
+        .status();
+    assert!(killed.unwrap().success());
+    let output = tokio::task::spawn_blocking(move || process.wait_with_output().unwrap())
+        .await
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("told to end before the secrets were written"),
+        "{stderr}"
+    );
+    assert!(!stage.mount().exists());
 }
