@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use serde_json::json;
 
+use crate::bare::{annotated_pod, runs_unchanged};
 use crate::world::{Namespace, World};
 
 /// A pod; with the annotation, or without.
@@ -146,16 +147,18 @@ pub(crate) fn scaled_to_zero(world: &World) {
             "--timeout=120s",
         ])
         .unwrap();
+    runs_unchanged(&namespace, "bare");
+    let error = namespace.apply(&[&annotated_pod("annotated")]);
+    let error = error.unwrap_err().to_string();
+    let refusal = "failed calling webhook \"pods.aws-secrets-injector.io\"";
+    assert!(error.contains(refusal), "{error}");
     let annotated = stream(&namespace, true, 10);
     std::thread::sleep(Duration::from_secs(2));
     let annotated = annotated.stop().unwrap();
     line(&format!("no replica, annotated: {annotated}"));
     assert_eq!((annotated.injected, annotated.bare), (0, 0));
     for error in annotated.refused.keys() {
-        assert!(
-            error.contains("failed calling webhook \"pods.aws-secrets-injector.io\""),
-            "{error}"
-        );
+        assert!(error.contains(refusal), "{error}");
     }
     scale("--replicas=2");
     install::wait(&world.kubectl).unwrap();

@@ -112,7 +112,7 @@ const SIDE_BY_SIDE: [Scenario; 27] = [
 ];
 
 /// Those that change the installation: one after the other, when the others are done.
-const ALONE: [Scenario; 9] = [
+const ALONE: [Scenario; 8] = [
     (
         "certificates_are_exchanged_under_load_and_fail_no_admission",
         certificates::rotations,
@@ -134,10 +134,6 @@ const ALONE: [Scenario; 9] = [
     (
         "a_restart_of_the_api_server_loses_no_pod",
         life::api_server_restart,
-    ),
-    (
-        "without_webhook_only_annotated_pods_are_refused",
-        outage::scaled_to_zero,
     ),
     (
         "without_webhook_configuration_annotated_pods_are_refused",

@@ -1,32 +1,12 @@
-//! The webhook is away: pods that do not ask for secrets do not notice, and those that do are refused, not started bare.
+//! The webhook's configuration is gone: pods that do not ask for secrets do not notice, and those that do are refused, not
+//! started bare.
 
-use e2e::install::{self, DEPLOYMENT, NAMESPACE, example_class, service_account};
+use e2e::install::{self, example_class, service_account};
 
 use crate::bare::{annotated_pod, runs_unchanged};
 use crate::world::World;
 
 const CONFIGURATION: &str = "mutatingwebhookconfiguration/aws-secrets-injector";
-
-pub(crate) fn scaled_to_zero(world: &World) {
-    let namespace = world.namespace("scaled-to-zero");
-    namespace
-        .apply(&[&service_account("web"), &example_class("v1")])
-        .unwrap();
-    let webhook = |arguments: &[&str]| world.kubectl.run(&[&["-n", NAMESPACE], arguments].concat());
-    webhook(&["scale", DEPLOYMENT, "--replicas=0"]).unwrap();
-    webhook(&["wait", "--for=delete", "pod", "--all", "--timeout=120s"]).unwrap();
-    runs_unchanged(&namespace, "bare");
-    let error = namespace
-        .apply(&[&annotated_pod("annotated")])
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("failed calling webhook \"pods.aws-secrets-injector.io\""),
-        "{error}"
-    );
-    webhook(&["scale", DEPLOYMENT, "--replicas=2"]).unwrap();
-    install::wait(&world.kubectl).unwrap();
-}
 
 pub(crate) fn configuration_deleted(world: &World) {
     let namespace = world.namespace("configuration-deleted");

@@ -74,14 +74,8 @@ impl Admission {
                     provider,
                 });
             }
-            if default_region.is_none()
-                && object
-                    .spec
-                    .parameters
-                    .get("region")
-                    .is_none_or(String::is_empty)
-            {
-                default_region = self.region.get().await;
+            if default_region.is_none() {
+                default_region = self.region.of(&object.spec).await;
             }
             let parsed = Class::parse(&mount.class, &object.spec, default_region.as_ref())?;
             parsed.class.plan()?;

@@ -49,15 +49,7 @@ async fn check(
     spec: &SecretProviderClassSpec,
     region: &DefaultRegion,
 ) -> Result<Vec<String>, String> {
-    let names_region = spec
-        .parameters
-        .get("region")
-        .is_some_and(|region| !region.is_empty());
-    let default = if names_region {
-        None
-    } else {
-        region.get().await
-    };
+    let default = region.of(spec).await;
     let parsed = Class::parse(name, spec, default.as_ref()).map_err(|error| error.to_string())?;
     let mut warnings: Vec<String> = parsed
         .warnings

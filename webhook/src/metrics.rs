@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
 use crate::review::Reviewed;
 use crate::stores::StoreState;
@@ -99,70 +99,67 @@ pub struct Metrics {
     certificate_problem: Family<ReasonLabel, Gauge>,
 }
 
+/// Registers a metric; its clones are one metric.
+fn registered<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("aws_secrets_webhook");
-        let metrics = Self {
-            reviews: Family::default(),
-            durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
-            ready: Gauge::default(),
-            objects: Family::default(),
-            synced: Family::default(),
-            watch_failures: Family::default(),
-            certificate_expiry: Family::default(),
-            certificate_rotations: Family::default(),
-            certificate_problem: Family::default(),
-            registry: Registry::default(),
-        };
-        registry.register(
+        let all = &mut registry;
+        all.register(
             "build",
             "The running program",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
-        registry.register(
-            "reviews",
-            "AdmissionReviews answered, by what became of them",
-            metrics.reviews.clone(),
-        );
-        registry.register(
-            "review_duration_seconds",
-            "How long answers took",
-            metrics.durations.clone(),
-        );
-        registry.register("ready", "1 while /readyz says so", metrics.ready.clone());
-        registry.register(
-            "store_objects",
-            "Objects in memory",
-            metrics.objects.clone(),
-        );
-        registry.register(
-            "store_synced",
-            "1 once the memory holds what the cluster holds, and while its watch runs",
-            metrics.synced.clone(),
-        );
-        registry.register(
-            "watch_failures",
-            "Failures of a watch in a row; the memory is as old as the first of them",
-            metrics.watch_failures.clone(),
-        );
-        registry.register(
-            "certificate_expiry_timestamp_seconds",
-            "Until when the certificate holds that is shown, and its authority",
-            metrics.certificate_expiry.clone(),
-        );
-        registry.register(
-            "certificate_rotations",
-            "How often another one was shown since the program started",
-            metrics.certificate_rotations.clone(),
-        );
-        registry.register(
-            "certificate_problem",
-            "1 while this stands in the way of the certificates",
-            metrics.certificate_problem.clone(),
-        );
         Self {
+            reviews: registered(
+                all,
+                "reviews",
+                "AdmissionReviews answered, by what became of them",
+                Family::default(),
+            ),
+            durations: registered(
+                all,
+                "review_duration_seconds",
+                "How long answers took",
+                Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            ),
+            ready: registered(all, "ready", "1 while /readyz says so", Gauge::default()),
+            objects: registered(all, "store_objects", "Objects in memory", Family::default()),
+            synced: registered(
+                all,
+                "store_synced",
+                "1 once the memory holds what the cluster holds, and while its watch runs",
+                Family::default(),
+            ),
+            watch_failures: registered(
+                all,
+                "watch_failures",
+                "Failures of a watch in a row; the memory is as old as the first of them",
+                Family::default(),
+            ),
+            certificate_expiry: registered(
+                all,
+                "certificate_expiry_timestamp_seconds",
+                "Until when the certificate holds that is shown, and its authority",
+                Family::default(),
+            ),
+            certificate_rotations: registered(
+                all,
+                "certificate_rotations",
+                "How often another one was shown since the program started",
+                Family::default(),
+            ),
+            certificate_problem: registered(
+                all,
+                "certificate_problem",
+                "1 while this stands in the way of the certificates",
+                Family::default(),
+            ),
             registry,
-            ..metrics
         }
     }
 }

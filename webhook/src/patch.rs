@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, VolumeMount};
 use serde_json::{Value, json};
 
 use crate::annotations::{INJECTED, STATUS};
-use crate::injection::{Injection, NAME, REFRESHER};
+use crate::injection::{Injection, NAME, is_chosen, is_injected};
 
 mod compare;
 
@@ -59,19 +59,20 @@ pub enum Conflict {
 
 /// The operations that put an injection into a pod; none where it is in there already.
 pub fn operations(pod: &Pod, injection: &Injection) -> Result<Patch, Conflict> {
-    let spec = pod.spec.clone().unwrap_or_default();
+    let empty = PodSpec::default();
+    let spec = pod.spec.as_ref().unwrap_or(&empty);
     let mut changes = Changes::default();
-    check_names(pod, &spec, injection)?;
-    put_volumes(&spec, injection, &mut changes);
-    check_containers(&spec, injection)?;
+    check_names(pod, spec, injection)?;
+    put_volumes(spec, injection, &mut changes);
+    check_containers(spec, injection)?;
     for (list, containers) in [
-        ("initContainers", init_containers(&spec)),
+        ("initContainers", init_containers(spec)),
         ("containers", &spec.containers),
     ] {
         for (index, container) in containers
             .iter()
             .enumerate()
-            .filter(|(_, container)| is_chosen(container, injection))
+            .filter(|(_, container)| is_chosen(container, injection.containers.as_deref()))
         {
             put_mounts(
                 &format!("/spec/{list}/{index}"),
@@ -82,7 +83,7 @@ pub fn operations(pod: &Pod, injection: &Injection) -> Result<Patch, Conflict> {
         }
     }
     // Last, because it moves the others.
-    put_init_containers(&spec, injection, &mut changes);
+    put_init_containers(spec, injection, &mut changes);
     put_status(pod, &mut changes);
     Ok(Patch(changes.0))
 }
@@ -180,7 +181,7 @@ fn init_containers(spec: &PodSpec) -> &[Container] {
 /// again.
 fn is_ours(container: &Container, pod: &Pod) -> bool {
     let mut variables = container.env.iter().flatten();
-    matches!(container.name.as_str(), NAME | REFRESHER)
+    is_injected(&container.name)
         && has_status(pod)
         && variables.any(|variable| variable.name == provider_class::SNAPSHOT_VARIABLE)
 }
@@ -248,14 +249,6 @@ fn check_containers(spec: &PodSpec, injection: &Injection) -> Result<(), Conflic
     }
 }
 
-fn is_chosen(container: &Container, injection: &Injection) -> bool {
-    !matches!(container.name.as_str(), NAME | REFRESHER)
-        && injection
-            .containers
-            .as_ref()
-            .is_none_or(|names| names.contains(&container.name))
-}
-
 fn put_mounts(
     path: &str,
     container: &Container,
@@ -298,18 +291,19 @@ fn put_mounts(
 
 /// Mounts of which the kubelet's runtime will probably say that it cannot make a directory.
 pub fn warnings(pod: &Pod, injection: &Injection) -> Vec<String> {
-    let spec = pod.spec.clone().unwrap_or_default();
-    let chosen = init_containers(&spec)
+    let Some(spec) = &pod.spec else {
+        return Vec::new();
+    };
+    let chosen = init_containers(spec)
         .iter()
         .chain(&spec.containers)
-        .filter(|container| is_chosen(container, injection));
+        .filter(|container| is_chosen(container, injection.containers.as_deref()));
     let around = |container: &Container| {
-        let mounts = container.volume_mounts.clone().unwrap_or_default();
-        let read_only = mounts
-            .into_iter()
-            .filter(|other| other.read_only == Some(true) && !other.name.starts_with(NAME));
+        let mounts = container.volume_mounts.iter().flatten();
+        let read_only =
+            mounts.filter(|other| other.read_only == Some(true) && !other.name.starts_with(NAME));
         let pairs = read_only.filter_map(|other| {
-            let ours = injection.mounts.iter().find(|mount| is_inside(mount, &other))?;
+            let ours = injection.mounts.iter().find(|mount| is_inside(mount, other))?;
             Some(format!(
                 "container {:?} mounts the volume {:?} read-only at {}: the directory {} for the secrets has to be in it already",
                 container.name, other.name, other.mount_path, ours.mount_path

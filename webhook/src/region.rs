@@ -6,7 +6,7 @@ use certs::ApiError;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
-use provider_class::Region;
+use provider_class::{Region, SecretProviderClassSpec};
 use tokio::sync::OnceCell;
 
 /// Set by the cloud provider. Source: <https://kubernetes.io/docs/reference/labels-annotations-taints/>.
@@ -33,8 +33,17 @@ impl DefaultRegion {
         }
     }
 
+    /// The region for a class that names none; not looked for where it does.
+    pub async fn of(&self, class: &SecretProviderClassSpec) -> Option<Region> {
+        let own = class.parameters.get("region");
+        if own.is_some_and(|region| !region.is_empty()) {
+            return None;
+        }
+        self.get().await
+    }
+
     /// The region, if there is one. A failure is logged, not remembered: a class that needs the region says so.
-    pub async fn get(&self) -> Option<Region> {
+    async fn get(&self) -> Option<Region> {
         if let Some(region) = &self.setting {
             return Some(region.clone());
         }

@@ -11,14 +11,15 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
-use k8s_openapi::api::core::v1::Pod;
+use kube::Resource;
+use kube::core::admission::{AdmissionRequest, AdmissionResponse};
+use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
 use crate::metrics::{Metrics, Outcome};
 use crate::readiness::Readiness;
-use crate::review::{self, CLASSES, PODS};
-use crate::stores::ClassObject;
+use crate::review::{self, CLASSES, PODS, Reviewed};
 use crate::{classes, pods};
 
 /// Where the API server sends pods.
@@ -59,31 +60,38 @@ pub fn router(reviews: Reviews) -> Router {
 }
 
 async fn mutate_pods(State(reviews): State<Reviews>, body: Bytes) -> Response {
-    let started = Instant::now();
-    let (response, outcome) = match review::read::<Pod>(&body, PODS) {
-        Ok(request) => {
-            let (response, outcome) = pods::answer(&reviews.admission, &request).await;
-            (review::answered(response), outcome)
-        }
-        Err(reason) => (review::malformed(reason), Outcome::Malformed),
-    };
-    reviews.metrics.reviewed(PODS, outcome, started.elapsed());
-    response
+    let answer = async |request: &_| pods::answer(&reviews.admission, request).await;
+    reviews.review(&body, PODS, answer).await
 }
 
 async fn validate_classes(State(reviews): State<Reviews>, body: Bytes) -> Response {
-    let started = Instant::now();
-    let (response, outcome) = match review::read::<ClassObject>(&body, CLASSES) {
-        Ok(request) => {
-            let (response, outcome) = classes::answer(&reviews.admission.region, &request).await;
-            (review::answered(response), outcome)
-        }
-        Err(reason) => (review::malformed(reason), Outcome::Malformed),
-    };
-    reviews
-        .metrics
-        .reviewed(CLASSES, outcome, started.elapsed());
-    response
+    let region = &reviews.admission.region;
+    let answer = async |request: &_| classes::answer(region, request).await;
+    reviews.review(&body, CLASSES, answer).await
+}
+
+impl Reviews {
+    /// Reads a review, has it answered, and counts it.
+    async fn review<K>(
+        &self,
+        body: &[u8],
+        reviewed: Reviewed,
+        answer: impl AsyncFnOnce(&AdmissionRequest<K>) -> (AdmissionResponse, Outcome),
+    ) -> Response
+    where
+        K: Resource + DeserializeOwned,
+    {
+        let started = Instant::now();
+        let (response, outcome) = match review::read(body, reviewed) {
+            Ok(request) => {
+                let (response, outcome) = answer(&request).await;
+                (review::answered(response), outcome)
+            }
+            Err(reason) => (review::malformed(reason), Outcome::Malformed),
+        };
+        self.metrics.reviewed(reviewed, outcome, started.elapsed());
+        response
+    }
 }
 
 /// Bounds memory and time, whatever comes and from whomever.

@@ -139,20 +139,12 @@ impl Fetcher<'_> {
         } else {
             whole
         };
-        let all: Vec<Indexed> = self
-            .plan
-            .requests
-            .iter()
-            .map(|planned| &planned.request)
+        let requests = self.plan.requests.iter().map(|planned| &planned.request);
+        let (settled, asked): (Vec<Indexed>, Vec<Indexed>) = requests
             .enumerate()
-            .filter(|(_, request)| !self.is_settled(request))
-            .collect();
-        let settled = self.plan.requests.iter().enumerate();
-        let settled = settled
-            .filter(|(_, planned)| self.is_settled(&planned.request))
-            .map(|(index, _)| (index, Ok(Answer::Same)));
-        let mut answers = self.ask(&self.plan.region, &all, deadline).await;
-        answers.extend(settled);
+            .partition(|(_, request)| self.is_settled(request));
+        let mut answers = self.ask(&self.plan.region, &asked, deadline).await;
+        answers.extend(settled.iter().map(|(index, _)| (*index, Ok(Answer::Same))));
         answers.sort_unstable_by_key(|(index, _)| *index);
         let first = |(_, answer): (usize, Result<Answer, Failure>)| answer.map_err(ValueError::One);
         let mut values: Vec<_> = answers.into_iter().map(first).collect();

@@ -15,7 +15,7 @@ use unknown::unknown;
 pub(crate) use values::quantity;
 use values::{class_mounts, container_names, id, mount_path};
 
-use crate::injection::{NAME, REFRESHER};
+use crate::injection::is_chosen;
 
 /// Prefix of all annotations of this project.
 pub const PREFIX: &str = "aws-secrets-injector.io/";
@@ -193,11 +193,7 @@ impl Wanted {
 
     /// Does this container of the pod's own get the files?
     pub fn chooses(&self, container: &Container) -> bool {
-        !matches!(container.name.as_str(), NAME | REFRESHER)
-            && self
-                .containers
-                .as_ref()
-                .is_none_or(|names| names.contains(&container.name))
+        is_chosen(container, self.containers.as_deref())
     }
 }
 

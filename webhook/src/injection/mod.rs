@@ -136,6 +136,16 @@ fn tmpfs(name: &str, size_limit: &Quantity) -> Volume {
     }
 }
 
+/// Is it the name of an injected container?
+pub(crate) fn is_injected(name: &str) -> bool {
+    matches!(name, NAME | REFRESHER)
+}
+
+/// Does this container get the files, where these names were chosen? It is one of the pod's own.
+pub(crate) fn is_chosen(container: &Container, names: Option<&[String]>) -> bool {
+    !is_injected(&container.name) && names.is_none_or(|names| names.contains(&container.name))
+}
+
 /// Each directory once, in the order in which classes name them.
 fn mount_paths(wanted: &Wanted) -> Vec<&str> {
     let mut paths: Vec<&str> = Vec::new();

@@ -65,7 +65,7 @@ fn containers(pod: &Pod) -> Vec<&Container> {
         return Vec::new();
     };
     let init = spec.init_containers.iter().flatten();
-    init.filter(|container| !matches!(container.name.as_str(), super::NAME | super::REFRESHER))
+    init.filter(|container| !super::is_injected(&container.name))
         .chain(&spec.containers)
         .collect()
 }
