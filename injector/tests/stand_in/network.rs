@@ -2,11 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::pki_types::PrivateKeyDer;
+use aws_stand_in::Distance;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpListener;
 
 use crate::support::{Outcome, Stage};
 
@@ -136,49 +134,15 @@ async fn the_endpoint_of_a_service_goes_before_the_one_for_all() {
     outcome.assert_files(&[("a", "value")]);
 }
 
-/// TLS in front of the stand-in, with a certificate that nobody knows; its address and its authority.
-async fn tls_in_front(stage: &Stage) -> (String, String) {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!(
-        "https://localhost:{}",
-        listener.local_addr().unwrap().port()
-    );
-    let behind = stage.aws.address;
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let Ok(mut outer) = acceptor.accept(stream).await else {
-                    return;
-                };
-                let mut inner = TcpStream::connect(behind).await.unwrap();
-                let _ = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
-            });
-        }
-    });
-    (url, cert.pem())
-}
-
 #[tokio::test]
 async fn a_certificate_authority_of_ones_own_is_trusted_when_named() {
     let stage = Stage::start().await;
     stage.seed().secret("a", "value").await.unwrap();
-    let (url, authority) = tls_in_front(&stage).await;
+    let front = stage.aws.tls(Distance::default()).await.unwrap();
     let bundle = stage.path("bundle.pem");
-    std::fs::write(&bundle, authority).unwrap();
+    std::fs::write(&bundle, &front.authority).unwrap();
     let fetch = |bundle: Option<&std::path::Path>| {
-        let (url, bundle) = (url.clone(), bundle.map(ToOwned::to_owned));
+        let (url, bundle) = (front.url.clone(), bundle.map(ToOwned::to_owned));
         stage.fetch_with(&[], ENTRY, move |command| {
             command
                 .env("AWS_ENDPOINT_URL", url)

@@ -6,11 +6,13 @@
 //! | [`moto`] | installs and runs moto |
 //! | [`call`] | what is recorded of a call |
 //! | [`fault`] | failures on purpose |
+//! | [`front`] | TLS before it all, as far away as AWS is |
 //! | [`proxy`] | the server between |
 //! | [`seed`] | puts secrets and parameters into moto |
 
 pub mod call;
 pub mod fault;
+pub mod front;
 mod http;
 pub mod moto;
 pub mod proxy;
@@ -18,6 +20,7 @@ pub mod seed;
 
 pub use call::{Call, Caller};
 pub use fault::{Fault, Kind, When};
+pub use front::{Distance, Front};
 pub use moto::Moto;
 pub use proxy::StandIn;
 pub use seed::Seed;

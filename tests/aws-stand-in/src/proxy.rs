@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 
 use crate::call::{Call, claims};
 use crate::fault::{Fault, Kind, When, take};
+use crate::front::{self, Distance, Front, Serve};
 use crate::{Moto, Seed, http};
 
 /// AWS, as far as tests need it. Ends with this value.
@@ -39,6 +40,8 @@ struct State {
     faults: Mutex<Vec<Fault>>,
     /// Whose token an access key was given for.
     subjects: Mutex<HashMap<String, String>>,
+    /// moto's answers, by operation and body, if they are kept.
+    kept: Mutex<Option<HashMap<(String, Bytes), Response<Bytes>>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -57,6 +60,7 @@ impl StandIn {
             calls: Mutex::default(),
             faults: Mutex::default(),
             subjects: Mutex::default(),
+            kept: Mutex::default(),
         });
         let address = listener.local_addr()?;
         let server = tokio::spawn(serve(listener, Arc::clone(&state)));
@@ -109,6 +113,16 @@ impl StandIn {
         lock(&self.state.faults).clear();
     }
 
+    /// The same over TLS, as far away as one likes.
+    pub async fn tls(&self, distance: Distance) -> anyhow::Result<Front> {
+        front::start(distance, Behind(Arc::clone(&self.state))).await
+    }
+
+    /// From now on moto is asked the same only once: it answers in milliseconds, which is too slow for measurements.
+    pub fn keep_answers(&self) {
+        lock(&self.state.kept).get_or_insert_default();
+    }
+
     /// Puts secrets and parameters in, past the record and the faults.
     pub fn seed(&self, account: &str, region: &str) -> Seed {
         Seed::new(self.state.moto.address, account, region)
@@ -150,6 +164,29 @@ fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "closed on purpose")
 }
 
+/// The same over TLS.
+#[derive(Clone)]
+struct Behind(Arc<State>);
+
+impl Serve for Behind {
+    async fn serve(
+        self,
+        stream: tokio_rustls::server::TlsStream<tokio::net::TcpStream>,
+        later: Duration,
+    ) {
+        let service = service_fn(|request| {
+            let state = Arc::clone(&self.0);
+            async move {
+                tokio::time::sleep(later).await;
+                answer(state, request).await
+            }
+        });
+        let _ = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+    }
+}
+
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Response<Body>> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
@@ -183,14 +220,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Res
         Some(Kind::Late(delay)) => tokio::time::sleep(*delay).await,
         Some(Kind::DropMidBody | Kind::Truncate) | None => {}
     }
-    let mut forwarded = Request::new(Full::new(body));
-    *forwarded.method_mut() = parts.method;
-    *forwarded.uri_mut() = parts.uri;
-    *forwarded.headers_mut() = parts.headers;
-    let answered = http::send(state.moto.address, forwarded)
-        .await
-        .map_err(|error| io::Error::other(format!("{error:#}")))?;
-    let (mut parts, bytes) = answered.into_parts();
+    let (mut parts, bytes) = ask_moto(&state, &call, parts, body).await?.into_parts();
     remember_subject(&state, &call, &bytes);
     let half = bytes.slice(..bytes.len() / 2);
     let body = match fault {
@@ -205,6 +235,32 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Res
         _ => whole(bytes),
     };
     Ok(Response::from_parts(parts, body))
+}
+
+async fn ask_moto(
+    state: &State,
+    call: &Call,
+    parts: hyper::http::request::Parts,
+    body: Bytes,
+) -> io::Result<Response<Bytes>> {
+    let key = (call.operation.clone(), body.clone());
+    let kept = lock(&state.kept)
+        .as_ref()
+        .and_then(|kept| kept.get(&key).cloned());
+    if let Some(kept) = kept {
+        return Ok(kept);
+    }
+    let answered = http::send(
+        state.moto.address,
+        Request::from_parts(parts, Full::new(body)),
+    );
+    let answered = answered
+        .await
+        .map_err(|error| io::Error::other(format!("{error:#}")))?;
+    if let Some(kept) = lock(&state.kept).as_mut() {
+        kept.insert(key, answered.clone());
+    }
+    Ok(answered)
 }
 
 /// Notes for whom STS made an access key.
