@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use aws_stand_in::Call;
+use e2e::images::Profile;
 use e2e::progress::{line, step};
 use e2e::stand_in::Aws;
 use e2e::{Cluster, Kubectl, helm, install, project, stand_in};
@@ -38,7 +39,7 @@ impl World {
             }
             None => Cluster::up(NAME)?,
         };
-        cluster.load_images()?;
+        cluster.load_images(Profile::E2e)?;
         let aws = Aws::start(SocketAddr::new(cluster.address(), 0), &project::target())?;
         aws.seed_example()?;
         let kubectl = cluster.kubectl();

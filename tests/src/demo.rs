@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 
 use crate::cluster::Cluster;
 use crate::command::start;
+use crate::images::Profile;
 use crate::progress::{line, step};
 use crate::{install, project, stand_in};
 
@@ -40,7 +41,7 @@ pub fn down() -> anyhow::Result<()> {
 }
 
 fn show(cluster: &Cluster) -> anyhow::Result<()> {
-    cluster.load_images()?;
+    cluster.load_images(Profile::E2e)?;
     let url = step(
         "starting the stand-in for AWS, with the example's secrets",
         || start_stand_in(cluster),

@@ -21,7 +21,24 @@ pub const PAUSE: &str = "registry.k8s.io/pause:3.6";
 
 /// Binaries must be static: their images have nothing else in them.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
-const PROFILE: &str = "e2e";
+
+/// How binaries are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Quickly.
+    E2e,
+    /// As they are released.
+    Release,
+}
+
+impl Profile {
+    fn name(self) -> &'static str {
+        match self {
+            Self::E2e => "e2e",
+            Self::Release => "release",
+        }
+    }
+}
 
 /// Where certificate authorities are, by distribution.
 const CA_ROOTS: [&str; 3] = [
@@ -31,7 +48,7 @@ const CA_ROOTS: [&str; 3] = [
 ];
 
 /// Builds the binaries; the folder that has them.
-pub fn build_binaries() -> anyhow::Result<PathBuf> {
+pub fn build_binaries(profile: Profile) -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(project::root())
@@ -42,7 +59,7 @@ pub fn build_binaries() -> anyhow::Result<PathBuf> {
             "--target",
             TARGET,
             "--profile",
-            PROFILE,
+            profile.name(),
         ])
         .args([
             "--package",
@@ -51,7 +68,7 @@ pub fn build_binaries() -> anyhow::Result<PathBuf> {
             "aws-secrets-injector",
         ]);
     run(&mut cargo)?;
-    Ok(project::target().join(TARGET).join(PROFILE))
+    Ok(project::target().join(TARGET).join(profile.name()))
 }
 
 /// Builds all images; an archive of each, by its tag.

@@ -34,3 +34,8 @@ pub fn step<T>(what: &str, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::
 pub fn line(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
+
+/// Prints a result, on standard output.
+pub fn print(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

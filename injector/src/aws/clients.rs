@@ -5,23 +5,20 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use provider_class::Region;
 
-use crate::aws::Service;
+use crate::aws::{HttpClient, Service, endpoint};
 use crate::environment::Environment;
 
 /// Makes clients.
 #[derive(Clone, Debug)]
 pub struct Clients {
-    http: SharedHttpClient,
+    http: HttpClient,
     environment: Environment,
 }
 
-/// To a service in a VPC or behind a proxy a connection takes milliseconds, to another region some hundreds.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A lost packet must not cost all of the time there is.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Attempts for what a retry may mend: a dropped connection, an answer of 5xx.
@@ -41,7 +38,6 @@ macro_rules! configure {
             .use_dual_stack($clients.environment.use_dual_stack)
             .timeout_config(
                 TimeoutConfig::builder()
-                    .connect_timeout(CONNECT_TIMEOUT)
                     .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                     .build(),
             )
@@ -62,13 +58,29 @@ macro_rules! configure {
 
 impl Clients {
     /// Clients for an environment.
-    pub fn new(http: SharedHttpClient, environment: Environment) -> Self {
+    pub fn new(http: HttpClient, environment: Environment) -> Self {
         Self { http, environment }
     }
 
     /// The environment they are made for.
     pub fn environment(&self) -> &Environment {
         &self.environment
+    }
+
+    /// Opens connections to Secrets Manager and Parameter Store of a region, for the requests to come: meanwhile STS answers.
+    pub async fn connect_ahead(&self, region: &Region, secrets: usize, parameters: usize) {
+        for (service, count) in [
+            (Service::SecretsManager, secrets),
+            (Service::Ssm, parameters),
+        ] {
+            // Where the SDK has no endpoint its requests say so.
+            if count > 0
+                && let Some(url) = endpoint::url(&self.environment, service, region).await
+                && let Ok(server) = url.parse()
+            {
+                self.http.connect_ahead(&server, count);
+            }
+        }
     }
 
     /// Secrets Manager of a region.

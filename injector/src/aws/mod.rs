@@ -2,6 +2,7 @@
 
 mod call;
 mod clients;
+mod endpoint;
 mod failure;
 mod http;
 
@@ -10,7 +11,7 @@ pub use call::{Deadline, LastError, send};
 pub use clients::Clients;
 pub(crate) use failure::chain;
 pub use failure::{Cause, Failure};
-pub use http::{HttpError, http_client};
+pub use http::{HttpClient, HttpError};
 
 use std::fmt;
 

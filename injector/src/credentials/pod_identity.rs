@@ -5,15 +5,14 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use aws_smithy_http_client::Connector;
-use aws_smithy_runtime_api::client::http::{HttpConnector as _, HttpConnectorSettings};
+use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::date_time::{DateTime, Format};
 use provider_class::AddressPreference;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::aws::{Cause, Deadline, Failure, Service, within};
+use crate::aws::{Cause, Deadline, Failure, HttpClient, Service, within};
 use crate::credentials::read_token;
 use crate::environment::Environment;
 
@@ -22,7 +21,7 @@ const IPV6: &str = "http://[fd00:ec2::23]/v1/credentials";
 
 /// The agent is on the node: an address that does not answer in this time is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The agent answers 5xx and 429 while it starts, or while EKS throttles it.
 const ATTEMPTS: u32 = 6;
 
@@ -116,17 +115,8 @@ fn may_pass(cause: &Cause) -> bool {
 }
 
 async fn ask_once(uri: &str, token: &str) -> Result<Credentials, Cause> {
-    let settings = HttpConnectorSettings::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .build();
-    let connector = Connector::builder()
-        .connector_settings(settings)
-        .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
-        .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(
-            aws_smithy_http_client::tls::rustls_provider::CryptoMode::Ring,
-        ))
-        .build();
+    let client = HttpClient::without_proxy(CONNECT_TIMEOUT)
+        .map_err(|error| Cause::Setup(error.to_string()))?;
     let mut request = HttpRequest::empty();
     let setup = |error: &dyn std::error::Error| Cause::Setup(format!("{uri}: {error}"));
     request.set_uri(uri).map_err(|error| setup(&error))?;
@@ -134,9 +124,9 @@ async fn ask_once(uri: &str, token: &str) -> Result<Credentials, Cause> {
         .headers_mut()
         .try_insert("authorization", token.to_owned())
         .map_err(|error| setup(&error))?;
-    let answer = connector
-        .call(request)
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, client.call(request))
         .await
+        .map_err(|_| Cause::NoAnswer(format!("within {} s", ANSWER_TIMEOUT.as_secs())))?
         .map_err(|error| Cause::NoAnswer(crate::aws::chain(&error)))?;
     let status = answer.status();
     let body = aws_smithy_types::byte_stream::ByteStream::new(answer.into_body())

@@ -50,14 +50,14 @@ pub(crate) struct Failed {
 pub(super) type Indexed<'a> = (usize, &'a Request);
 
 /// Secrets asked for at the same time: HTTP/1.1 takes a connection for each.
-const SECRETS_AT_ONCE: usize = 24;
+const SECRETS_AT_ONCE: usize = 50;
 
 /// Where requests are sent, and how they are signed there.
 #[derive(Clone, Copy)]
 pub(super) struct Target<'a> {
     pub(super) region: &'a Region,
-    pub(super) credentials: &'a aws_credential_types::Credentials,
-    pub(super) store: &'a CredentialStore,
+    pub(super) secrets_manager: &'a aws_sdk_secretsmanager::Client,
+    pub(super) ssm: &'a aws_sdk_ssm::Client,
     pub(super) deadline: Deadline,
 }
 
@@ -206,9 +206,17 @@ impl Fetcher<'_> {
         if wanted.is_empty() {
             return Vec::new();
         }
-        let credentials = match self.store.any(self.identity) {
-            Some(credentials) => Ok(credentials),
-            None => self.store.get(region, self.identity, deadline).await,
+        let is_secret = |(_, request): &&Indexed| matches!(request, Request::Secret { .. });
+        let calls = self.parameter_calls(wanted);
+        let clients = self.store.clients();
+        let credentials = if let Some(credentials) = self.store.any(self.identity) {
+            Ok(credentials)
+        } else {
+            let secrets = wanted.iter().filter(is_secret).count();
+            clients
+                .connect_ahead(region, secrets.min(SECRETS_AT_ONCE), calls.len())
+                .await;
+            self.store.get(region, self.identity, deadline).await
         };
         let credentials = match credentials {
             Ok(credentials) => credentials,
@@ -221,14 +229,11 @@ impl Fetcher<'_> {
         };
         let target = Target {
             region,
-            credentials: &credentials,
-            store: self.store,
+            secrets_manager: &clients.secrets_manager(region, &credentials),
+            ssm: &clients.ssm(region, &credentials),
             deadline,
         };
-        let secrets = wanted
-            .iter()
-            .filter(|(_, request)| matches!(request, Request::Secret { .. }));
-        let secrets = stream::iter(secrets)
+        let secrets = stream::iter(wanted.iter().filter(is_secret))
             .map(|(index, request)| async move {
                 // By the request of the plan: the failover region's may have another name.
                 let held = self
@@ -238,21 +243,20 @@ impl Fetcher<'_> {
             })
             .buffer_unordered(SECRETS_AT_ONCE)
             .collect::<Vec<_>>();
-        let calls: Vec<Vec<Indexed>> = self
-            .plan
-            .parameter_calls()
-            .iter()
-            .map(|call| {
-                wanted
-                    .iter()
-                    .filter(|(index, _)| call.contains(index))
-                    .copied()
-                    .collect()
-            })
-            .collect();
         let parameters = join_all(calls.iter().map(|call| parameters::fetch(target, call)));
         let (mut answers, parameters) = join(secrets, parameters).await;
         answers.extend(parameters.into_iter().flatten());
         answers
+    }
+
+    /// The wanted parameters, as many in a call as the service takes.
+    fn parameter_calls<'a>(&self, wanted: &[Indexed<'a>]) -> Vec<Vec<Indexed<'a>>> {
+        let calls = self.plan.parameter_calls();
+        let wanted_of = |call: &Vec<usize>| -> Vec<Indexed<'a>> {
+            let wanted = wanted.iter().filter(|(index, _)| call.contains(index));
+            wanted.copied().collect()
+        };
+        let calls = calls.iter().map(wanted_of);
+        calls.filter(|call| !call.is_empty()).collect()
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use provider_class::FileContents;
 
-use crate::aws::{Clients, Deadline, Failure, HttpError, Service, http_client};
+use crate::aws::{Clients, Deadline, Failure, HttpClient, HttpError, Service};
 use crate::classes::Wanted;
 use crate::credentials::CredentialStore;
 use crate::environment::Environment;
@@ -38,7 +38,7 @@ pub async fn fetch(
     environment: Environment,
     timeout: Duration,
 ) -> Result<(Directories, Versions), FetchError> {
-    let http = http_client(environment.ca_bundle.as_deref())?;
+    let http = HttpClient::new(environment.ca_bundle.as_deref())?;
     let credentials =
         CredentialStore::new(Clients::new(http, environment), Deadline::after(timeout));
     let nothing = ClassVersions::new();

@@ -13,19 +13,13 @@ pub(super) async fn fetch(
     target: Target<'_>,
     asked: &[Indexed<'_>],
 ) -> Vec<(usize, Result<Answer, Failure>)> {
-    if asked.is_empty() {
-        return Vec::new();
-    }
     let names: Vec<String> = asked
         .iter()
         .map(|(_, request)| request.to_string())
         .collect();
-    let client = target
-        .store
-        .clients()
-        .ssm(target.region, target.credentials);
     let answer = send(Service::Ssm, target.region, target.deadline, |last| {
-        let call = client
+        let call = target
+            .ssm
             .get_parameters()
             .set_names(Some(names.clone()))
             .with_decryption(true);

@@ -1,6 +1,5 @@
 //! One secret of Secrets Manager.
 
-use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 
 use provider_class::Request;
@@ -27,13 +26,9 @@ pub(super) async fn fetch(
     let Request::Secret { id, version, stage } = request else {
         return Err(fail(Cause::Setup("not a request for a secret".to_owned())));
     };
-    let client = target
-        .store
-        .clients()
-        .secrets_manager(target.region, target.credentials);
     // Version ids of another region say nothing about this one's secret.
     if let Some(held) = held.filter(|held| held.region == *target.region) {
-        let description = describe(target, &client, id).await?;
+        let description = describe(target, id).await?;
         if description.deleted_date.is_some() {
             // What GetSecretValue would say. The version it would have given is still listed.
             return Err(fail(Cause::Refused {
@@ -50,7 +45,7 @@ pub(super) async fn fetch(
         target.region,
         target.deadline,
         |last| {
-            let call = client.get_secret_value().secret_id(id);
+            let call = target.secrets_manager.get_secret_value().secret_id(id);
             let call = call
                 .set_version_id(version.clone())
                 .set_version_stage(stage.clone());
@@ -75,17 +70,13 @@ pub(super) async fn fetch(
     Ok(Answer::New { value, version })
 }
 
-async fn describe(
-    target: Target<'_>,
-    client: &Client,
-    id: &str,
-) -> Result<DescribeSecretOutput, Failure> {
+async fn describe(target: Target<'_>, id: &str) -> Result<DescribeSecretOutput, Failure> {
     send(
         Service::SecretsManager,
         target.region,
         target.deadline,
         |last| {
-            let call = client.describe_secret().secret_id(id);
+            let call = target.secrets_manager.describe_secret().secret_id(id);
             call.customize().interceptor(last).send()
         },
     )

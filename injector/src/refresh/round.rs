@@ -11,7 +11,7 @@ use futures::future::join_all;
 use provider_class::{File, FileContents};
 use zeroize::Zeroizing;
 
-use crate::aws::{Clients, Deadline, http_client};
+use crate::aws::{Clients, Deadline, HttpClient};
 use crate::classes::Wanted;
 use crate::credentials::{CredentialCache, CredentialStore};
 use crate::environment::Environment;
@@ -65,7 +65,7 @@ impl Refresher {
         &mut self,
         due: &BTreeSet<usize>,
     ) -> Vec<(usize, Result<Fetched, BTreeSet<String>>)> {
-        let http = match http_client(self.environment.ca_bundle.as_deref()) {
+        let http = match HttpClient::new(self.environment.ca_bundle.as_deref()) {
             Ok(http) => http,
             Err(error) => {
                 let failed = |index: &usize| (*index, Err([error.to_string()].into()));

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_stand_in::Distance;
+use aws_stand_in::{Distance, Fault, Kind, When};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 
@@ -84,13 +84,29 @@ async fn endpoints_are_regional_and_reached_through_the_proxy() {
 
 #[tokio::test]
 async fn fips_and_dual_stack_have_their_own_endpoints() {
-    for (variable, host) in [
-        (None, "sts.us-east-2.amazonaws.com"),
+    for (variable, hosts) in [
+        (
+            None,
+            [
+                "secretsmanager.us-east-2.amazonaws.com",
+                "sts.us-east-2.amazonaws.com",
+            ],
+        ),
         (
             Some("AWS_USE_FIPS_ENDPOINT"),
-            "sts-fips.us-east-2.amazonaws.com",
+            [
+                "secretsmanager-fips.us-east-2.amazonaws.com",
+                "sts-fips.us-east-2.amazonaws.com",
+            ],
         ),
-        (Some("AWS_USE_DUALSTACK_ENDPOINT"), "sts.us-east-2.api.aws"),
+        (
+            Some("AWS_USE_DUALSTACK_ENDPOINT"),
+            // Secrets Manager's usual endpoint is dual-stack.
+            [
+                "secretsmanager.us-east-2.amazonaws.com",
+                "sts.us-east-2.api.aws",
+            ],
+        ),
     ] {
         let (stage, proxy) = (Stage::start().await, NotingProxy::start().await);
         let variables: Vec<_> = variable
@@ -101,7 +117,10 @@ async fn fips_and_dual_stack_have_their_own_endpoints() {
         through_proxy(&stage, &proxy, &variables)
             .await
             .assert_error(&["STS in us-east-2: no answer"]);
-        assert_eq!(proxy.targets(), [format!("CONNECT {host}:443")]);
+        assert_eq!(
+            proxy.targets(),
+            hosts.map(|host| format!("CONNECT {host}:443"))
+        );
     }
 }
 
@@ -159,11 +178,49 @@ async fn a_certificate_authority_of_ones_own_is_trusted_when_named() {
 }
 
 #[tokio::test]
+async fn connections_are_opened_while_sts_has_not_answered_yet() {
+    let stage = Stage::start().await;
+    let sts = stage.aws.tls(Distance::default()).await.unwrap();
+    let secrets_manager = stage.aws.tls(Distance::default()).await.unwrap();
+    let ssm = stage.aws.tls(Distance::default()).await.unwrap();
+    let bundle = stage.path("bundle.pem");
+    let authorities = [&sts, &secrets_manager, &ssm].map(|front| front.authority.as_str());
+    std::fs::write(&bundle, authorities.concat()).unwrap();
+    stage.aws.fail(Fault {
+        when: When::operation("AssumeRoleWithWebIdentity"),
+        kind: Kind::Hang,
+        times: None,
+    });
+    let objects = "- {objectName: a, objectType: secretsmanager}
+- {objectName: b, objectType: secretsmanager}
+- {objectName: /c, objectType: ssmparameter}
+- {objectName: /d, objectType: ssmparameter}";
+    let outcome = stage
+        .fetch_with(&[], objects, |command| {
+            command
+                .env("AWS_ENDPOINT_URL_STS", &sts.url)
+                .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets_manager.url)
+                .env("AWS_ENDPOINT_URL_SSM", &ssm.url)
+                .env("AWS_CA_BUNDLE", &bundle)
+                .args(["--timeout", "3s"])
+        })
+        .await;
+    outcome.assert_error(&["STS in us-east-2: "]);
+    assert_eq!(stage.calls(), ["AssumeRoleWithWebIdentity"]);
+    assert_eq!(secrets_manager.connections(), 2, "one for each secret");
+    assert_eq!(ssm.connections(), 1, "one for both parameters");
+}
+
+#[tokio::test]
 async fn a_bad_bundle_is_named() {
     let stage = Stage::start().await;
     for (content, words) in [
         (None, "No such file"),
         (Some("nothing"), "holds no PEM certificate"),
+        (
+            Some("-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n"),
+            "certificate 1: ",
+        ),
     ] {
         let bundle = stage.path("bundle.pem");
         if let Some(content) = content {

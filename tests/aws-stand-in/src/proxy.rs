@@ -40,9 +40,12 @@ struct State {
     faults: Mutex<Vec<Fault>>,
     /// Whose token an access key was given for.
     subjects: Mutex<HashMap<String, String>>,
-    /// moto's answers, by operation and body, if they are kept.
-    kept: Mutex<Option<HashMap<(String, Bytes), Response<Bytes>>>>,
+    /// moto's answers, if they are kept.
+    kept: Mutex<Option<Kept>>,
 }
+
+/// Answers by what was asked: operation and body.
+type Kept = HashMap<(String, Bytes), Response<Bytes>>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

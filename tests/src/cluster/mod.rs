@@ -11,7 +11,7 @@ use anyhow::Context as _;
 
 pub use local::Local;
 
-use crate::images;
+use crate::images::{self, Profile};
 use crate::kubectl::Kubectl;
 use crate::progress::step;
 
@@ -109,8 +109,10 @@ impl Cluster {
     }
 
     /// Builds our images and gives them to the nodes.
-    pub fn load_images(&self) -> anyhow::Result<()> {
-        let binaries = step("building the static binaries", images::build_binaries)?;
+    pub fn load_images(&self, profile: Profile) -> anyhow::Result<()> {
+        let binaries = step("building the static binaries", || {
+            images::build_binaries(profile)
+        })?;
         let archives = step("building the images from the Dockerfiles", || {
             images::build_images(&binaries)
         })?;

@@ -1,0 +1,40 @@
+//! Classes to fetch.
+
+use std::fmt::Write as _;
+
+/// The account and region of everything here.
+pub(crate) const ACCOUNT: &str = "111122223333";
+/// See [`ACCOUNT`].
+pub(crate) const REGION: &str = "us-east-2";
+
+/// Name of a secret.
+pub(crate) fn secret(index: usize) -> String {
+    format!("bench/secret-{index}")
+}
+
+/// Name of a parameter.
+pub(crate) fn parameter(index: usize) -> String {
+    format!("/bench/parameter-{index}")
+}
+
+/// A class with so many secrets and parameters, as a file has it.
+pub(crate) fn class(name: &str, secrets: usize, parameters: usize) -> String {
+    let mut text = format!(
+        "apiVersion: secrets-store.csi.x-k8s.io/v1
+kind: SecretProviderClass
+metadata:
+  name: {name}
+spec:
+  provider: aws
+  parameters:
+    region: {REGION}
+    objects: |
+"
+    );
+    let objects = (0..secrets).map(|index| (secret(index), "secretsmanager"));
+    let objects = objects.chain((0..parameters).map(|index| (parameter(index), "ssmparameter")));
+    for (name, kind) in objects {
+        let _ = writeln!(text, "      - {{objectName: {name}, objectType: {kind}}}");
+    }
+    text
+}

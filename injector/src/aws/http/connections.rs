@@ -1,0 +1,209 @@
+//! Opens connections: directly or through a proxy, with TLS or without, when they are asked for or ahead.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use hyper::Uri;
+use hyper::http::uri::Scheme;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tower_service::Service;
+
+/// How long an unused connection counts on its server not to have closed it.
+const LASTS: Duration = Duration::from_secs(5);
+
+/// Opens connections; clones share those that were opened ahead.
+#[derive(Clone, Debug)]
+pub(super) struct Connections {
+    direct: HttpsConnector<HttpConnector>,
+    tls: Arc<ClientConfig>,
+    proxies: Arc<Matcher>,
+    timeout: Duration,
+    ahead: Arc<Mutex<Vec<Ahead>>>,
+}
+
+/// A connection that nobody has asked for yet, or the way to one.
+#[derive(Debug)]
+struct Ahead {
+    server: Uri,
+    opening: JoinHandle<Result<(Stream, Instant), BoxError>>,
+}
+
+impl Connections {
+    pub(super) fn new(tls: Arc<ClientConfig>, proxies: Matcher, timeout: Duration) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        // TLS is the next layer's.
+        tcp.enforce_http(false);
+        Self {
+            direct: HttpsConnector::from((tcp, Arc::clone(&tls))),
+            tls,
+            proxies: Arc::new(proxies),
+            timeout,
+            ahead: Arc::default(),
+        }
+    }
+
+    /// The proxy for a server, if it has one.
+    pub(super) fn proxy(&self, server: &Uri) -> Option<Intercept> {
+        self.proxies.intercept(server)
+    }
+
+    /// Begins to open so many connections to a server. What fails is not told: whoever needs it tries again, and is.
+    pub(super) fn open_ahead(&self, server: &Uri, count: usize) {
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        ahead.extend((0..count).map(|_| {
+            let (connections, server) = (self.clone(), server.clone());
+            let to = server.clone();
+            let opening =
+                tokio::spawn(async move { Ok((connections.open(to).await?, Instant::now())) });
+            Ahead { server, opening }
+        }));
+    }
+
+    /// A connection that was opened ahead, or a new one.
+    async fn get(self, server: Uri) -> Result<Stream, BoxError> {
+        while let Some(opening) = self.take_ahead(&server) {
+            if let Ok(Ok((stream, since))) = opening.await
+                && since.elapsed() < LASTS
+            {
+                return Ok(stream);
+            }
+        }
+        self.open(server).await
+    }
+
+    fn take_ahead(&self, server: &Uri) -> Option<JoinHandle<Result<(Stream, Instant), BoxError>>> {
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |ahead: &Ahead| {
+            ahead.server.scheme() == server.scheme()
+                && ahead.server.authority() == server.authority()
+        };
+        let index = ahead.iter().position(same)?;
+        Some(ahead.remove(index).opening)
+    }
+
+    async fn open(&self, server: Uri) -> Result<Stream, BoxError> {
+        tokio::time::timeout(self.timeout, self.open_in_any_time(server)).await?
+    }
+
+    async fn open_in_any_time(&self, server: Uri) -> Result<Stream, BoxError> {
+        let mut direct = self.direct.clone();
+        let Some(proxy) = self.proxy(&server) else {
+            return Ok(Stream::Direct(direct.call(server).await?));
+        };
+        if server.scheme() == Some(&Scheme::HTTP) {
+            return Ok(Stream::Forwarded(direct.call(proxy.uri().clone()).await?));
+        }
+        let mut tunnel = Tunnel::new(proxy.uri().clone(), direct);
+        if let Some(password) = proxy.basic_auth() {
+            tunnel = tunnel.with_auth(password.clone());
+        }
+        let mut through = HttpsConnector::from((tunnel, Arc::clone(&self.tls)));
+        Ok(Stream::Tunnelled(Box::new(through.call(server).await?)))
+    }
+}
+
+impl Service<Uri> for Connections {
+    type Response = Stream;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, server: Uri) -> Self::Future {
+        Box::pin(self.clone().get(server))
+    }
+}
+
+type Hop = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+/// An open connection.
+#[derive(Debug)]
+pub(super) enum Stream {
+    /// To the server.
+    Direct(Hop),
+    /// To a proxy that reads requests, and sends them on.
+    Forwarded(Hop),
+    /// To the server, through a proxy that sees nothing of it.
+    Tunnelled(Box<MaybeHttpsStream<Hop>>),
+}
+
+trait Io: Read + Write + Unpin {}
+impl<T: Read + Write + Unpin> Io for T {}
+
+impl Stream {
+    fn io(self: Pin<&mut Self>) -> Pin<&mut dyn Io> {
+        match self.get_mut() {
+            Self::Direct(stream) | Self::Forwarded(stream) => Pin::new(stream),
+            Self::Tunnelled(stream) => Pin::new(stream.as_mut()),
+        }
+    }
+}
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        match self {
+            Self::Direct(stream) => stream.connected(),
+            Self::Forwarded(stream) => stream.connected().proxy(true),
+            Self::Tunnelled(stream) => stream.connected(),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.io().poll_read(context, buffer)
+    }
+}
+
+impl Write for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.io().poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Direct(stream) | Self::Forwarded(stream) => stream.is_write_vectored(),
+            Self::Tunnelled(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.io().poll_write_vectored(context, parts)
+    }
+}

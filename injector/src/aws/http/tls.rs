@@ -1,0 +1,52 @@
+//! Which certificate authorities are trusted.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::HttpError;
+
+/// TLS 1.2 and 1.3, with the system's authorities and those of a bundle.
+pub(super) fn config(ca_bundle: Option<&Path>) -> Result<Arc<ClientConfig>, HttpError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = ca_bundle {
+        add_bundle(&mut roots, path)?;
+    }
+    if roots.is_empty() {
+        tracing::warn!("no certificate authorities: neither the image nor AWS_CA_BUNDLE has any");
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+fn add_bundle(roots: &mut RootCertStore, path: &Path) -> Result<(), HttpError> {
+    let pem = std::fs::read(path).map_err(|error| HttpError::CaBundle {
+        path: path.to_owned(),
+        error,
+    })?;
+    let mut found = 0;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        found += 1;
+        let bad = |reason: String| HttpError::BadCertificate {
+            path: path.to_owned(),
+            number: found,
+            reason,
+        };
+        let certificate = certificate.map_err(|error| bad(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| bad(error.to_string()))?;
+    }
+    if found == 0 {
+        return Err(HttpError::NoCertificate(path.to_owned()));
+    }
+    Ok(())
+}
