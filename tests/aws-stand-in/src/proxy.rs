@@ -13,7 +13,7 @@ use futures::stream;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
@@ -257,9 +257,11 @@ async fn ask_moto(
         state.moto.address,
         Request::from_parts(parts, Full::new(body)),
     );
-    let answered = answered
+    let mut answered = answered
         .await
         .map_err(|error| io::Error::other(format!("{error:#}")))?;
+    // moto closes every connection; AWS does not.
+    answered.headers_mut().remove(CONNECTION);
     if let Some(kept) = lock(&state.kept).as_mut() {
         kept.insert(key, answered.clone());
     }
