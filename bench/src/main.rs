@@ -4,25 +4,45 @@
 //! | module | holds |
 //! |---|---|
 //! | [`files`] | time to files, against the floor and a serial fetch |
-//! | [`report`] | the page |
+//! | [`cost`] | the injector's own cost |
+//! | [`calls`] | calls to AWS |
+//! | [`admission`] | what an admission takes, against an echo |
+//! | [`pods`] | pod start, against a bare init container |
+//! | [`scale`] | many pods at once, many sidecars |
+//! | [`page`] | docs/performance.md |
+//! | [`report`], [`statistics`], [`machine`] | its tables, figures and facts |
+//! | [`stage`], [`class`], [`cluster`] | what is measured: AWS, a class, a cluster |
+//! | [`serial`], [`echo`], [`load`], [`measured`] | what measures, and the baselines |
 
+mod admission;
+mod calls;
 mod class;
+mod cluster;
+mod cost;
+mod echo;
 mod files;
+mod load;
+mod machine;
 mod measured;
+mod page;
+mod pods;
 mod report;
+mod scale;
 mod serial;
 mod stage;
 mod statistics;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use cluster::World;
 use stage::Stage;
 
-/// Measures, and prints a table.
+/// Measures, and prints tables.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Only these sections; without it all, which also writes docs/performance.md.
+    /// Only these sections; without it all, and docs/performance.md is written.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Section>,
     #[command(subcommand)]
@@ -33,6 +53,11 @@ struct Args {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Section {
     Files,
+    Cost,
+    Calls,
+    Admission,
+    Pods,
+    Scale,
 }
 
 /// What the benchmarks start this program for.
@@ -46,6 +71,15 @@ enum Helper {
     /// Fetches secrets one after the other.
     #[command(hide = true)]
     Serial(serial::Args),
+    /// Answers with what it is sent.
+    #[command(hide = true)]
+    Echo(echo::Args),
+    /// Sends a byte to an address.
+    #[command(hide = true)]
+    Connect {
+        /// The address.
+        address: SocketAddr,
+    },
     /// Runs a program, and says what it used.
     #[command(hide = true)]
     Measured(measured::Args),
@@ -58,6 +92,8 @@ fn main() -> ExitCode {
             Stage::start(files::DISTANCE, *secrets, 0).and_then(|stage| stage.hold(*secrets, 0))
         }
         Some(Helper::Serial(args)) => serial::run(args),
+        Some(Helper::Echo(args)) => echo::run(args),
+        Some(Helper::Connect { address }) => cost::connect(*address),
         Some(Helper::Measured(args)) => measured::run(args),
         None => measure(&args.only),
     };
@@ -73,11 +109,36 @@ fn main() -> ExitCode {
 fn measure(only: &[Section]) -> anyhow::Result<()> {
     let wanted = |section| only.is_empty() || only.contains(&section);
     let mut sections = Vec::new();
+    let mut plot = None;
     if wanted(Section::Files) {
         sections.push(files::measure()?);
     }
-    for section in &sections {
-        e2e::progress::line(&section.to_string());
+    if wanted(Section::Cost) {
+        sections.push(cost::measure()?);
     }
-    Ok(())
+    if wanted(Section::Calls) {
+        sections.push(calls::measure()?);
+    }
+    let on_cluster = [Section::Admission, Section::Pods, Section::Scale];
+    if on_cluster.into_iter().any(wanted) {
+        let world = World::start()?;
+        if wanted(Section::Pods) {
+            sections.push(pods::measure(&world)?);
+        }
+        if wanted(Section::Scale) {
+            let (section, svg) = scale::measure(&world)?;
+            sections.push(section);
+            plot = Some(svg);
+        }
+        if wanted(Section::Admission) {
+            sections.push(admission::measure(&world)?);
+        }
+    }
+    for section in &sections {
+        e2e::progress::print(&section.to_string());
+    }
+    match plot {
+        Some(plot) if only.is_empty() => page::write(&sections, &plot),
+        _ => Ok(()),
+    }
 }

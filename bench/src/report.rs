@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::statistics::{Sample, ratio};
+
 /// One figure.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
@@ -37,6 +39,17 @@ impl Row {
             target: Some((format!("≤ {most} ×"), ratio <= most)),
             figures,
         }
+    }
+
+    /// How the means of two samples compare.
+    pub(crate) fn ratio_of(
+        what: &str,
+        measured: &Sample,
+        baseline: &Sample,
+        figures: String,
+    ) -> Self {
+        let ratio = ratio(measured.mean(), baseline.mean());
+        Self::plain(what.to_owned(), format!("{ratio:.2} ×"), figures)
     }
 
     /// A figure without target.

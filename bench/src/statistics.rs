@@ -14,11 +14,26 @@ impl FromIterator<Duration> for Sample {
     }
 }
 
+impl IntoIterator for Sample {
+    type Item = Duration;
+    type IntoIter = std::vec::IntoIter<Duration>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl Sample {
     /// The duration below which so many of a hundred are.
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let index = (self.0.len() * percent / 100).min(self.0.len().saturating_sub(1));
         self.0.get(index).copied().unwrap_or_default()
+    }
+
+    /// Their sum by their number.
+    pub(crate) fn mean(&self) -> Duration {
+        let count = u32::try_from(self.0.len()).unwrap_or(u32::MAX).max(1);
+        self.0.iter().sum::<Duration>() / count
     }
 
     /// Half of them are shorter.

@@ -188,7 +188,8 @@ pub async fn dry_run(api: &Api<Pod>, pod: &Pod) -> kube::Result<Pod> {
     api.create(&params, pod).await
 }
 
-fn is_injected(pod: &Pod) -> bool {
+/// Has it the injected container?
+pub fn is_injected(pod: &Pod) -> bool {
     let containers = pod.spec.iter().flat_map(|spec| &spec.init_containers);
     containers
         .flatten()

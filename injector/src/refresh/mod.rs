@@ -13,7 +13,7 @@
 mod metrics;
 mod notify;
 mod round;
-mod schedule;
+pub mod schedule;
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,7 +113,7 @@ impl Keeper<'_> {
     fn offset(&mut self) {
         let known = |wanted: &Wanted| self.refresher.is_known(wanted);
         if self.refresher.wanted.iter().all(known) {
-            self.next += self.args.interval.duration().mul_f64(fastrand::f64());
+            self.next += schedule::offset(self.args.interval.duration(), fastrand::f64());
         }
     }
 

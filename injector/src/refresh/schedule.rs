@@ -8,13 +8,18 @@ const FIRST_RETRY: Duration = Duration::from_secs(5);
 const LONGEST_RETRY: Duration = Duration::from_mins(5);
 
 /// A tenth more or less than the interval, so that pods that started together drift apart.
-pub(super) fn jittered(interval: Duration, random: f64) -> Duration {
+pub fn jittered(interval: Duration, random: f64) -> Duration {
     interval.mul_f64(0.9 + 0.2 * random)
+}
+
+/// How long after its start a sidecar looks for the first time: anywhere in the first interval.
+pub fn offset(interval: Duration, random: f64) -> Duration {
+    interval.mul_f64(random)
 }
 
 /// The wait after so many failures in a row: twice as long each time, up to the interval or five minutes, of which
 /// the second half is random.
-pub(super) fn retry(interval: Duration, failures: u32, random: f64) -> Duration {
+pub fn retry(interval: Duration, failures: u32, random: f64) -> Duration {
     let doubled = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16));
     let whole = doubled.min(LONGEST_RETRY).min(interval);
     whole.mul_f64(0.5 + 0.5 * random)

@@ -1,0 +1,167 @@
+//! What the injector itself costs: until it speaks, and what it takes of processor, memory and disk.
+
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use aws_stand_in::Distance;
+use e2e::images::{self, Profile};
+use e2e::progress::step;
+
+use crate::measured::Usage;
+use crate::report::{Row, Section};
+use crate::stage::Stage;
+use crate::statistics::{Sample, ratio, shown};
+
+const ROUNDS: usize = 30;
+const SECRETS: usize = 20;
+
+/// Measures it.
+pub(crate) fn measure() -> anyhow::Result<Section> {
+    let stage = Stage::start(Distance::default(), SECRETS, 0)?;
+    let (injector, plainest) = step("cost: first byte", || first_bytes(&stage))?;
+    let usages = step("cost: processor and memory", || usages(&stage))?;
+    let cpu: Sample = usages.iter().map(|usage| usage.cpu).collect();
+    let peak = usages.iter().map(|usage| usage.peak_rss_kib).max();
+    let peak = peak.unwrap_or_default();
+    let binary = std::fs::metadata(&stage.injector)?.len();
+    let image = step("cost: the image", || image_size(&stage))?;
+    let rows = vec![
+        Row::held(
+            "start to first byte".to_owned(),
+            shown(injector.median()),
+            "< 10 ms",
+            injector.median() < Duration::from_millis(10),
+            format!(
+                "p90 {}; {:.1} × the plainest program's {}",
+                shown(injector.percentile(90)),
+                ratio(injector.median(), plainest.median()),
+                shown(plainest.median())
+            ),
+        ),
+        Row::plain(
+            format!("processor time, {SECRETS} secrets"),
+            shown(cpu.median()),
+            format!("{} a secret, handshakes included", shown(cpu.median() / 20)),
+        ),
+        Row::held(
+            format!("peak resident memory, {SECRETS} secrets"),
+            mebibytes(peak * 1024),
+            "< 16 MiB",
+            peak < 16 * 1024,
+            format!("the largest of {ROUNDS}; pages of the program's file count"),
+        ),
+        Row::plain(
+            "binary, static".to_owned(),
+            megabytes(binary),
+            String::new(),
+        ),
+        Row::held(
+            "image, uncompressed".to_owned(),
+            megabytes(image),
+            "< 8 MB",
+            image < 8_000_000,
+            "the binary and the certificate authorities".to_owned(),
+        ),
+    ];
+    Ok(Section {
+        title: "The injector's own cost",
+        name: "cost",
+        method: format!(
+            "The static release build, {ROUNDS} times. First byte: from the start of the process until STS's address has a \
+             byte of the TLS handshake; beside it a program that does nothing but connect and write. Processor time and memory \
+             as the kernel counts them for the whole fetch of {SECRETS} secrets over TLS, from start to end."
+        ),
+        rows,
+    })
+}
+
+/// Times until a byte is there: the injector's, and those of a program that does nothing else.
+fn first_bytes(stage: &Stage) -> anyhow::Result<(Sample, Sample)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let arguments = stage.fetch_arguments(SECRETS, 0)?;
+    let (mut injector, mut plainest) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let mut command = Command::new(&stage.injector);
+        stage
+            .environment(&mut command)
+            .env("AWS_ENDPOINT_URL_STS", format!("https://{address}"))
+            .args(&arguments);
+        injector.push(first_byte(&listener, &mut command)?);
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["connect", &address.to_string()]);
+        plainest.push(first_byte(&listener, &mut command)?);
+    }
+    Ok((
+        injector.into_iter().collect(),
+        plainest.into_iter().collect(),
+    ))
+}
+
+fn first_byte(listener: &TcpListener, command: &mut Command) -> anyhow::Result<Duration> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let started = Instant::now();
+    let mut child = command.spawn().context("could not start a program")?;
+    let (mut stream, _) = listener.accept()?;
+    stream.read_exact(&mut [0])?;
+    let elapsed = started.elapsed();
+    child.kill()?;
+    child.wait()?;
+    Ok(elapsed)
+}
+
+/// Says one byte to an address.
+pub(crate) fn connect(address: std::net::SocketAddr) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    std::net::TcpStream::connect(address)?.write_all(b"x")?;
+    // It is ended by whoever started it, as the injector is.
+    std::thread::park();
+    Ok(())
+}
+
+fn usages(stage: &Stage) -> anyhow::Result<Vec<Usage>> {
+    let arguments = stage.fetch_arguments(SECRETS, 0)?;
+    let usage = |_| {
+        let mut command = Command::new(std::env::current_exe()?);
+        let command = stage
+            .environment(&mut command)
+            .arg("measured")
+            .arg(&stage.injector);
+        let output = command.args(&arguments).output()?;
+        ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(serde_json::from_slice(&output.stdout)?)
+    };
+    (0..ROUNDS).map(usage).collect()
+}
+
+/// Size of the archive that holds the image's only layer.
+fn image_size(stage: &Stage) -> anyhow::Result<u64> {
+    let binaries = images::build_binaries(Profile::Release)?;
+    ensure!(stage.injector.starts_with(&binaries), "another binary");
+    let archives = images::build_images(&binaries)?;
+    let archive = archives.iter().find(|(tag, _)| *tag == images::INJECTOR);
+    let (_, archive) = archive.context("no image")?;
+    Ok(std::fs::metadata(archive)?.len())
+}
+
+pub(crate) fn mebibytes(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "a size to read")]
+    let mebibytes = bytes as f64 / f64::from(1 << 20);
+    format!("{mebibytes:.1} MiB")
+}
+
+fn megabytes(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "a size to read")]
+    let megabytes = bytes as f64 / 1e6;
+    format!("{megabytes:.1} MB")
+}

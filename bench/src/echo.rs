@@ -1,0 +1,58 @@
+//! The floor for a webhook: the same server, TLS and sockets, which answers with what it was sent.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::post;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+/// Options.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[arg(long)]
+    listen: SocketAddr,
+    #[arg(long)]
+    certificate: PathBuf,
+    #[arg(long)]
+    key: PathBuf,
+}
+
+/// Where it answers.
+pub(crate) const PATH: &str = "/echo";
+
+/// Serves until it is ended.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_file(&args.certificate)?],
+            PrivateKeyDer::from_pem_file(&args.key)?,
+        )?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let router = Router::new().route(PATH, post(|body: Bytes| async move { body }));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(args.listen).await?;
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        aws_secrets_webhook::server::serve_tls(
+            listener,
+            acceptor,
+            router,
+            std::future::pending(),
+            Duration::ZERO,
+        )
+        .await;
+        Ok(())
+    })
+}

@@ -1,0 +1,155 @@
+//! From a pod's creation to its app's first instruction, with and without injection.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context as _, bail, ensure};
+use e2e::admissions::blocking;
+use e2e::images;
+use e2e::progress::step;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{DeleteParams, LogParams, PostParams};
+use serde_json::{Value, json};
+
+use crate::cluster::{NAMESPACE, World, annotations};
+use crate::report::{Row, Section};
+use crate::statistics::{Sample, ratio, shown};
+
+const ROUNDS: usize = 30;
+/// How long a pod may take.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// The kubelet looks at its containers this often; pods are created at any moment between.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// How a pod is made.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// The app alone.
+    Bare,
+    /// With an init container of the injector's image that ends at once.
+    Init,
+    /// With the annotation.
+    Injected,
+}
+
+/// Measures it.
+pub(crate) fn measure(world: &World) -> anyhow::Result<Section> {
+    let (runtime, client) = blocking(&world.kubectl)?;
+    let pods: Api<Pod> = Api::namespaced(client, NAMESPACE);
+    let kinds = [Kind::Bare, Kind::Init, Kind::Injected];
+    let times = step(&format!("pods: {ROUNDS} of each kind"), || {
+        let mut times: [Vec<Duration>; 3] = Default::default();
+        for round in 0..ROUNDS {
+            for (kind, times) in kinds.into_iter().zip(&mut times) {
+                std::thread::sleep(PERIOD.mul_f64(fastrand::f64()));
+                times.push(runtime.block_on(start(&pods, kind, round))?);
+            }
+        }
+        Ok(times)
+    })?;
+    let [bare, init, injected] = times.map(|times| times.into_iter().collect::<Sample>());
+    let added = |sample: &Sample| sample.mean().saturating_sub(bare.mean());
+    let figures = |sample: &Sample| {
+        format!(
+            "mean {}, median {}, p90 {}",
+            shown(sample.mean()),
+            shown(sample.median()),
+            shown(sample.percentile(90))
+        )
+    };
+    let rows = vec![
+        Row::ratio(
+            "time that injection adds, against a bare init container".to_owned(),
+            ratio(added(&injected), added(&init)),
+            1.3,
+            format!(
+                "{} against {}",
+                shown(added(&injected)),
+                shown(added(&init))
+            ),
+        ),
+        Row::ratio_of(
+            "an injected pod, against one with a bare init container",
+            &injected,
+            &init,
+            figures(&injected),
+        ),
+        Row::ratio_of(
+            "a bare init container, against none",
+            &init,
+            &bare,
+            figures(&init),
+        ),
+        Row::plain(
+            "a pod without init container".to_owned(),
+            shown(bare.mean()),
+            figures(&bare),
+        ),
+    ];
+    Ok(Section {
+        title: "Pod start",
+        name: "pods",
+        method: format!(
+            "{ROUNDS} pods of each kind, taking turns, one at a time, on the local cluster: a real API server, kubelet and \
+             containerd. From the moment before the create request to the first instruction of the app, which prints the time. \
+             Each pod is created at a random moment of a second, because the kubelet looks for ended containers once a second. \
+             The bare init container is of the injector's image, and ends at once. The injected pod fetches four secrets."
+        ),
+        rows,
+    })
+}
+
+fn pod(kind: Kind, name: &str) -> Value {
+    let init = json!([{"name": "init", "image": images::INJECTOR, "imagePullPolicy": "IfNotPresent", "args": ["--version"]}]);
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "annotations": if let Kind::Injected = kind { annotations() } else { json!({}) },
+        },
+        "spec": {
+            "serviceAccountName": "web",
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 0,
+            "initContainers": if let Kind::Init = kind { init } else { json!([]) },
+            "containers": [{
+                "name": "app",
+                "image": images::APP,
+                "imagePullPolicy": "IfNotPresent",
+                "command": ["date", "+%s%N"],
+            }],
+        },
+    })
+}
+
+async fn start(pods: &Api<Pod>, kind: Kind, round: usize) -> anyhow::Result<Duration> {
+    let name = format!("{kind:?}-{round}").to_lowercase();
+    let pod: Pod = serde_json::from_value(pod(kind, &name))?;
+    let (created, asked) = (SystemTime::now(), Instant::now());
+    pods.create(&PostParams::default(), &pod).await?;
+    loop {
+        let status = pods.get_status(&name).await?.status.unwrap_or_default();
+        match status.phase.as_deref() {
+            Some("Succeeded") => break,
+            Some("Failed") => bail!("{name} failed: {status:?}"),
+            _ => ensure!(
+                asked.elapsed() < PATIENCE,
+                "{name} does not start: {status:?}"
+            ),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let params = LogParams {
+        container: Some("app".to_owned()),
+        ..LogParams::default()
+    };
+    let log = pods.logs(&name, &params).await?;
+    let first: u64 = log
+        .trim()
+        .parse()
+        .with_context(|| format!("{name} says {log:?}"))?;
+    pods.delete(&name, &DeleteParams::default()).await?;
+    let first = SystemTime::UNIX_EPOCH + Duration::from_nanos(first);
+    Ok(first.duration_since(created)?)
+}

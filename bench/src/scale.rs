@@ -1,0 +1,210 @@
+//! Many pods at once, and many sidecars over time.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use aws_secrets_injector::refresh::schedule::{jittered, offset};
+use e2e::admissions::{blocking, dry_run, is_injected};
+use e2e::progress::step;
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use serde_json::json;
+
+use crate::cluster::{NAMESPACE, World, annotations};
+use crate::report::{Row, Section};
+use crate::statistics::{Sample, ratio, shown};
+
+const PODS: usize = 200;
+const SIDECARS: usize = 10_000;
+/// Secrets of each, which are a call each.
+const SECRETS: usize = 20;
+/// The interval of the documentation's example.
+const INTERVAL: Duration = Duration::from_mins(5);
+/// All of them start within this time, as after a whole cluster's restart.
+const ROLLOUT: Duration = Duration::from_mins(1);
+/// Its seconds.
+const HOUR: usize = 3600;
+/// Calls a second of DescribeSecret and GetSecretValue together, of an account in a region.
+///
+/// Source: <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>.
+const QUOTA: usize = 10_000;
+
+/// Measures it.
+pub(crate) fn measure(world: &World) -> anyhow::Result<(Section, String)> {
+    let mut rows = step(&format!("scale: {PODS} pods at once"), || at_once(world))?;
+    let together = calls_per_second(false);
+    let apart = calls_per_second(true);
+    let most = |calls: &[usize]| calls.iter().copied().max().unwrap_or_default();
+    let later = |calls: &[usize]| most(&calls[HOUR / 2..]);
+    rows.push(Row::held(
+        format!("{SIDECARS} sidecars with {SECRETS} secrets each: busiest second"),
+        format!("{} calls", most(&apart)),
+        "≤ 10000 calls",
+        most(&apart) <= QUOTA,
+        format!(
+            "mean {}; in the second half hour at most {}; without jitter and offset {}",
+            apart.iter().sum::<usize>() / HOUR,
+            later(&apart),
+            most(&together)
+        ),
+    ));
+    let section = Section {
+        title: "Scale",
+        name: "scale",
+        method: format!(
+            "{PODS} annotated pods are sent at once through the real API server, as dry runs; beside them as many without the \
+             annotation. The sidecars are simulated with the program's own schedule over an hour, at an interval of {} min: \
+             all start within a minute, and each asks for the versions of its {SECRETS} secrets in one second. The quota is \
+             [the one of Secrets Manager](https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html) for an \
+             account and region. Parameters: ten a call, but Parameter Store's \
+             [quota](https://docs.aws.amazon.com/general/latest/gr/ssm.html) is 40 calls a second until higher throughput is turned on, so \
+             that {SIDECARS} sidecars with ten parameters each, which are {} calls a second, have little room without it.\n\n\
+             ![Calls a second over an hour, with and without jitter](sidecars.svg)",
+            INTERVAL.as_secs() / 60,
+            SIDECARS as u64 / INTERVAL.as_secs()
+        ),
+        rows,
+    };
+    Ok((section, plot(&together, &apart)))
+}
+
+fn at_once(world: &World) -> anyhow::Result<Vec<Row>> {
+    let (runtime, client) = blocking(&world.kubectl)?;
+    let api: Api<Pod> = Api::namespaced(client, NAMESPACE);
+    let all = |annotated: bool| {
+        let one = async |index: usize| {
+            let pod: Pod = serde_json::from_value(pod(index, annotated))?;
+            let started = Instant::now();
+            let made = dry_run(&api, &pod).await?;
+            anyhow::Ok((started.elapsed(), is_injected(&made)))
+        };
+        runtime.block_on(join_all((0..PODS).map(one)))
+    };
+    // The first connections are the client's own.
+    let _ = all(false);
+    let (bare, annotated) = (all(false), all(true));
+    let failed = annotated
+        .iter()
+        .filter(|result| !matches!(result, Ok((_, true))))
+        .count();
+    let times = |results: Vec<anyhow::Result<(Duration, bool)>>| -> Sample {
+        results
+            .into_iter()
+            .flatten()
+            .map(|(time, _)| time)
+            .collect()
+    };
+    let (bare, annotated) = (times(bare), times(annotated));
+    Ok(vec![
+        Row::held(
+            format!("{PODS} annotated pods at once: not injected"),
+            failed.to_string(),
+            "0",
+            failed == 0,
+            String::new(),
+        ),
+        Row::plain(
+            "the slowest of them, against the slowest without annotation".to_owned(),
+            format!(
+                "{:.2} ×",
+                ratio(annotated.percentile(100), bare.percentile(100))
+            ),
+            format!(
+                "{} against {}",
+                shown(annotated.percentile(100)),
+                shown(bare.percentile(100))
+            ),
+        ),
+    ])
+}
+
+fn pod(index: usize, annotated: bool) -> serde_json::Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": format!("scale-{index}"),
+            "annotations": if annotated { annotations() } else { json!({}) },
+        },
+        "spec": {"serviceAccountName": "web", "containers": [{"name": "app", "image": "app"}]},
+    })
+}
+
+/// Calls in each second of an hour, with the schedule's random numbers or, for comparison, without.
+fn calls_per_second(random: bool) -> Vec<usize> {
+    let mut numbers = fastrand::Rng::with_seed(7);
+    let mut calls = vec![0; HOUR];
+    for _ in 0..SIDECARS {
+        let mut at = ROLLOUT.mul_f64(numbers.f64());
+        at += if random {
+            offset(INTERVAL, numbers.f64())
+        } else {
+            INTERVAL
+        };
+        while let Some(second) = usize::try_from(at.as_secs())
+            .ok()
+            .and_then(|second| calls.get_mut(second))
+        {
+            *second += SECRETS;
+            at += if random {
+                jittered(INTERVAL, numbers.f64())
+            } else {
+                INTERVAL
+            };
+        }
+    }
+    calls
+}
+
+const WIDTH: usize = 720;
+const HEIGHT: usize = 240;
+
+/// A line for each, and one for the quota.
+fn plot(together: &[usize], apart: &[usize]) -> String {
+    let top = together
+        .iter()
+        .chain(apart)
+        .chain([&QUOTA])
+        .copied()
+        .max()
+        .unwrap_or(1)
+        * 11
+        / 10;
+    let y = |calls: usize| HEIGHT - calls * HEIGHT / top;
+    let line = |calls: &[usize]| {
+        let points = calls.chunks(5).enumerate().map(|(index, chunk)| {
+            let most = chunk.iter().copied().max().unwrap_or_default();
+            format!("{},{}", index * 5 * WIDTH / HOUR, y(most))
+        });
+        points.collect::<Vec<_>>().join(" ")
+    };
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-60 -20 {} {}\" font-family=\"sans-serif\" font-size=\"12\">\n\
+         <rect x=\"-60\" y=\"-20\" width=\"{}\" height=\"{}\" fill=\"white\"/>\n",
+        WIDTH + 80,
+        HEIGHT + 60,
+        WIDTH + 80,
+        HEIGHT + 60
+    );
+    let _ = writeln!(
+        svg,
+        "<polyline fill=\"none\" stroke=\"#bbb\" points=\"{}\"/>",
+        line(together)
+    );
+    let _ = writeln!(
+        svg,
+        "<polyline fill=\"none\" stroke=\"#06c\" points=\"{}\"/>",
+        line(apart)
+    );
+    let quota = y(QUOTA);
+    let _ = writeln!(
+        svg,
+        "<line x1=\"0\" y1=\"{quota}\" x2=\"{WIDTH}\" y2=\"{quota}\" stroke=\"#c00\" stroke-dasharray=\"4\"/>\n\
+         <text x=\"-5\" y=\"{quota}\" text-anchor=\"end\">{QUOTA}</text>\n\
+         <text x=\"-5\" y=\"{HEIGHT}\" text-anchor=\"end\">0</text>\n\
+         <text x=\"0\" y=\"{}\">calls a second over an hour; red: the quota; blue: {SIDECARS} sidecars as they are; grey: without jitter</text>",
+        HEIGHT + 25
+    );
+    svg + "</svg>\n"
+}
