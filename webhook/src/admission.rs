@@ -7,6 +7,7 @@ use provider_class::{Class, Credentials, PROVIDER};
 
 use crate::annotations::Wanted;
 use crate::injection::{Injection, Inputs, Settings};
+use crate::parsed::ParsedClasses;
 use crate::patch;
 use crate::readability;
 use crate::refreshing;
@@ -21,6 +22,8 @@ use crate::stores::Stores;
 pub struct Admission {
     /// Classes and ServiceAccounts.
     pub stores: Stores,
+    /// Classes that were parsed before.
+    pub parsed: ParsedClasses,
     /// For classes without region.
     pub region: DefaultRegion,
     /// For pods whose files are to be refreshed.
@@ -77,15 +80,16 @@ impl Admission {
             if default_region.is_none() {
                 default_region = self.region.of(&object.spec).await;
             }
-            let parsed = Class::parse(&mount.class, &object.spec, default_region.as_ref())?;
-            parsed.class.plan()?;
+            let parsed = self
+                .parsed
+                .parse(&mount.class, &object, default_region.as_ref())?;
             warnings.extend(
                 parsed
                     .warnings
                     .iter()
                     .map(|warning| format!("class {:?}: {warning}", mount.class)),
             );
-            classes.push((parsed.class, object.spec.parameters.clone()));
+            classes.push((parsed.class.clone(), object.spec.parameters.clone()));
         }
         check_together(&wanted, &classes)?;
         let role = self.role(pod, namespace, &classes).await?;

@@ -13,6 +13,7 @@
 //! | [`patch`] | from that to JSON patch operations (pure) |
 //! | [`refusal`] | every reason for which a pod is refused |
 //! | [`stores`] | classes and ServiceAccounts, kept in memory |
+//! | [`parsed`] | classes that were parsed before |
 //! | [`region`] | the region of classes that name none |
 //! | [`admission`] | from a pod to its patch |
 //! | [`review`] | the AdmissionReview protocol |
@@ -27,6 +28,7 @@ pub mod args;
 pub mod health;
 pub mod injection;
 pub mod metrics;
+pub mod parsed;
 pub mod patch;
 pub mod readiness;
 pub mod refreshing;

@@ -41,7 +41,7 @@ pub(crate) async fn answer(
                 dry_run = request.dry_run,
                 "injected"
             );
-            match response.clone().with_patch(admitted.patch) {
+            match AdmissionResponse::from(request).with_patch(admitted.patch) {
                 Ok(patched) => (with_warnings(patched, admitted.warnings), Outcome::Injected),
                 Err(error) => (
                     refused(response, 500, &error.to_string()),

@@ -5,8 +5,11 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use kube::Resource;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Warnings of one answer.
@@ -17,6 +20,7 @@ const SHORT_WARNING: usize = 250;
 
 /// The only version of the protocol that this webhook speaks.
 const VERSION: &str = "admission.k8s.io/v1";
+const KIND: &str = "AdmissionReview";
 
 /// A resource that is reviewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +51,10 @@ where
     let plural = reviewed.plural;
     let review: AdmissionReview<K> = serde_json::from_slice(body)
         .map_err(|error| format!("body is not an AdmissionReview of {plural}: {error}"))?;
-    if review.types.api_version != VERSION || review.types.kind != "AdmissionReview" {
+    if review.types.api_version != VERSION || review.types.kind != KIND {
         let types = &review.types;
         return Err(format!(
-            "{} {} is not supported: send {VERSION} AdmissionReview",
+            "{} {} is not supported: send {VERSION} {KIND}",
             types.api_version, types.kind
         ));
     }
@@ -67,9 +71,33 @@ where
     }
 }
 
-/// The HTTP answer with a review's response.
-pub(crate) fn answered(response: AdmissionResponse) -> Response {
-    Json(response.into_review()).into_response()
+/// The HTTP answer with a review's response. The patch is in base64, as the protocol says: kube writes a number for each of
+/// its bytes, which the API server reads as well, but which is three times as long.
+pub(crate) fn answered(mut response: AdmissionResponse) -> Response {
+    let patch = response.patch.take();
+    let patch = patch.map(|patch| BASE64_STANDARD.encode(patch));
+    let review = Answer {
+        api_version: VERSION,
+        kind: KIND,
+        response: Patched { response, patch },
+    };
+    Json(review).into_response()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    api_version: &'static str,
+    kind: &'static str,
+    response: Patched,
+}
+
+#[derive(Serialize)]
+struct Patched {
+    #[serde(flatten)]
+    response: AdmissionResponse,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
 }
 
 /// The HTTP answer to what is no review.

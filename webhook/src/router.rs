@@ -50,6 +50,7 @@ pub fn router(reviews: Reviews) -> Router {
     let bodies = Arc::new(Semaphore::new(BODIES));
     let bounded = middleware::from_fn_with_state(bodies, bounded);
     let last_request = middleware::from_fn_with_state(Arc::clone(&reviews.readiness), last_request);
+    let reviews = Arc::new(reviews);
     Router::new()
         .route(MUTATE_PODS, post(mutate_pods))
         .route(VALIDATE_CLASSES, post(validate_classes))
@@ -59,12 +60,12 @@ pub fn router(reviews: Reviews) -> Router {
         .with_state(reviews)
 }
 
-async fn mutate_pods(State(reviews): State<Reviews>, body: Bytes) -> Response {
+async fn mutate_pods(State(reviews): State<Arc<Reviews>>, body: Bytes) -> Response {
     let answer = async |request: &_| pods::answer(&reviews.admission, request).await;
     reviews.review(&body, PODS, answer).await
 }
 
-async fn validate_classes(State(reviews): State<Reviews>, body: Bytes) -> Response {
+async fn validate_classes(State(reviews): State<Arc<Reviews>>, body: Bytes) -> Response {
     let region = &reviews.admission.region;
     let answer = async |request: &_| classes::answer(region, request).await;
     reviews.review(&body, CLASSES, answer).await

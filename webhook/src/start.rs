@@ -12,6 +12,7 @@ use crate::Args;
 use crate::admission::Admission;
 use crate::health;
 use crate::metrics::Metrics;
+use crate::parsed::ParsedClasses;
 use crate::readiness::Readiness;
 use crate::region::DefaultRegion;
 use crate::router::{Reviews, router};
@@ -55,6 +56,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
 
     let admission = Admission {
         stores,
+        parsed: ParsedClasses::default(),
         region: DefaultRegion::new(args.region.clone(), client.clone()),
         sidecars: Sidecars::new(client),
         settings: args.settings(),

@@ -8,6 +8,7 @@ use aws_secrets_webhook::Args;
 use aws_secrets_webhook::admission::Admission;
 use aws_secrets_webhook::health;
 use aws_secrets_webhook::metrics::Metrics;
+use aws_secrets_webhook::parsed::ParsedClasses;
 use aws_secrets_webhook::readiness::Readiness;
 use aws_secrets_webhook::region::DefaultRegion;
 use aws_secrets_webhook::router::{MUTATE_PODS, Reviews, VALIDATE_CLASSES, router};
@@ -66,6 +67,7 @@ impl Webhook {
         tokio::spawn(health::serve(health, health_router));
         let admission = Admission {
             stores,
+            parsed: ParsedClasses::default(),
             region: DefaultRegion::new(None, client.clone()),
             sidecars: Sidecars::new(client),
             settings: args.settings(),
@@ -243,7 +245,8 @@ pub(crate) fn pod(classes: &str) -> Value {
 /// The pod after the response's patch.
 pub(crate) fn patched(pod: &Value, response: &Value) -> Value {
     assert_eq!(response["allowed"], true, "{response}");
-    let bytes: Vec<u8> = serde_json::from_value(response["patch"].clone()).unwrap();
+    let patch: ByteString = serde_json::from_value(response["patch"].clone()).unwrap();
+    let bytes = patch.0;
     let mut pod = pod.clone();
     let patch: json_patch::Patch = serde_json::from_slice(&bytes).unwrap();
     json_patch::patch(&mut pod, &patch).unwrap();
