@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit fuzz e2e e2e-kind manifests deny
+.PHONY: help demo demo-down test lint unit fuzz e2e e2e-kind bench manifests deny
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ e2e: ## The scenarios on a real cluster; E2E_KEEP=1 leaves it running
 e2e-kind: ## The same scenarios on a cluster of kind (needs a Docker engine and kind)
 	@docker version --format '==> kind, on Docker {{.Server.Version}}' && kind version
 	@$(CARGO) test --locked -p e2e
+
+bench: ## Measures all that docs/performance.md says, and writes it; ONLY=files,cost some of it
+	@$(CARGO) run --quiet --locked --profile e2e -p bench -- $(if $(ONLY),--only $(ONLY))
 
 manifests: ## install.yaml and crd.yaml anew, from the Helm chart
 	@$(CARGO) run --quiet --locked -p e2e -- manifests

@@ -111,7 +111,8 @@ pub(crate) fn measure(world: &World) -> anyhow::Result<Section> {
         method: format!(
             "AdmissionReviews of annotated pods over TLS and kept-alive connections on the loopback address, to the release \
              build of the webhook, which watches a real API server. Beside it, in turns of {}, a server with the same TLS \
-             and HTTP that sends the same body back: what any webhook in this language takes. The load comes from the same \
+             and HTTP that sends the same body back, and one that reads the body into the same types as the webhook and admits the \
+             pod as it is: what any webhook does before its own work begins. The load comes from the same \
              two processors. Reviews a second per core: answers by the processor time of the webhook alone.",
             shown(TURN)
         ),
@@ -131,15 +132,17 @@ fn compare(
 ) -> anyhow::Result<Duration> {
     let mut median = Duration::ZERO;
     for connections in [1, 64] {
-        let (mut mine, mut floor) = (Vec::new(), Vec::new());
+        let (mut mine, mut floor, mut reading) = (Vec::new(), Vec::new(), Vec::new());
+        let reader = echo.at(echo::READ);
         let mut cpu = Duration::ZERO;
         for _ in 0..TURNS {
             floor.push(runtime.block_on(echo.load(body, connections, TURN))?);
+            reading.push(runtime.block_on(reader.load(body, connections, TURN))?);
             let before = webhook.cpu()?;
             mine.push(runtime.block_on(webhook.load(body, connections, TURN))?);
             cpu += webhook.cpu()?.saturating_sub(before);
         }
-        let (mine, floor) = (Load::all(mine), Load::all(floor));
+        let (mine, floor, reading) = (Load::all(mine), Load::all(floor), Load::all(reading));
         let times = ratio(mine.latencies.median(), floor.latencies.median());
         let figures = format!(
             "p50 {}, p99 {}; echo p50 {}, p99 {}; {:.0} reviews a second per core",
@@ -151,6 +154,20 @@ fn compare(
         );
         let title =
             format!("{what}, {classes} classes, {connections} connections: against the echo");
+        let over_reading = Row::plain(
+            format!(
+                "{what}, {classes} classes, {connections} connections: against reading the pod"
+            ),
+            format!(
+                "{:.2} ×",
+                ratio(mine.latencies.median(), reading.latencies.median())
+            ),
+            format!(
+                "reading alone p50 {}, which is {:.2} × the echo",
+                shown(reading.latencies.median()),
+                ratio(reading.latencies.median(), floor.latencies.median())
+            ),
+        );
         if connections == 1 {
             median = mine.latencies.median();
             rows.push(Row::ratio(title, times, 2.0, figures));
@@ -165,6 +182,7 @@ fn compare(
         } else {
             rows.push(Row::plain(title, format!("{times:.2} ×"), figures));
         }
+        rows.push(over_reading);
     }
     Ok(median)
 }

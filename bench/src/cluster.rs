@@ -19,9 +19,9 @@ const SECRETS: usize = 4;
 
 /// A cluster; it ends with this value.
 pub(crate) struct World {
-    cluster: Cluster,
+    _cluster: Cluster,
     pub(crate) kubectl: Kubectl,
-    _aws: Aws,
+    aws: Aws,
 }
 
 impl World {
@@ -40,13 +40,13 @@ impl World {
         })?;
         let kubectl = cluster.kubectl();
         let world = Self {
-            cluster,
+            _cluster: cluster,
             kubectl,
-            _aws: aws,
+            aws,
         };
         step(
             "installing: kubectl apply -f manifests/install.yaml",
-            || install::install(&world.kubectl, &world._aws.stand_in.url()),
+            || install::install(&world.kubectl, &world.aws.stand_in.url()),
         )?;
         world.kubectl.apply(&format!(
             "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {NAMESPACE}\n"
@@ -58,22 +58,21 @@ impl World {
         world.kubectl.apply(&account)?;
         world
             .kubectl
-            .run(&["-n", NAMESPACE, "apply", "-f", &world.class_file()?])?;
+            .run(&["-n", NAMESPACE, "apply", "-f", &class_file()?])?;
         Ok(world)
     }
+}
 
-    fn class_file(&self) -> anyhow::Result<String> {
-        let folder = project::target().join("bench");
-        std::fs::create_dir_all(&folder)?;
-        let file = folder.join("class.yaml");
-        std::fs::write(&file, class(CLASS, SECRETS, 0))?;
-        Ok(file.display().to_string())
-    }
+fn class_file() -> anyhow::Result<String> {
+    let folder = project::target().join("bench");
+    std::fs::create_dir_all(&folder)?;
+    let file = folder.join("class.yaml");
+    std::fs::write(&file, class(CLASS, SECRETS, 0))?;
+    Ok(file.display().to_string())
 }
 
 impl Drop for World {
     fn drop(&mut self) {
-        let _ = &self.cluster;
         if let Err(error) = step("removing the cluster", || Cluster::down(NAME)) {
             e2e::progress::line(&format!("could not remove the cluster: {error:#}"));
         }

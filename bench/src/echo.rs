@@ -1,13 +1,17 @@
-//! The floor for a webhook: the same server, TLS and sockets, which answers with what it was sent.
+//! The floors for a webhook: the same server, TLS and sockets, which answers with what it was sent, or reads the pod and
+//! changes nothing.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::routing::post;
+use axum::{Json, Router};
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::DynamicObject;
+use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
@@ -27,6 +31,16 @@ pub(crate) struct Args {
 /// Where it answers.
 pub(crate) const PATH: &str = "/echo";
 
+/// Where it reads the pod of a review, and admits it as it is.
+pub(crate) const READ: &str = "/read";
+
+async fn read(body: Bytes) -> Result<Json<AdmissionReview<DynamicObject>>, String> {
+    let review: AdmissionReview<Pod> =
+        serde_json::from_slice(&body).map_err(|error| error.to_string())?;
+    let request: AdmissionRequest<Pod> = review.try_into().map_err(|_| "no request".to_owned())?;
+    Ok(Json(AdmissionResponse::from(&request).into_review()))
+}
+
 /// Serves until it is ended.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -38,7 +52,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             PrivateKeyDer::from_pem_file(&args.key)?,
         )?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let router = Router::new().route(PATH, post(|body: Bytes| async move { body }));
+    let router = Router::new()
+        .route(PATH, post(|body: Bytes| async move { body }))
+        .route(READ, post(read));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

@@ -61,6 +61,14 @@ impl Server {
         })
     }
 
+    /// The same server at another path.
+    pub(crate) fn at(&self, path: &'static str) -> Self {
+        Self {
+            path,
+            ..self.clone()
+        }
+    }
+
     /// The same, with an authority in a file.
     pub(crate) fn trusting(
         pid: u32,

@@ -94,7 +94,7 @@ fn put_init_containers(spec: &PodSpec, injection: &Injection, changes: &mut Chan
     let existing = init_containers(spec);
     let planned = &injection.init_containers;
     if existing.is_empty() {
-        return changes.add(LIST, &json!(planned));
+        return changes.add(LIST, json!(planned));
     }
     let first = existing.iter().take(planned.len());
     let is_current = |(existing, planned): (&Container, &Container)| {
@@ -120,7 +120,7 @@ fn put_init_containers(spec: &PodSpec, injection: &Injection, changes: &mut Chan
                     changes.remove(&format!("{LIST}/{index}"));
                     order.remove(index);
                 }
-                changes.add(&first, &json!(container));
+                changes.add(&first, json!(container));
                 order.insert(0, container);
             }
         }
@@ -136,17 +136,17 @@ fn pointer(path: &str) -> PointerBuf {
 }
 
 impl Changes {
-    fn add(&mut self, path: &str, value: &Value) {
+    fn add(&mut self, path: &str, value: Value) {
         self.0.push(PatchOperation::Add(AddOperation {
             path: pointer(path),
-            value: value.clone(),
+            value,
         }));
     }
 
-    fn replace(&mut self, path: &str, value: &Value) {
+    fn replace(&mut self, path: &str, value: Value) {
         self.0.push(PatchOperation::Replace(ReplaceOperation {
             path: pointer(path),
-            value: value.clone(),
+            value,
         }));
     }
 
@@ -164,9 +164,9 @@ impl Changes {
     }
 
     /// Appends to a list, which has to be made where it is empty: the API server leaves out empty lists.
-    fn append(&mut self, list: &str, is_empty: &mut bool, value: &Value) {
+    fn append(&mut self, list: &str, is_empty: &mut bool, value: Value) {
         if std::mem::take(is_empty) {
-            self.add(list, &json!([value]));
+            self.add(list, Value::Array(vec![value]));
         } else {
             self.add(&format!("{list}/-"), value);
         }
@@ -233,9 +233,9 @@ fn put_volumes(spec: &PodSpec, injection: &Injection, changes: &mut Changes) {
     let mut is_empty = existing.is_empty();
     for volume in &injection.volumes {
         match existing.iter().position(|other| other.name == volume.name) {
-            None => changes.append("/spec/volumes", &mut is_empty, &json!(volume)),
+            None => changes.append("/spec/volumes", &mut is_empty, json!(volume)),
             Some(index) if compare::is_current_volume(&existing[index], volume) => {}
-            Some(index) => changes.replace(&format!("/spec/volumes/{index}"), &json!(volume)),
+            Some(index) => changes.replace(&format!("/spec/volumes/{index}"), json!(volume)),
         }
     }
 }
@@ -266,15 +266,11 @@ fn put_mounts(
             });
         }
         match existing.iter().position(|other| same_path(other, mount)) {
-            None => changes.append(
-                &format!("{path}/volumeMounts"),
-                &mut is_empty,
-                &json!(mount),
-            ),
+            None => changes.append(&format!("{path}/volumeMounts"), &mut is_empty, json!(mount)),
             Some(index) if existing[index].name == mount.name => {
                 // A writable mount could change what other containers read.
                 if existing[index].read_only != Some(true) {
-                    changes.replace(&format!("{path}/volumeMounts/{index}"), &json!(mount));
+                    changes.replace(&format!("{path}/volumeMounts/{index}"), json!(mount));
                 }
             }
             Some(index) => {
@@ -330,10 +326,10 @@ fn put_status(pod: &Pod, changes: &mut Changes) {
         return;
     }
     if pod.metadata.annotations.is_none() {
-        return changes.add("/metadata/annotations", &json!({ STATUS: INJECTED }));
+        return changes.add("/metadata/annotations", json!({ STATUS: INJECTED }));
     }
     let name = STATUS.replace('~', "~0").replace('/', "~1");
-    changes.add(&format!("/metadata/annotations/{name}"), &json!(INJECTED));
+    changes.add(&format!("/metadata/annotations/{name}"), json!(INJECTED));
 }
 
 #[cfg(test)]
