@@ -8,6 +8,7 @@
 //! | `<!-- not run: REASON -->` | cannot be run here |
 //! | `<!-- values -->` | is a file of values for the chart |
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
@@ -75,7 +76,8 @@ pub fn story(pages: &[Page], name: &str) -> String {
         for block in page.blocks() {
             if matches!(&block.mark, Mark::Run(stories) if stories.iter().any(|story| story == name))
             {
-                script += &format!("# {}:{}\n{}", page.path, block.line, block.text);
+                // Writing to a String does not fail.
+                let _ = write!(script, "# {}:{}\n{}", page.path, block.line, block.text);
             }
         }
     }
