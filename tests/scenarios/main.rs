@@ -10,6 +10,7 @@ mod any_pod;
 mod bare;
 mod certificates;
 mod chart;
+mod documents;
 mod example;
 mod kinds;
 mod life;
@@ -33,7 +34,7 @@ use world::World;
 type Scenario = (&'static str, fn(&World));
 
 /// Those that leave the installation alone: they run at the same time.
-const SIDE_BY_SIDE: [Scenario; 27] = [
+const SIDE_BY_SIDE: [Scenario; 28] = [
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
         example::v1alpha1,
@@ -109,10 +110,14 @@ const SIDE_BY_SIDE: [Scenario; 27] = [
         "the_chart_refuses_values_that_it_does_not_know",
         chart::bad_values,
     ),
+    (
+        "documents_have_manifests_that_the_api_server_takes",
+        documents::manifests,
+    ),
 ];
 
 /// Those that change the installation: one after the other, when the others are done.
-const ALONE: [Scenario; 8] = [
+const ALONE: [Scenario; 9] = [
     (
         "certificates_are_exchanged_under_load_and_fail_no_admission",
         certificates::rotations,
@@ -138,6 +143,10 @@ const ALONE: [Scenario; 8] = [
     (
         "without_webhook_configuration_annotated_pods_are_refused",
         outage::configuration_deleted,
+    ),
+    (
+        "documents_have_commands_that_do_what_they_say",
+        documents::stories,
     ),
 ];
 

@@ -14,11 +14,13 @@
 //! | [`install`] | the installation, and the seed's example |
 //! | [`stand_in`] | AWS |
 //! | [`demo`] | `make demo` |
+//! | [`documents`] | the documents for users, and their blocks of code |
 
 pub mod admissions;
 pub mod cluster;
 pub mod command;
 pub mod demo;
+pub mod documents;
 pub mod helm;
 pub mod images;
 pub mod install;

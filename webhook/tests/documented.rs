@@ -1,13 +1,14 @@
-//! `docs/webhook.md` and the README leave nothing out.
+//! The documents about the webhook leave nothing out, and what they quote is what it says.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use aws_secrets_webhook::Args;
-use aws_secrets_webhook::annotations::KNOWN;
+use aws_secrets_webhook::annotations::{CLASSES, KNOWN, PREFIX, Wanted};
 use aws_secrets_webhook::metrics::{Metrics, Outcome};
 use aws_secrets_webhook::review::PODS;
 use aws_secrets_webhook::stores::StoreState;
@@ -34,9 +35,8 @@ fn every_setting() {
     }
 }
 
-#[test]
-fn every_metric() {
-    let docs = text("docs/webhook.md");
+/// Names of the webhook's metrics, as Prometheus stores them.
+fn metrics_of_the_webhook() -> BTreeSet<String> {
     let metrics = Metrics::default();
     metrics.reviewed(PODS, Outcome::Injected, Duration::ZERO);
     let store = StoreState {
@@ -46,16 +46,58 @@ fn every_metric() {
         can_answer: true,
         failures: 0,
     };
-    let rendered = metrics.render(&[store], &Status::default(), true);
-    let names = rendered
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
-    let mut count = 0;
-    for name in names {
-        assert!(docs.contains(name), "{name}");
-        count += 1;
+    let status = Status {
+        serving_not_after: Some(UNIX_EPOCH + Duration::from_secs(1)),
+        ..Status::default()
+    };
+    let rendered = metrics.render(&[store], &status, true);
+    let samples = rendered.lines().filter(|line| !line.starts_with('#'));
+    samples
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_metric() {
+    let docs = text("docs/operations.md");
+    let names = metrics_of_the_webhook();
+    for name in &names {
+        let family = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end))
+            .or_else(|| name.strip_suffix("_info").map(|_| name.as_str()))
+            .unwrap_or(name);
+        assert!(docs.contains(&format!("| `{family}` |")), "{family}");
     }
-    assert!(count > 8);
+    assert!(names.len() > 8);
+}
+
+/// Alerts and queries: a metric that was renamed would leave them silent.
+#[test]
+fn alerts_and_queries_use_metrics_that_exist() {
+    let sidecar = text("injector/src/refresh/metrics.rs");
+    let webhook = metrics_of_the_webhook();
+    let page = text("docs/operations.md");
+    let reasons = text("webhook/src/refusal.rs");
+    let mut count = 0;
+    for block in page.split("```").skip(1).step_by(2) {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        for word in block.split(|c| !is_name(c)) {
+            if word.starts_with("aws_secrets_webhook_") {
+                assert!(webhook.contains(word), "{word}");
+                count += 1;
+            } else if let Some(name) = word.strip_prefix("aws_secrets_injector_") {
+                assert!(sidecar.contains(&format!("\"{name}\"")), "{word}");
+                count += 1;
+            }
+        }
+        for reason in block.split("reason=\"").skip(1) {
+            let reason = reason.split('"').next().unwrap();
+            assert!(reasons.contains(&format!("=> \"{reason}\",")), "{reason}");
+        }
+    }
+    assert!(count > 10);
 }
 
 #[test]
@@ -82,10 +124,79 @@ fn every_reason_of_a_refusal() {
     assert!(count > 10);
 }
 
+/// Rows of a page's tables, as cells.
+fn rows(page: &str) -> impl Iterator<Item = Vec<&str>> {
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect())
+}
+
+fn code(cell: &str) -> &str {
+    cell.trim_matches('`')
+}
+
+/// What the webhook makes of one annotation, next to a class.
+fn read(name: &str, value: &str) -> Result<Wanted, String> {
+    let class = (CLASSES.to_owned(), "shop".to_owned());
+    let annotation = (format!("{PREFIX}{name}"), value.to_owned());
+    // on-refresh and the port say how a refresh goes.
+    let refresh = (format!("{PREFIX}refresh-interval"), "5m".to_owned());
+    let annotations = BTreeMap::from([class, refresh, annotation]);
+    let read = Wanted::read(&annotations);
+    read.map(|wanted| wanted.unwrap()).map_err(|errors| {
+        let errors = errors.iter().map(ToString::to_string);
+        errors.collect::<Vec<_>>().join("\n")
+    })
+}
+
 #[test]
-fn every_annotation() {
-    let readme = text("README.md");
-    for name in KNOWN {
-        assert!(readme.contains(&format!("`{name}`")), "{name}");
+fn every_annotation_with_an_example_that_works() {
+    let page = text("docs/annotations.md");
+    let described: BTreeMap<_, _> = rows(&page)
+        .filter(|cells| cells.len() == 4)
+        .map(|cells| (code(cells[0]).to_owned(), code(cells[3]).to_owned()))
+        .collect();
+    assert_eq!(
+        described
+            .keys()
+            .map(String::as_str)
+            .collect::<BTreeSet<_>>(),
+        BTreeSet::from(KNOWN)
+    );
+    for (name, example) in described.iter().filter(|(name, _)| *name != "status") {
+        let wanted = read(name, example).unwrap();
+        assert!(wanted.warnings.is_empty(), "{:?}", wanted.warnings);
+        let without = read("status", "injected").unwrap();
+        assert!(wanted != without, "{name}: {example} changes nothing");
     }
+}
+
+#[test]
+fn bad_annotations_are_refused_in_the_words_of_the_page() {
+    let page = text("docs/annotations.md");
+    let mut names = BTreeSet::from(KNOWN);
+    names.remove("status");
+    for cells in rows(&page).filter(|cells| cells.len() == 3) {
+        let [name, value, message] = [cells[0], cells[1], cells[2]].map(code);
+        let error = read(name, value).unwrap_err();
+        assert_eq!(error, format!("annotation {PREFIX}{name}: {message}"));
+        names.remove(name);
+    }
+    assert!(
+        names.is_empty(),
+        "without an example of bad input: {names:?}"
+    );
+}
+
+/// The README has the most used, by their full meaning elsewhere: none that does not exist.
+#[test]
+fn annotations_of_the_readme_exist() {
+    let readme = text("README.md");
+    let section = readme.split("### Annotations").nth(1).unwrap();
+    let section = section.split("\n#").next().unwrap();
+    let mut count = 0;
+    for cells in rows(section) {
+        assert!(KNOWN.contains(&code(cells[0])), "{}", cells[0]);
+        count += 1;
+    }
+    assert!(count > 2);
 }

@@ -1,0 +1,369 @@
+//! The documents for users: the API server takes every manifest, and the commands do what the text around them says. What
+//! needs no cluster is in `tests/documents.rs`.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use e2e::command::run;
+use e2e::documents::{Mark, Page, pages, story};
+use e2e::install::{self, NAMESPACE, service_account};
+use e2e::{helm, images, project};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+
+use crate::world::{Namespace, World};
+
+const CLASS: &str = "SecretProviderClass";
+
+/// A folder of our own, empty.
+fn folder(name: &str) -> PathBuf {
+    let folder = project::target().join("documents").join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+pub(crate) fn manifests(world: &World) {
+    let mut count = 0;
+    for (index, page) in pages().unwrap().iter().enumerate() {
+        let namespace = world.namespace(&format!("documents-{index}"));
+        // Pods of the pages run as these.
+        for name in ["web", "default"] {
+            namespace.apply(&[&service_account(name)]).unwrap();
+        }
+        let mut documents = Vec::new();
+        for block in page.blocks() {
+            if block.language == "yaml" && block.mark == Mark::None {
+                let place = format!("{}:{}", page.path, block.line);
+                documents.extend(
+                    read(&block.text)
+                        .into_iter()
+                        .map(|value| (place.clone(), value)),
+                );
+            }
+        }
+        // Pods are refused without their classes.
+        documents.sort_by_key(|(_, document)| document["kind"] != CLASS);
+        for (place, document) in documents {
+            check(&namespace, &place, document);
+            count += 1;
+        }
+    }
+    assert!(count > 8);
+}
+
+fn read(text: &str) -> Vec<Value> {
+    serde_yaml::Deserializer::from_str(text)
+        .map(|document| Value::deserialize(document).unwrap())
+        .collect()
+}
+
+/// Gives a manifest to the API server, as a dry run; a class is made, because pods that come later ask for it.
+fn check(namespace: &Namespace<'_>, place: &str, mut document: Value) {
+    let apply = |arguments: &[&str], file: &Path| {
+        let file = file.display().to_string();
+        let all = [&["apply"], arguments, &["-f", &file]].concat();
+        namespace
+            .kubectl(&all)
+            .unwrap_or_else(|error| panic!("{place}: {error:#}"))
+    };
+    let folder = folder(&namespace.name);
+    let file = folder.join("manifest.json");
+    let kind = document["kind"].as_str().map(str::to_owned);
+    match kind.as_deref() {
+        Some("Kustomization") => {
+            let manifests = folder.join("path/to/manifests");
+            fs::create_dir_all(&manifests).unwrap();
+            let installed = project::root().join("manifests/install.yaml");
+            fs::copy(installed, manifests.join("install.yaml")).unwrap();
+            fs::write(folder.join("kustomization.yaml"), document.to_string()).unwrap();
+            let folder = folder.display().to_string();
+            let built = namespace.world.kubectl.run(&["kustomize", &folder]);
+            let built = built.unwrap_or_else(|error| panic!("{place}: {error:#}"));
+            assert!(
+                built.contains("image: REGISTRY/webhook:"),
+                "{place}: {built}"
+            );
+            assert!(
+                built.contains("value: REGISTRY/injector:"),
+                "{place}: {built}"
+            );
+        }
+        // The API of the Prometheus operator is not there. Its metrics are tested where they are made.
+        Some("PrometheusRule") => {
+            for rule in document["spec"]["groups"][0]["rules"].as_array().unwrap() {
+                let words = [
+                    &rule["alert"],
+                    &rule["expr"],
+                    &rule["annotations"]["action"],
+                ];
+                assert!(words.iter().all(|word| word.is_string()), "{place}: {rule}");
+            }
+        }
+        other => {
+            if other.is_none() {
+                document = pod_with(&document);
+                make_classes(namespace, &document);
+            }
+            document["metadata"]["namespace"] = json!(namespace.name);
+            fs::write(&file, document.to_string()).unwrap();
+            let how: &[&str] = if other == Some(CLASS) {
+                &[]
+            } else {
+                &["--dry-run=server"]
+            };
+            apply(how, &file);
+        }
+    }
+}
+
+/// A pod with the annotations of a fragment such as `metadata: {annotations: …}`.
+fn pod_with(fragment: &Value) -> Value {
+    assert!(
+        fragment["metadata"]["annotations"].is_object(),
+        "{fragment}"
+    );
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "web", "annotations": fragment["metadata"]["annotations"]},
+        "spec": {"containers": [{"name": "web", "image": images::APP}]},
+    })
+}
+
+/// The classes that a fragment names, where the page does not have them.
+fn make_classes(namespace: &Namespace<'_>, pod: &Value) {
+    let key = "aws-secrets-injector.io/secret-provider-class";
+    let names = pod["metadata"]["annotations"][key].as_str().unwrap();
+    for name in names.split(',') {
+        let name = name.split('=').next().unwrap();
+        if namespace
+            .kubectl(&["get", "secretproviderclass", name])
+            .is_err()
+        {
+            let objects = format!("- {{objectName: {name}, objectType: secretsmanager}}");
+            let class = format!(
+                "apiVersion: secrets-store.csi.x-k8s.io/v1\nkind: {CLASS}\nmetadata:\n  name: {name}\nspec:\n  provider: aws\n  parameters:\n    objects: \"{objects}\"\n"
+            );
+            namespace.apply(&[&class]).unwrap();
+        }
+    }
+}
+
+/// A shell as the pages' readers have it, in a folder of its own, with the programs of this cluster.
+struct Shell {
+    folder: PathBuf,
+}
+
+impl Shell {
+    fn new(world: &World, name: &str) -> Self {
+        let folder = folder(name);
+        symlink(project::root().join("manifests"), folder.join("manifests")).unwrap();
+        let shell = Self { folder };
+        shell.program(
+            "kubectl",
+            &format!("exec {} \"$@\"", world.kubectl.typed().unwrap()),
+        );
+        // The images are those that were just built, and AWS is the stand-in: nothing else differs from the page.
+        let split = |image: &'static str| image.split_once(':').unwrap();
+        let (webhook, injector) = (split(images::WEBHOOK), split(images::INJECTOR));
+        let values = format!(
+            "image.repository={},image.tag={},injector.image.repository={},injector.image.tag={},injector.env.AWS_ENDPOINT_URL={},drain=3s",
+            webhook.0,
+            webhook.1,
+            injector.0,
+            injector.1,
+            world.aws.stand_in.url()
+        );
+        let helm = format!(
+            "if [ \"$1\" = install ]; then set -- \"$@\" --set '{values}'; fi\nexec '{}' --kubeconfig '{}' \"$@\"",
+            helm::program().unwrap().display(),
+            world.kubectl.kubeconfig().display()
+        );
+        shell.program("helm", &helm);
+        let injector = images::build_binaries()
+            .unwrap()
+            .join("aws-secrets-injector");
+        shell.program(
+            "aws-secrets-injector",
+            &format!("exec '{}' \"$@\"", injector.display()),
+        );
+        shell.program("aws", "echo 'no AWS account here' >&2; exit 1");
+        shell
+    }
+
+    fn program(&self, name: &str, script: &str) {
+        let folder = self.folder.join("bin");
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join(name);
+        fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Runs a script to its end; the first command that fails ends it, and the test.
+    fn run(&self, script: &str) -> String {
+        assert!(!script.is_empty());
+        let script = script.replace("public.ecr.aws/docker/library/busybox:stable", images::APP);
+        let file = self.folder.join("story.sh");
+        fs::write(&file, script).unwrap();
+        let mut bash = Command::new("bash");
+        bash.current_dir(&self.folder)
+            .env_clear()
+            .env("HOME", &self.folder)
+            .env(
+                "PATH",
+                format!("{}:/usr/bin:/bin", self.folder.join("bin").display()),
+            )
+            // What an account answers.
+            .env("ACCOUNT", "111122223333")
+            .env(
+                "ISSUER",
+                "https://oidc.eks.us-east-2.amazonaws.com/id/EXAMPLE",
+            )
+            .args(["-eux", "-o", "pipefail"])
+            .arg(&file);
+        run(&mut bash).unwrap()
+    }
+
+    fn json(&self, file: &str) -> Value {
+        serde_json::from_str(&fs::read_to_string(self.folder.join(file)).unwrap()).unwrap()
+    }
+}
+
+/// All of them, in an order that ends with the installation as it was.
+pub(crate) fn stories(world: &World) {
+    let pages = pages().unwrap();
+    check_prints_files_and_policy(world, &pages);
+    pod_identity(world, &pages);
+    remove(world, &["install.yaml", "crd.yaml"]);
+    irsa(world, &pages);
+    operations(world, &pages);
+    remove(world, &["install.yaml", "crd.yaml"]);
+    Shell::new(world, "manifests-applied").run(&story(&pages, "manifests"));
+    install::install(&world.kubectl, &world.aws.stand_in.url()).unwrap();
+}
+
+/// Removes what manifests hold.
+fn remove(world: &World, manifests: &[&str]) {
+    for file in manifests {
+        let file = project::root().join("manifests").join(file);
+        let file = file.display().to_string();
+        world
+            .kubectl
+            .run(&["delete", "--ignore-not-found", "--wait", "-f", &file])
+            .unwrap();
+    }
+}
+
+fn check_prints_files_and_policy(world: &World, pages: &[Page]) {
+    let shell = Shell::new(world, "check");
+    let fields = pages
+        .iter()
+        .find(|page| page.path == "docs/class-fields.md")
+        .unwrap();
+    let blocks = fields.blocks();
+    let class = blocks
+        .iter()
+        .find(|block| block.text.contains(CLASS))
+        .unwrap();
+    fs::write(shell.folder.join("my-class.yaml"), &class.text).unwrap();
+    let printed = shell.run(&story(pages, "check"));
+    for words in [
+        "db-user",
+        "tls.pem",
+        "secretsmanager:GetSecretValue",
+        "ssm:GetParameters",
+    ] {
+        assert!(printed.contains(words), "{words}: {printed}");
+    }
+}
+
+fn pod_identity(world: &World, pages: &[Page]) {
+    let _ = world.kubectl.run(&[
+        "delete",
+        "namespace",
+        "shop",
+        "--ignore-not-found",
+        "--wait",
+    ]);
+    let shell = Shell::new(world, "pod-identity");
+    shell.run(&story(pages, "pod-identity"));
+    let class = world
+        .kubectl
+        .get(&["-n", "shop", "secretproviderclass", "db"])
+        .unwrap();
+    assert_eq!(class["spec"]["parameters"]["usePodIdentity"], "true");
+    let trusted = &shell.json("trust.json")["Statement"][0]["Principal"]["Service"];
+    assert_eq!(trusted, "pods.eks.amazonaws.com");
+    world
+        .kubectl
+        .run(&["delete", "namespace", "shop", "--wait"])
+        .unwrap();
+}
+
+fn irsa(world: &World, pages: &[Page]) {
+    let secret = r#"{"username": "admin", "password": "correct horse"}"#;
+    world
+        .aws
+        .seed(|seed| async move { seed.secret("shop/db", secret).await.map(drop) })
+        .unwrap();
+    let shell = Shell::new(world, "irsa");
+    let printed = shell.run(&story(pages, "irsa"));
+    for file in ["password", "shop_db", "username"] {
+        assert!(
+            printed.lines().any(|line| line == file),
+            "{file}: {printed}"
+        );
+    }
+    // The policy and the trust policy are those of the page and of the pod.
+    let page = pages
+        .iter()
+        .find(|page| page.path == "docs/quick-start-eks.md")
+        .unwrap();
+    let shown = page
+        .blocks()
+        .into_iter()
+        .find(|block| block.language == "json")
+        .unwrap();
+    let shown: Value = serde_json::from_str(&shown.text).unwrap();
+    assert_eq!(shell.json("policy.json"), shown);
+    let condition = &shell.json("trust.json")["Statement"][0]["Condition"]["StringEquals"];
+    let issuer = "oidc.eks.us-east-2.amazonaws.com/id/EXAMPLE";
+    assert_eq!(
+        condition[format!("{issuer}:sub")],
+        "system:serviceaccount:shop:web"
+    );
+    assert_eq!(condition[format!("{issuer}:aud")], "sts.amazonaws.com");
+    let calls = world.aws.stand_in.calls_of("shop");
+    assert!(
+        calls.iter().any(|call| call.operation == "GetSecretValue"),
+        "{calls:?}"
+    );
+}
+
+fn operations(world: &World, pages: &[Page]) {
+    let printed = Shell::new(world, "operations").run(&story(pages, "operations"));
+    for words in [
+        "aws_secrets_webhook_ready 1",
+        "Rollback was a success",
+        "has been upgraded",
+        "uninstalled",
+    ] {
+        assert!(printed.contains(words), "{words}: {printed}");
+    }
+    let left = world
+        .kubectl
+        .run(&["get", "mutatingwebhookconfigurations", "-o", "name"])
+        .unwrap();
+    assert!(!left.contains(NAMESPACE), "{left}");
+    world
+        .kubectl
+        .run(&[
+            "get",
+            "crd",
+            "secretproviderclasses.secrets-store.csi.x-k8s.io",
+        ])
+        .unwrap();
+}
