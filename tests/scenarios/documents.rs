@@ -183,7 +183,7 @@ impl Shell {
             world.kubectl.kubeconfig().display()
         );
         shell.program("helm", &helm);
-        let injector = images::build_binaries()
+        let injector = images::build_binaries(images::Profile::E2e)
             .unwrap()
             .join("aws-secrets-injector");
         shell.program(
