@@ -10,7 +10,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -51,19 +51,29 @@ pub enum Mark {
     Values,
 }
 
-/// The documents for users: the README first, then those in `docs/` by name.
+/// The documents for users: the README first, then those in and under `docs/` by name.
 pub fn pages() -> anyhow::Result<Vec<Page>> {
     let root = project::root();
-    let mut paths: Vec<PathBuf> = fs::read_dir(root.join("docs"))?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()?;
-    paths.retain(|path| path.extension().is_some_and(|end| end == "md"));
+    let mut paths = Vec::new();
+    collect(&root.join("docs"), &mut paths)?;
     paths.sort();
     paths.insert(0, root.join("README.md"));
     paths.into_iter().map(|path| page(&path)).collect()
 }
 
-fn page(path: &std::path::Path) -> anyhow::Result<Page> {
+fn collect(directory: &Path, paths: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, paths)?;
+        } else if path.extension().is_some_and(|end| end == "md") {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn page(path: &Path) -> anyhow::Result<Page> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let path = path.strip_prefix(project::root())?.display().to_string();
     Ok(Page { path, text })

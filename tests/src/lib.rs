@@ -15,6 +15,7 @@
 //! | [`stand_in`] | AWS |
 //! | [`demo`] | `make demo` |
 //! | [`documents`] | the documents for users, and their blocks of code |
+//! | [`messages`] | the messages in the programs' sources |
 
 pub mod admissions;
 pub mod cluster;
@@ -25,6 +26,7 @@ pub mod helm;
 pub mod images;
 pub mod install;
 pub mod kubectl;
+pub mod messages;
 pub mod packages;
 pub mod progress;
 pub mod project;

@@ -102,7 +102,7 @@ fn alerts_and_queries_use_metrics_that_exist() {
 
 #[test]
 fn every_problem_of_certificates() {
-    let docs = text("docs/troubleshooting.md");
+    let docs = text("docs/messages/webhook.md");
     for reason in Problem::REASONS {
         assert!(docs.contains(&format!("`{reason}`")), "{reason}");
     }
