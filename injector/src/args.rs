@@ -90,7 +90,7 @@ pub struct Check {
 
     /// Print an IAM policy alone, ready for `aws iam put-role-policy`: the one of the pod's own role, or, for classes
     /// with an assumeRoleArn, the one of the role that reads.
-    #[arg(long, value_name = "ROLE", num_args = 0..=1, default_missing_value = "pod")]
+    #[arg(long, value_name = "ROLE", num_args = 0..=1, require_equals = true, default_missing_value = "pod")]
     pub policy: Option<PolicyOf>,
 }
 

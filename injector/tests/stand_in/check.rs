@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::support::class;
 
-/// Checks a file, with nothing in the environment.
+/// Checks a file, with nothing in the environment. Options go first, where one could take the file for its value.
 fn check(text: &str, arguments: &[&str]) -> (Output, TempDir) {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("class.yaml");
@@ -17,8 +17,8 @@ fn check(text: &str, arguments: &[&str]) -> (Output, TempDir) {
         command
             .env_clear()
             .arg("check")
-            .arg(file)
             .args(arguments)
+            .arg(file)
             .output()
             .unwrap(),
         folder,
@@ -82,7 +82,7 @@ fn the_reader_of_another_account_has_its_own_policy() {
         TWO,
     );
     let statement = |role: &str| {
-        let (output, _folder) = check(&text, &["--policy", role]);
+        let (output, _folder) = check(&text, &[&format!("--policy={role}")]);
         serde_json::from_slice::<Value>(&output.stdout).unwrap()["Statement"][0].clone()
     };
     assert_eq!(statement("pod")["Action"][0], "sts:AssumeRole");
