@@ -5,10 +5,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit fuzz e2e e2e-kind bench manifests deny
+.PHONY: help demo demo-down test lint unit fuzz e2e e2e-kind bench manifests deny sbom reproducible
 
 help: ## What there is
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## See it work: a cluster, a stand-in for AWS, and a pod with its secrets
 	@$(CARGO) run --quiet --locked -p e2e -- demo
@@ -50,3 +50,9 @@ manifests: ## install.yaml and crd.yaml anew, from the Helm chart
 
 deny: ## Licenses, advisories and sources of all dependencies (needs cargo-deny)
 	@$(CARGO) deny --locked check
+
+sbom: ## What the programs are made of, into target/sbom (needs cargo-cyclonedx)
+	@.ci/sbom target/sbom
+
+reproducible: ## Builds the programs twice, in two folders, and compares (takes 15 minutes)
+	@.ci/reproducible

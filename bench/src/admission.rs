@@ -218,7 +218,7 @@ fn start_webhook(world: &World, folder: &std::path::Path) -> anyhow::Result<(Ser
         "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {HOME}\n"
     ))?;
     let (address, health) = (free_address()?, free_address()?);
-    let program: PathBuf = images::build_binaries(Profile::Release)?.join("aws-secrets-webhook");
+    let program: PathBuf = images::build_binaries(Profile::Release)?.webhook;
     let log = File::create(folder.join("webhook.log"))?;
     let child = Command::new(program)
         .env_clear()

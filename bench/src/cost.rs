@@ -147,7 +147,7 @@ fn usages(stage: &Stage) -> anyhow::Result<Vec<Usage>> {
 /// Size of the archive that holds the image's only layer.
 fn image_size(stage: &Stage) -> anyhow::Result<u64> {
     let binaries = images::build_binaries(Profile::Release)?;
-    ensure!(stage.injector.starts_with(&binaries), "another binary");
+    ensure!(stage.injector == binaries.injector, "another binary");
     let archives = images::build_images(&binaries)?;
     let archive = archives.iter().find(|(tag, _)| *tag == images::INJECTOR);
     let (_, archive) = archive.context("no image")?;

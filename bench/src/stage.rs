@@ -31,8 +31,7 @@ impl Stage {
         secrets: usize,
         parameters: usize,
     ) -> anyhow::Result<Self> {
-        let injector = e2e::images::build_binaries(e2e::images::Profile::Release)?
-            .join("aws-secrets-injector");
+        let injector = e2e::images::build_binaries(e2e::images::Profile::Release)?.injector;
         let runtime = Runtime::new().context("could not start the runtime")?;
         let (aws, fronts) = runtime.block_on(async {
             let aws = StandIn::start(&e2e::project::target(), ([127, 0, 0, 1], 0).into()).await?;

@@ -185,7 +185,7 @@ impl Shell {
         shell.program("helm", &helm);
         let injector = images::build_binaries(images::Profile::E2e)
             .unwrap()
-            .join("aws-secrets-injector");
+            .injector;
         shell.program(
             "aws-secrets-injector",
             &format!("exec '{}' \"$@\"", injector.display()),

@@ -31,13 +31,13 @@ pub enum Profile {
     Release,
 }
 
-impl Profile {
-    fn name(self) -> &'static str {
-        match self {
-            Self::E2e => "e2e",
-            Self::Release => "release",
-        }
-    }
+/// Our programs.
+#[derive(Clone, Debug)]
+pub struct Binaries {
+    /// The injector.
+    pub injector: PathBuf,
+    /// The webhook.
+    pub webhook: PathBuf,
 }
 
 /// Where certificate authorities are, by distribution.
@@ -47,38 +47,38 @@ const CA_ROOTS: [&str; 3] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// Builds the binaries; the folder that has them.
-pub fn build_binaries(profile: Profile) -> anyhow::Result<PathBuf> {
+/// Builds the binaries.
+pub fn build_binaries(profile: Profile) -> anyhow::Result<Binaries> {
+    let (injector, webhook) = match profile {
+        Profile::E2e => ("e2e", "e2e"),
+        Profile::Release => ("release", "webhook"),
+    };
+    Ok(Binaries {
+        injector: build("aws-secrets-injector", injector)?,
+        webhook: build("aws-secrets-webhook", webhook)?,
+    })
+}
+
+fn build(package: &str, profile: &str) -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(project::root())
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        .args([
-            "build",
-            "--locked",
-            "--target",
-            TARGET,
-            "--profile",
-            profile.name(),
-        ])
-        .args([
-            "--package",
-            "aws-secrets-webhook",
-            "--package",
-            "aws-secrets-injector",
-        ]);
+        .args(["build", "--locked", "--target", TARGET])
+        .args(["--profile", profile, "--package", package]);
     run(&mut cargo)?;
-    Ok(project::target().join(TARGET).join(profile.name()))
+    Ok(project::target().join(TARGET).join(profile).join(package))
 }
 
 /// Builds all images; an archive of each, by its tag.
-pub fn build_images(binaries: &Path) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+pub fn build_images(binaries: &Binaries) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     let folder = project::target().join("images");
     let stage = folder.join("stage");
     fs::create_dir_all(stage.join("out"))?;
-    for binary in ["aws-secrets-webhook", "aws-secrets-injector"] {
-        fs::copy(binaries.join(binary), stage.join("out").join(binary))
-            .with_context(|| format!("could not copy {binary}"))?;
+    for binary in [&binaries.injector, &binaries.webhook] {
+        let name = binary.file_name().context("a program has a name")?;
+        fs::copy(binary, stage.join("out").join(name))
+            .with_context(|| format!("could not copy {}", binary.display()))?;
     }
     fs::create_dir_all(stage.join("etc/ssl/certs"))?;
     let roots = CA_ROOTS

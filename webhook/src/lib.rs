@@ -20,6 +20,7 @@
 //! | `pods`, `classes` | the reviews of each |
 //! | [`router`] | the paths, and bounds for every request |
 //! | [`server`] | TLS, graceful end |
+//! | `panics` | what a bug may cost |
 //! | [`readiness`], [`metrics`], [`health`] | how it is doing, and who is told |
 
 pub mod admission;
@@ -42,6 +43,7 @@ pub mod sidecars;
 pub mod stores;
 
 mod classes;
+mod panics;
 mod pods;
 mod readability;
 mod start;

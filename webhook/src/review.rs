@@ -100,6 +100,16 @@ struct Patched {
     patch: Option<String>,
 }
 
+/// What is sent when a review met a bug of ours.
+pub(crate) fn panicked(uid: &str) -> Response {
+    tracing::error!(
+        uid,
+        "a review has panicked; the line before says where: please report it"
+    );
+    let message = "a fault of aws-secrets-injector, its log says more: please report it";
+    (StatusCode::INTERNAL_SERVER_ERROR, message).into_response()
+}
+
 /// The HTTP answer to what is no review.
 pub(crate) fn malformed(reason: String) -> Response {
     tracing::warn!("not a review: {reason}");

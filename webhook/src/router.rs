@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
 use crate::metrics::{Metrics, Outcome};
+use crate::panics::contained;
 use crate::readiness::Readiness;
 use crate::review::{self, CLASSES, PODS, Reviewed};
 use crate::{classes, pods};
@@ -72,7 +73,8 @@ async fn validate_classes(State(reviews): State<Arc<Reviews>>, body: Bytes) -> R
 }
 
 impl Reviews {
-    /// Reads a review, has it answered, and counts it.
+    /// Reads a review, has it answered, and counts it. After a panic there is no answer: what that means for the object,
+    /// the failurePolicy of the webhook configuration says.
     async fn review<K>(
         &self,
         body: &[u8],
@@ -84,10 +86,10 @@ impl Reviews {
     {
         let started = Instant::now();
         let (response, outcome) = match review::read(body, reviewed) {
-            Ok(request) => {
-                let (response, outcome) = answer(&request).await;
-                (review::answered(response), outcome)
-            }
+            Ok(request) => match contained(Box::pin(answer(&request))).await {
+                Some((response, outcome)) => (review::answered(response), outcome),
+                None => (review::panicked(&request.uid), Outcome::Refused("internal")),
+            },
             Err(reason) => (review::malformed(reason), Outcome::Malformed),
         };
         self.metrics.reviewed(reviewed, outcome, started.elapsed());

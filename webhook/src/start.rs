@@ -12,6 +12,7 @@ use crate::Args;
 use crate::admission::Admission;
 use crate::health;
 use crate::metrics::Metrics;
+use crate::panics::spawn_vital;
 use crate::parsed::ParsedClasses;
 use crate::readiness::Readiness;
 use crate::region::DefaultRegion;
@@ -38,7 +39,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let resolver = Arc::new(Resolver::default());
     let keeper = Keeper::new(args.certificates(&client), Arc::clone(&resolver));
     let certificates = keeper.status();
-    tokio::spawn(keeper.run());
+    spawn_vital(keeper.run());
     let stores = Stores::start(&client);
     let readiness = Arc::new(Readiness::new(stores.clone(), certificates));
     let metrics = Arc::<Metrics>::default();
@@ -51,7 +52,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         .with_context(|| format!("could not listen on {}", args.listen))?;
     let health_router =
         health::router(stores.clone(), Arc::clone(&readiness), Arc::clone(&metrics));
-    tokio::spawn(health::serve(health, health_router));
+    spawn_vital(health::serve(health, health_router));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %args.listen, "started");
 
     let admission = Admission {

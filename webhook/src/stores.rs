@@ -15,6 +15,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, Resource};
 use provider_class::{GROUP, KIND, PLURAL, SecretProviderClassSpec, VERSIONS};
 
+use crate::panics::spawn_vital;
 use crate::refusal::Refusal;
 
 /// A `SecretProviderClass` as the API server holds it.
@@ -90,7 +91,7 @@ impl Stores {
         .default_backoff()
         .modify(strip)
         .reflect(writer);
-        tokio::spawn(follow(KIND, watch, Arc::clone(&class_watch)));
+        spawn_vital(follow(KIND, watch, Arc::clone(&class_watch)));
 
         let writer = Writer::new(());
         let service_accounts = writer.as_reader();
@@ -107,7 +108,7 @@ impl Stores {
         })
         .reflect(writer);
         let watch = follow(SERVICE_ACCOUNT, watch, Arc::clone(&service_account_watch));
-        tokio::spawn(watch);
+        spawn_vital(watch);
         Self {
             client: client.clone(),
             classes,
