@@ -160,6 +160,42 @@ fn values_are_those_of_the_chart() {
 }
 
 #[test]
+fn there_is_one_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    let contains = |file: &str, text: &str| {
+        let content = fs::read_to_string(project::root().join(file)).unwrap();
+        assert!(content.contains(text), "{file}: no {text}");
+    };
+    for program in ["webhook", "injector"] {
+        let label = format!("image.version=\"{version}\"");
+        contains(&format!("Dockerfile.{program}"), &label);
+    }
+    contains(
+        "manifests/chart/Chart.yaml",
+        &format!("\nversion: {version}\n"),
+    );
+    contains(
+        "manifests/chart/Chart.yaml",
+        &format!("\nappVersion: {version}\n"),
+    );
+    let pages = pages().unwrap();
+    let tags = pages
+        .iter()
+        .flat_map(|page| page.text.split("REGISTRY/").skip(1));
+    for tag in tags.filter_map(|rest| {
+        rest.split_once(':')
+            .filter(|(name, _)| ["webhook", "injector"].contains(name))
+    }) {
+        assert!(
+            tag.1.starts_with(version),
+            "REGISTRY/{}:{:.9}",
+            tag.0,
+            tag.1
+        );
+    }
+}
+
+#[test]
 fn links_lead_somewhere() {
     let mut pages = pages().unwrap();
     for name in [
