@@ -12,7 +12,14 @@ use provider_class::{Class, Document, KIND, Region};
 use serde_json::Value;
 
 /// Those that `scenarios/documents.rs` runs.
-const STORIES: [&str; 5] = ["irsa", "pod-identity", "operations", "manifests", "check"];
+const STORIES: [&str; 6] = [
+    "check",
+    "pod-identity",
+    "irsa",
+    "operations",
+    "manifests",
+    "use",
+];
 /// Why a block is not run. A new reason is to be thought about.
 const REASONS: [&str; 4] = [
     "needs an AWS account",

@@ -243,6 +243,7 @@ pub(crate) fn stories(world: &World) {
     remove(world, &["install.yaml", "crd.yaml"]);
     Shell::new(world, "manifests-applied").run(&story(&pages, "manifests"));
     install::install(&world.kubectl, &world.aws.stand_in.url()).unwrap();
+    using(world, &pages);
 }
 
 /// Removes what manifests hold.
@@ -341,6 +342,20 @@ fn irsa(world: &World, pages: &[Page]) {
         calls.iter().any(|call| call.operation == "GetSecretValue"),
         "{calls:?}"
     );
+}
+
+/// The README, from a secret to a file.
+fn using(world: &World, pages: &[Page]) {
+    let secret = r#"{"username": "admin", "password": "correct horse"}"#;
+    world
+        .aws
+        .seed(|seed| async move { seed.secret("MySecret", secret).await.map(drop) })
+        .unwrap();
+    let printed = Shell::new(world, "use").run(&story(pages, "use"));
+    assert!(printed.ends_with("admin"), "{printed}");
+    let made = "deployment/web secretproviderclass/aws-secrets serviceaccount/web";
+    let delete = ["delete", "--wait"].into_iter().chain(made.split(' '));
+    world.kubectl.run(&delete.collect::<Vec<_>>()).unwrap();
 }
 
 fn operations(world: &World, pages: &[Page]) {
