@@ -72,7 +72,7 @@ pub struct Refresh {
     #[arg(long, env = "ON_REFRESH", value_name = "SPEC")]
     pub on_refresh: Option<OnRefresh>,
 
-    /// Serve Prometheus metrics on this address, at /metrics, such as 0.0.0.0:9090.
+    /// Serve Prometheus metrics on this address, at /metrics, such as [::]:9090.
     #[arg(long, env = "METRICS_LISTEN", value_name = "ADDRESS")]
     pub metrics_listen: Option<SocketAddr>,
 }

@@ -12,7 +12,7 @@ use provider_class::Region;
 use tracing_subscriber::EnvFilter;
 
 use crate::annotations::{self, Resources};
-use crate::injection::Settings;
+use crate::injection::{OF_EACH_POD, Settings};
 
 /// Mutating admission webhook that gives annotated pods their AWS secrets as files.
 #[derive(Clone, Debug, Parser)]
@@ -27,10 +27,10 @@ pub struct Args {
     log_format: LogFormat,
 
     /// Where AdmissionReviews are served, over TLS.
-    #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8443")]
+    #[arg(long, env = "LISTEN", default_value = "[::]:8443")]
     pub listen: SocketAddr,
     /// Where /healthz, /readyz and /metrics are served, in plain text.
-    #[arg(long, env = "HEALTH_LISTEN", default_value = "0.0.0.0:8080")]
+    #[arg(long, env = "HEALTH_LISTEN", default_value = "[::]:8080")]
     pub health_listen: SocketAddr,
     /// How long requests may go on after SIGTERM. New ones come until the cluster has noticed, for the first third of it.
     #[arg(long, env = "DRAIN", default_value = "15s", value_parser = humantime::parse_duration)]
@@ -130,6 +130,16 @@ fn variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once('=')
         .ok_or_else(|| format!("{text:?} is not NAME=VALUE"))?;
+    if name == "AWS_REGION" {
+        return Err(
+            "AWS_REGION: the region of classes that name none is the setting --region".into(),
+        );
+    }
+    if OF_EACH_POD.contains(&name) {
+        return Err(format!(
+            "{name} is set for each pod, and cannot be one for all"
+        ));
+    }
     if name.is_empty() || name.contains(char::is_whitespace) {
         return Err(format!(
             "{name:?} is not the name of an environment variable"
@@ -259,6 +269,21 @@ mod tests {
             ]
         );
         assert_eq!(settings.size_limit.0, "1Mi");
+    }
+
+    #[test]
+    fn a_variable_that_is_set_for_each_pod_cannot_be_one_for_all() {
+        for (text, words) in [
+            (
+                "AWS_ROLE_ARN=arn:aws:iam::111122223333:role/all",
+                "for each pod",
+            ),
+            ("SECRET_PROVIDER_CLASSES={}", "for each pod"),
+            ("AWS_REGION=eu-central-1", "--region"),
+        ] {
+            let error = variable(text).unwrap_err();
+            assert!(error.contains(words), "{text}: {error}");
+        }
     }
 
     #[test]

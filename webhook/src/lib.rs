@@ -20,6 +20,7 @@
 //! | `pods`, `classes` | the reviews of each |
 //! | [`router`] | the paths, and bounds for every request |
 //! | [`server`] | TLS, graceful end |
+//! | `listen` | addresses to listen on |
 //! | `panics` | what a bug may cost |
 //! | [`readiness`], [`metrics`], [`health`] | how it is doing, and who is told |
 
@@ -43,6 +44,7 @@ pub mod sidecars;
 pub mod stores;
 
 mod classes;
+mod listen;
 mod panics;
 mod pods;
 mod readability;

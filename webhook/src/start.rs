@@ -5,12 +5,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use certs::{Keeper, Resolver};
 use kube::Client;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Args;
 use crate::admission::Admission;
 use crate::health;
+use crate::listen::listen;
 use crate::metrics::Metrics;
 use crate::panics::spawn_vital;
 use crate::parsed::ParsedClasses;
@@ -44,12 +44,8 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let readiness = Arc::new(Readiness::new(stores.clone(), certificates));
     let metrics = Arc::<Metrics>::default();
 
-    let health = TcpListener::bind(args.health_listen)
-        .await
-        .with_context(|| format!("could not listen on {}", args.health_listen))?;
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .with_context(|| format!("could not listen on {}", args.listen))?;
+    let health = listen(args.health_listen).await?;
+    let listener = listen(args.listen).await?;
     let health_router =
         health::router(stores.clone(), Arc::clone(&readiness), Arc::clone(&metrics));
     spawn_vital(health::serve(health, health_router));

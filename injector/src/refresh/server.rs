@@ -1,7 +1,7 @@
 //! Serves the metrics over plain HTTP.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Listens. A port that is taken costs the metrics and not the refreshes.
 pub(super) async fn start(address: SocketAddr, metrics: Arc<Metrics>) {
-    match TcpListener::bind(address).await {
+    match listen(address).await {
         Ok(listener) => {
             if let Ok(address) = listener.local_addr() {
                 tracing::info!("metrics on http://{address}/metrics");
@@ -33,6 +33,17 @@ pub(super) async fn start(address: SocketAddr, metrics: Arc<Metrics>) {
                 "no metrics: could not listen on {address}: {error}; choose another port"
             );
         }
+    }
+}
+
+/// `[::]` is all addresses, IPv4's too; a machine without IPv6 has those alone.
+async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED => {
+            let without_ipv6 = TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await;
+            without_ipv6.map_err(|_| error)
+        }
+        bound => bound,
     }
 }
 

@@ -15,6 +15,8 @@ use provider_class::{AddressPreference, Class, Credentials, Region, SNAPSHOT_VAR
 use crate::annotations::{Refresh, Resources, Wanted};
 use crate::service_account::Role;
 
+use self::resources::Runs;
+
 /// Name of the injected container, of the first volume, and start of the other volumes' names.
 pub const NAME: &str = "aws-secrets-injector";
 /// Name of the sidecar that keeps files fresh.
@@ -37,6 +39,16 @@ const POD_IDENTITY_TOKEN: &str = "pod-identity-token";
 const POD_IDENTITY_AUDIENCE: &str = "pods.eks.amazonaws.com";
 /// How long its token holds, in seconds: what EKS's own webhook asks for.
 const POD_IDENTITY_EXPIRATION: i64 = 86400;
+
+/// Variables by which the container learns of its own pod.
+pub(crate) const OF_EACH_POD: [&str; 6] = [
+    SNAPSHOT_VARIABLE,
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "POD_NAMESPACE",
+    "POD_NAME",
+];
 
 /// How the platform wants the injected container, for all pods.
 #[derive(Clone, Debug, PartialEq)]
@@ -229,7 +241,7 @@ fn fetcher(inputs: Inputs<'_>, secrets: &[VolumeMount], tokens: &Tokens<'_>) -> 
     Container {
         name: NAME.to_owned(),
         args: Some(vec!["fetch".to_owned()]),
-        ..container(inputs, secrets, tokens)
+        ..container(inputs, secrets, tokens, Runs::First)
     }
 }
 
@@ -242,9 +254,9 @@ fn refresher(
     secrets: &[VolumeMount],
     tokens: &Tokens<'_>,
 ) -> Container {
-    let mut container = container(inputs, secrets, tokens);
+    let mut container = container(inputs, secrets, tokens, Runs::Beside);
     let on_refresh = refresh.on_refresh.as_ref().map(ToString::to_string);
-    let metrics = refresh.metrics_port.map(|port| format!("0.0.0.0:{port}"));
+    let metrics = refresh.metrics_port.map(|port| format!("[::]:{port}"));
     let variables = [
         ("REFRESH_INTERVAL", Some(refresh.interval.to_string())),
         ("ON_REFRESH", on_refresh),
@@ -270,7 +282,12 @@ fn refresher(
 }
 
 /// What both have in common.
-fn container(inputs: Inputs<'_>, secrets: &[VolumeMount], tokens: &Tokens<'_>) -> Container {
+fn container(
+    inputs: Inputs<'_>,
+    secrets: &[VolumeMount],
+    tokens: &Tokens<'_>,
+    runs: Runs,
+) -> Container {
     let mount = |name: &str, path: &str, read_only: bool| VolumeMount {
         name: name.to_owned(),
         mount_path: path.to_owned(),
@@ -293,6 +310,7 @@ fn container(inputs: Inputs<'_>, secrets: &[VolumeMount], tokens: &Tokens<'_>) -
             &inputs.wanted.resources,
             &inputs.settings.resources,
             inputs.pod,
+            runs,
         )),
         security_context: Some(identity::security_context(inputs.wanted, inputs.pod)),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),

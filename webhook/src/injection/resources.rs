@@ -1,8 +1,9 @@
-//! Requests and limits of the injected container: they neither change the pod's quality of service nor break a quota that
-//! the pod itself meets.
+//! Requests and limits of the injected containers: they neither change the pod's quality of service, nor lack what a quota asks
+//! every container for.
 //!
-//! An init container is done before the others begin, so the scheduler counts the larger of its needs and theirs:
-//! <https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing-within-containers>.
+//! An init container is done before the others begin, so the scheduler counts the larger of its needs and theirs; those of a
+//! sidecar are counted beside theirs:
+//! <https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers>.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +12,37 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::annotations::Resources;
 
+/// When a container runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Runs {
+    /// Before the others, and then no more.
+    First,
+    /// For as long as the others.
+    Beside,
+}
+
+/// The CPU limit of a sidecar that needs one: a look at twenty secrets takes a fifth of a second with it.
+const SIDECAR_CPU: &str = "50m";
+
 /// By the pod's annotations, or else the platform's settings, and fitting to the pod.
-pub(super) fn of(wanted: &Resources, settings: &Resources, pod: &Pod) -> ResourceRequirements {
+pub(super) fn of(
+    wanted: &Resources,
+    settings: &Resources,
+    pod: &Pod,
+    runs: Runs,
+) -> ResourceRequirements {
     let containers = containers(pod);
     let is_guaranteed = is_guaranteed(&containers);
     let pair =
         |name: &'static str, wanted: [&Option<Quantity>; 2], settings: [&Option<Quantity>; 2]| {
             let [request, limit] = wanted;
             let common = common_limit(&containers, name);
+            let common = match (runs, name) {
+                (Runs::Beside, "cpu") => {
+                    common.and_then(|largest| at_most(Some(sidecar_cpu()), Some(&largest)))
+                }
+                _ => common,
+            };
             let limit_or_default = limit.clone().or_else(|| settings[1].clone()).or(common);
             let request_or_default = match (request, &limit_or_default) {
                 (Some(request), _) => Some(request.clone()),
@@ -57,6 +81,10 @@ pub(super) fn of(wanted: &Resources, settings: &Resources, pod: &Pod) -> Resourc
         limits: map(pairs.map(|(name, _, limit)| (name, limit))),
         ..ResourceRequirements::default()
     }
+}
+
+fn sidecar_cpu() -> Quantity {
+    Quantity(SIDECAR_CPU.to_owned())
 }
 
 /// All containers that the pod came with.
@@ -169,13 +197,17 @@ mod tests {
 
     /// The result as JSON, for a pod whose containers have these resources.
     fn of(wanted: &Resources, containers: &[Value]) -> Value {
+        of_one_that(Runs::First, wanted, containers)
+    }
+
+    fn of_one_that(runs: Runs, wanted: &Resources, containers: &[Value]) -> Value {
         let containers: Vec<_> = containers
             .iter()
             .enumerate()
             .map(|(index, resources)| json!({"name": format!("c{index}"), "resources": resources}))
             .collect();
         let pod = serde_json::from_value(json!({"spec": {"containers": containers}})).unwrap();
-        json!(super::of(wanted, &settings(), &pod))
+        json!(super::of(wanted, &settings(), &pod, runs))
     }
 
     #[test]
@@ -210,6 +242,25 @@ mod tests {
         let ours = of(&Resources::default(), &[resources]);
         assert_eq!(ours["limits"], json!({"cpu": "2", "memory": "64Mi"}));
         assert_eq!(ours["requests"], ours["limits"]);
+    }
+
+    #[test]
+    fn a_sidecar_takes_little_because_it_stays() {
+        let sidecar = |resources| of_one_that(Runs::Beside, &Resources::default(), &[resources]);
+        let limited = sidecar(json!({"limits": {"cpu": "2"}}));
+        assert_eq!(limited["limits"], json!({"cpu": "50m", "memory": "64Mi"}));
+        assert_eq!(limited["requests"]["cpu"], "10m");
+        let guaranteed = sidecar(json!({"limits": {"cpu": "2", "memory": "1Gi"}}));
+        assert_eq!(
+            guaranteed["limits"],
+            json!({"cpu": "50m", "memory": "64Mi"})
+        );
+        assert_eq!(guaranteed["requests"], guaranteed["limits"]);
+        assert_eq!(
+            sidecar(json!({"limits": {"cpu": "5m"}}))["limits"]["cpu"],
+            "5m"
+        );
+        assert!(sidecar(json!({}))["limits"]["cpu"].is_null());
     }
 
     #[test]
