@@ -1,14 +1,15 @@
 //! The least IAM policy that a class needs.
 //!
 //! Source: <https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_examples.html>,
-//! <https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-access.html>.
+//! <https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-access.html>,
+//! <https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html>.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use crate::arn::Service;
-use crate::{Arn, Class, Region, Request};
+use crate::{Arn, Class, Credentials, Region, Request};
 
 /// What reading secrets takes: `DescribeSecret` is how a refresh sees that nothing changed.
 const SECRET_ACTIONS: [&str; 2] = [
@@ -21,12 +22,15 @@ const PARAMETER_ACTIONS: [&str; 1] = ["ssm:GetParameters"];
 /// the others.
 pub fn of_pod(classes: &[Class]) -> Value {
     let mut statements = reading(classes.iter().filter(|class| class.assume_role.is_none()));
-    let roles: BTreeSet<String> = classes
-        .iter()
+    let readers = || classes.iter().filter(|class| class.assume_role.is_some());
+    let roles: BTreeSet<String> = readers()
         .filter_map(|class| Some(class.assume_role.as_ref()?.arn.to_string()))
         .collect();
     if !roles.is_empty() {
-        statements.push(allow("AssumeReaders", &["sts:AssumeRole"], &roles));
+        // Sessions of Pod Identity have tags, which go on to the second role.
+        let has_tags = readers().any(|class| class.credentials != Credentials::WebIdentity);
+        let actions = &["sts:AssumeRole", "sts:TagSession"][..if has_tags { 2 } else { 1 }];
+        statements.push(allow("AssumeReaders", actions, &roles));
     }
     policy(&statements)
 }
@@ -230,6 +234,21 @@ mod tests {
             resources(&class),
             ["arn:aws:secretsmanager:us-east-2:444455556666:secret:a-??????"]
         );
-        assert_eq!(of_pod(&[class])["Statement"][0]["Resource"][0], role);
+        let own = &of_pod(&[class])["Statement"][0];
+        assert_eq!(own["Resource"], json!([role]));
+        assert_eq!(own["Action"], json!(["sts:AssumeRole"]));
+    }
+
+    #[test]
+    fn the_tags_of_pod_identity_may_go_on_to_the_second_role() {
+        let class = class(
+            &[
+                ("assumeRoleArn", "arn:aws:iam::444455556666:role/reader"),
+                ("usePodIdentity", "true"),
+            ],
+            "- {objectName: a, objectType: secretsmanager}",
+        );
+        let own = &of_pod(&[class])["Statement"][0];
+        assert_eq!(own["Action"], json!(["sts:AssumeRole", "sts:TagSession"]));
     }
 }
