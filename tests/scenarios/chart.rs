@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use e2e::helm::{chart, helm, rendered, template};
-use e2e::install::{example_class, service_account};
-use e2e::{images, project};
+use e2e::install::{self, example_class, service_account};
+use e2e::project;
 
 use crate::bare::annotated_pod;
 use crate::world::World;
@@ -22,7 +22,7 @@ pub(crate) fn files_agree(_: &World) {
 }
 
 /// Sets of values, each for what platforms set differently.
-const VALUES: [&[&str]; 9] = [
+const VALUES: [&[&str]; 13] = [
     &[],
     &[
         "--set",
@@ -69,12 +69,42 @@ const VALUES: [&[&str]; 9] = [
         "podLabels.team=platform,podAnnotations.note=text,serviceAccount.annotations.note=text",
     ],
     &["--set", "fullnameOverride=secrets,crds.install=true"],
+    &[
+        "--set",
+        "certificates.certManager.enabled=true,serviceMonitor.enabled=true,serviceMonitor.labels.release=prometheus",
+    ],
+    &[
+        "--set",
+        "certificates.certManager.enabled=true,certificates.certManager.issuerRef.name=company,certificates.certManager.issuerRef.kind=ClusterIssuer",
+    ],
+    &[
+        "--set",
+        "hostNetwork=true,ports.https=10443,ports.health=10080,serviceAccount.create=false,serviceAccount.name=other,podDisruptionBudget.maxUnavailable=1,terminationGracePeriodSeconds=60",
+        "--set",
+        "image.digest=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    ],
+    // Numbers where Kubernetes takes text, as a file of values has them.
+    &[
+        "--set-json",
+        r#"injector={"secretsSizeLimit":16777216,"env":{"RETRIES":3,"ACCOUNT":111122223333,"DEBUG":true}}"#,
+        "--set-json",
+        r#"commonLabels={"cost-center":12345678}"#,
+        "--set-json",
+        r#"podLabels={"tier":1}"#,
+        "--set-json",
+        r#"podAnnotations={"checked":true}"#,
+        "--set-json",
+        r#"serviceAccount={"annotations":{"number":20000000}}"#,
+        "--set-json",
+        r#"nodeSelector={"pool":1}"#,
+    ],
 ];
 
 pub(crate) fn values(world: &World) {
     let namespace = world.namespace("chart-values");
     for values in VALUES {
         let text = template(&namespace.name, values).unwrap();
+        assert!(!text.contains("e+0"), "{values:?}: a number as a float");
         let file = project::target().join("manifests/chart-values.yaml");
         fs::create_dir_all(project::target().join("manifests")).unwrap();
         fs::write(&file, text).unwrap();
@@ -90,12 +120,59 @@ pub(crate) fn values(world: &World) {
     }
 }
 
+/// YAML takes such names for other things than text.
+pub(crate) fn names(_: &World) {
+    for name in ["123", "true"] {
+        let text = template(name, &[]).unwrap();
+        for place in [
+            format!("namespace: \"{name}\""),
+            format!("app.kubernetes.io/instance: \"{name}\""),
+            format!("values: [\"{name}\", kube-system]"),
+        ] {
+            assert!(text.contains(&place), "{place}");
+        }
+    }
+}
+
+/// As a part of somebody's chart, where Helm adds values of its own.
+pub(crate) fn dependency(_: &World) {
+    let folder = project::target().join("chart-dependency");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(folder.join("charts")).unwrap();
+    std::os::unix::fs::symlink(chart(), folder.join("charts/aws-secrets-injector")).unwrap();
+    let name = "aws-secrets-injector";
+    let description = format!(
+        "apiVersion: v2\nname: platform\nversion: 1.0.0\ndependencies:\n  - name: {name}\n    version: {}\n    condition: {name}.enabled\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    fs::write(folder.join("Chart.yaml"), description).unwrap();
+    let rendered = |enabled: bool| {
+        let chart = folder.display().to_string();
+        let values = format!("global.team=shop,{name}.enabled={enabled},{name}.replicas=3");
+        let version = ["--kube-version", "1.36.0"];
+        helm(
+            None,
+            &[
+                &["template", "platform", &chart, "--set", &values],
+                &version[..],
+            ]
+            .concat(),
+        )
+        .unwrap()
+    };
+    assert!(rendered(true).contains("replicas: 3"));
+    assert!(!rendered(false).contains("kind:"));
+}
+
 pub(crate) fn bad_values(_: &World) {
     for (values, words) in [
         ("replica=3", "replica"),
         ("webhook.failurePolicy=Maybe", "failurePolicy"),
         ("webhook.timeoutSeconds=60", "timeoutSeconds"),
         ("injector.env.A B=x", "A B"),
+        ("injector.env.AWS_REGION=eu-central-1", "AWS_REGION"),
+        ("image.digest=0123", "digest"),
+        ("ports.https=443", "https"),
         (
             "certificates.authorityLifetime=forever",
             "authorityLifetime",
@@ -146,20 +223,10 @@ pub(crate) fn life(world: &World) {
     let apps = world.namespace_with("chart-apps", "chart: life");
     let before = everything(world, &namespace.name);
     let chart = chart().display().to_string();
-    let (webhook, injector) = (
-        images::WEBHOOK.split_once(':').unwrap(),
-        images::INJECTOR.split_once(':').unwrap(),
+    let common = format!(
+        "{},webhook.namespaceSelector.matchLabels.chart=life",
+        install::values(&world.aws.stand_in.url())
     );
-    let common = [
-        format!("image.repository={},image.tag={}", webhook.0, webhook.1),
-        format!(
-            "injector.image.repository={},injector.image.tag={}",
-            injector.0, injector.1
-        ),
-        format!("injector.env.AWS_ENDPOINT_URL={}", world.aws.stand_in.url()),
-        "drain=3s,webhook.namespaceSelector.matchLabels.chart=life".to_owned(),
-    ]
-    .join(",");
     let run = |verb: &[&str], values: &[&str]| {
         let target = [
             "--namespace",

@@ -16,15 +16,43 @@
 {{ include "injector.fullname" . }}-certificates
 {{- end }}
 
+{{- define "injector.serviceAccount" -}}
+{{- default (include "injector.fullname" .) .Values.serviceAccount.name }}
+{{- end }}
+
 {{- define "injector.selector" -}}
-app.kubernetes.io/name: {{ include "injector.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "injector.name" . | toYaml }}
+app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
 app.kubernetes.io/component: webhook
 {{- end }}
 
 {{- define "injector.labels" -}}
 {{ include "injector.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{- with .Values.commonLabels }}
+{{ include "injector.strings" . }}
+{{- end }}
+{{- end }}
+
+{{- /* A value as text. Numbers of a file of values are floats, which would be written as 1.6777216e+07. */}}
+{{- define "injector.text" -}}
+{{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end }}
+{{- end }}
+
+{{- /* A map whose values have to be strings: labels, annotations. */}}
+{{- define "injector.strings" -}}
+{{- $strings := dict }}
+{{- range $name, $value := . }}
+{{- $_ := set $strings $name (include "injector.text" $value) }}
+{{- end }}
+{{- toYaml $strings }}
+{{- end }}
+
+{{- /* An image by its tag, or by its digest; the chart's appVersion is the tag without one. */}}
+{{- define "injector.image" -}}
+{{- with index . 0 }}
+{{- .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ default (index $ 1).Chart.AppVersion .tag }}{{ end }}
+{{- end }}
 {{- end }}
 
 {{- /* What cert-manager's CA injector looks at. */}}
@@ -39,12 +67,12 @@ annotations:
 {{- define "injector.namespaceSelector" -}}
 {{- with .Values.webhook.namespaceSelector.matchLabels }}
 matchLabels:
-  {{- toYaml . | nindent 2 }}
+  {{- include "injector.strings" . | nindent 2 }}
 {{- end }}
 matchExpressions:
   - key: kubernetes.io/metadata.name
     operator: NotIn
-    values: [{{ .Release.Namespace }}, kube-system]
+    values: [{{ .Release.Namespace | toYaml }}, kube-system]
   {{- with .Values.webhook.namespaceSelector.matchExpressions }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
