@@ -8,6 +8,7 @@
 
 mod any_pod;
 mod bare;
+mod cert_manager;
 mod certificates;
 mod chart;
 mod documents;
@@ -34,7 +35,7 @@ use world::World;
 type Scenario = (&'static str, fn(&World));
 
 /// Those that leave the installation alone: they run at the same time.
-const SIDE_BY_SIDE: [Scenario; 28] = [
+const SIDE_BY_SIDE: [Scenario; 30] = [
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
         example::v1alpha1,
@@ -106,6 +107,8 @@ const SIDE_BY_SIDE: [Scenario; 28] = [
     ("readers_see_whole_sets_alone", refresh::whole_sets),
     ("install_yaml_is_what_the_chart_renders", chart::files_agree),
     ("the_chart_is_valid_with_any_values", chart::values),
+    ("the_chart_is_valid_with_any_name", chart::names),
+    ("the_chart_can_be_a_part_of_another", chart::dependency),
     (
         "the_chart_refuses_values_that_it_does_not_know",
         chart::bad_values,
@@ -117,7 +120,7 @@ const SIDE_BY_SIDE: [Scenario; 28] = [
 ];
 
 /// Those that change the installation: one after the other, when the others are done.
-const ALONE: [Scenario; 9] = [
+const ALONE: [Scenario; 10] = [
     (
         "certificates_are_exchanged_under_load_and_fail_no_admission",
         certificates::rotations,
@@ -125,6 +128,10 @@ const ALONE: [Scenario; 9] = [
     (
         "helm_installs_upgrades_and_leaves_nothing_behind",
         chart::life,
+    ),
+    (
+        "cert_manager_issues_and_renews_the_webhooks_certificate",
+        cert_manager::issues_and_renews,
     ),
     ("a_flood_of_pods_loses_none", life::flood),
     (

@@ -8,7 +8,7 @@ use aws_stand_in::Call;
 use e2e::images::Profile;
 use e2e::progress::{line, step};
 use e2e::stand_in::Aws;
-use e2e::{Cluster, Kubectl, helm, install, project, stand_in};
+use e2e::{Cluster, Kubectl, crds, helm, install, project, stand_in};
 use serde_json::Value;
 
 /// The cluster's name.
@@ -43,6 +43,9 @@ impl World {
         let aws = Aws::start(SocketAddr::new(cluster.address(), 0), &project::target())?;
         aws.seed_example()?;
         let kubectl = cluster.kubectl();
+        step("installing the CRDs of cert-manager and Prometheus", || {
+            crds::install(&kubectl)
+        })?;
         step(
             "installing: kubectl apply -f manifests/install.yaml",
             || install::install(&kubectl, &aws.stand_in.url()),

@@ -10,10 +10,18 @@ use anyhow::{Context as _, bail};
 use crate::command::{find, run};
 use crate::project;
 
+/// Where the documents' commands find our images: on the nodes already, so no machine of this name has to be there.
+pub const REGISTRY: &str = "aws-secrets-injector.test";
 /// Tag of the webhook's image.
-pub const WEBHOOK: &str = "aws-secrets-webhook:dev";
+pub const WEBHOOK: &str = concat!(
+    "aws-secrets-injector.test/webhook:",
+    env!("CARGO_PKG_VERSION")
+);
 /// Tag of the injector's image.
-pub const INJECTOR: &str = "aws-secrets-injector:dev";
+pub const INJECTOR: &str = concat!(
+    "aws-secrets-injector.test/injector:",
+    env!("CARGO_PKG_VERSION")
+);
 /// Tag of the image of pods in tests and the demo: a shell and the usual tools.
 pub const APP: &str = "busybox-app:dev";
 /// What kubelet's containerd starts first in every pod: any program that sleeps.

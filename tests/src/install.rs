@@ -139,6 +139,20 @@ pub fn install(kubectl: &Kubectl, aws_url: &str) -> anyhow::Result<()> {
     wait(kubectl)
 }
 
+/// Values of the chart for the same, as `--set` takes them.
+pub fn values(aws_url: &str) -> String {
+    let images = images::REGISTRY;
+    format!(
+        "image.repository={images}/webhook,injector.image.repository={images}/injector,{}",
+        values_of_tests(aws_url)
+    )
+}
+
+/// What is different from a user's in any case: another AWS, and a short end.
+pub fn values_of_tests(aws_url: &str) -> String {
+    format!("injector.env.AWS_ENDPOINT_URL={aws_url},drain=3s")
+}
+
 /// Waits for the webhook.
 pub fn wait(kubectl: &Kubectl) -> anyhow::Result<()> {
     let waited = kubectl.run(&[
@@ -175,21 +189,13 @@ fn overlay(aws_url: &str) -> anyhow::Result<PathBuf> {
     // kustomize takes resources by relative paths alone.
     let installed = project::root().join("manifests/install.yaml");
     fs::copy(&installed, folder.join("install.yaml")).context("manifests/install.yaml")?;
-    let tag = |image: &str| {
-        image
-            .split_once(':')
-            .map(|(name, tag)| (name.to_owned(), tag.to_owned()))
-            .unwrap_or_default()
-    };
-    let (webhook, webhook_tag) = tag(images::WEBHOOK);
     let text = format!(
         "apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources: [install.yaml]
 images:
   - name: ghcr.io/aws-secrets-injector/webhook
-    newName: {webhook}
-    newTag: {webhook_tag}
+    newName: {registry}/webhook
 patches:
   - target: {{kind: Deployment, name: aws-secrets-injector}}
     patch: |
@@ -210,6 +216,7 @@ patches:
                   - name: DRAIN
                     value: 3s
 ",
+        registry = images::REGISTRY,
         injector = images::INJECTOR,
     );
     fs::write(folder.join("kustomization.yaml"), text)?;

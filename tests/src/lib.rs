@@ -11,6 +11,8 @@
 //! | [`kubectl`] | what a user does to it |
 //! | [`admissions`] | pods in a steady stream, and what became of them |
 //! | [`helm`] | the chart, and what is made of it |
+//! | [`cert_manager`] | cert-manager's controllers |
+//! | [`crds`] | CRDs of others |
 //! | [`install`] | the installation, and the seed's example |
 //! | [`stand_in`] | AWS |
 //! | [`demo`] | `make demo` |
@@ -18,10 +20,13 @@
 //! | [`messages`] | the messages in the programs' sources |
 
 pub mod admissions;
+pub mod cert_manager;
 pub mod cluster;
 pub mod command;
+pub mod crds;
 pub mod demo;
 pub mod documents;
+mod go;
 pub mod helm;
 pub mod images;
 pub mod install;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use aws_stand_in::{Seed, StandIn};
+use aws_stand_in::{CommandLine, Seed, StandIn};
 use tokio::runtime::Runtime;
 
 use crate::project;
@@ -37,6 +37,13 @@ impl Aws {
     {
         self.runtime
             .block_on(work(self.stand_in.seed(ACCOUNT, REGION)))
+    }
+
+    /// AWS's command line, for the example's account and region.
+    pub fn command_line(&self) -> anyhow::Result<CommandLine> {
+        let target = project::target();
+        let made = self.stand_in.command_line(&target, ACCOUNT, REGION);
+        self.runtime.block_on(made)
     }
 
     /// The secrets of AWS's own example.

@@ -1,0 +1,117 @@
+//! The chart with certificates by cert-manager: its real controllers, an authority of the chart's own, and a certificate that
+//! is exchanged while pods come.
+
+use anyhow::Context as _;
+use e2e::cert_manager::CertManager;
+use e2e::helm::{chart, helm};
+use e2e::install::{self, example_class, service_account};
+
+use crate::bare::annotated_pod;
+use crate::life::{all_injected, stream};
+use crate::world::{Namespace, World};
+
+const RELEASE: &str = "issued";
+/// What the chart calls all that it makes for the release.
+const NAME: &str = "issued-aws-secrets-injector";
+
+pub(crate) fn issues_and_renews(world: &World) {
+    let namespace = world.namespace("chart-issued");
+    let apps = world.namespace_with("chart-issued-apps", "chart: issued");
+    let mut cert_manager = CertManager::start(&world.kubectl).unwrap();
+    let values = format!(
+        "{},certificates.certManager.enabled=true,webhook.namespaceSelector.matchLabels.chart=issued",
+        install::values(&world.aws.stand_in.url())
+    );
+    let chart = chart().display().to_string();
+    let place = ["--namespace", &namespace.name, "--wait", "--timeout", "3m"];
+    let install = [&["install", RELEASE, &chart, "--set", &values], &place[..]].concat();
+    let installed = helm(Some(&world.kubectl), &install);
+    cert_manager.check().unwrap();
+    installed.unwrap();
+    trusts_the_authority(world, &namespace);
+    apps.apply(&[
+        &service_account("default"),
+        &example_class("v1"),
+        &annotated_pod("web"),
+    ])
+    .unwrap();
+    apps.kubectl(&["wait", "--for=condition=Ready", "--timeout=120s", "pod/web"])
+        .unwrap();
+    renews(world, &namespace, &apps);
+    helm(
+        Some(&world.kubectl),
+        &[
+            "uninstall",
+            RELEASE,
+            "--wait",
+            "--namespace",
+            &namespace.name,
+        ],
+    )
+    .unwrap();
+    cert_manager.check().unwrap();
+}
+
+/// cert-manager has written the caBundle into both configurations; the webhook has no right to.
+fn trusts_the_authority(world: &World, namespace: &Namespace<'_>) {
+    let authority = namespace
+        .kubectl(&[
+            "get",
+            "secret",
+            &format!("{NAME}-authority"),
+            "-o",
+            "jsonpath={.data.tls\\.crt}",
+        ])
+        .unwrap();
+    for kind in ["mutating", "validating"] {
+        let configuration = format!("{kind}webhookconfiguration/{NAME}");
+        let path = "jsonpath={.webhooks[0].clientConfig.caBundle}";
+        world
+            .kubectl
+            .wait_until("the caBundle is the authority's", || {
+                let bundle = world.kubectl.run(&["get", &configuration, "-o", path])?;
+                Ok(!bundle.is_empty() && bundle == authority)
+            })
+            .unwrap();
+    }
+}
+
+/// A deleted Secret makes cert-manager issue another certificate, as an old one does. All replicas show it in the end, and no
+/// pod is refused meanwhile.
+fn renews(world: &World, namespace: &Namespace<'_>, apps: &Namespace<'_>) {
+    let rotations = || -> anyhow::Result<Vec<f64>> {
+        let pods =
+            namespace.kubectl(&["get", "pods", "-o", "jsonpath={.items[*].metadata.name}"])?;
+        pods.split_whitespace()
+            .map(|pod| rotations(namespace, pod))
+            .collect()
+    };
+    let before = rotations().unwrap();
+    let admissions = stream(apps, true, 10);
+    namespace
+        .kubectl(&["delete", "secret", &format!("{NAME}-certificates")])
+        .unwrap();
+    world
+        .kubectl
+        .wait_until("every replica shows another certificate", || {
+            let now = rotations()?;
+            Ok(now.iter().zip(&before).all(|(now, before)| now > before))
+        })
+        .unwrap();
+    all_injected(
+        "cert-manager renews the certificate",
+        &admissions.stop().unwrap(),
+    );
+}
+
+/// How often a replica has exchanged its certificate, as its metrics say.
+fn rotations(namespace: &Namespace<'_>, pod: &str) -> anyhow::Result<f64> {
+    let path = format!(
+        "/api/v1/namespaces/{}/pods/{pod}:8080/proxy/metrics",
+        namespace.name
+    );
+    let metrics = namespace.kubectl(&["get", "--raw", &path])?;
+    let metric = "aws_secrets_webhook_certificate_rotations{certificate=\"serving\"} ";
+    let value = metrics.lines().find_map(|line| line.strip_prefix(metric));
+    Ok(value.context("no such metric")?.parse()?)
+}
