@@ -103,7 +103,7 @@ pub enum Problem {
     },
     /// The certificate is over, and there is no other.
     #[error(
-        "the certificate is over since {since}; see whether its issuer works, and this machine's clock"
+        "the certificate expired at {since}; see whether its issuer works, and this machine's clock"
     )]
     Expired {
         /// RFC 3339.

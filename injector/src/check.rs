@@ -120,7 +120,9 @@ fn files(class: &Class) -> String {
     let mut text = format!("class {:?} is valid, in ", class.name);
     match &class.region {
         Some(region) => text += region.as_str(),
-        None => text += "the region of AWS_REGION or of the pod's node",
+        None => {
+            text += "the region that the webhook finds (its setting, or the nodes' label), since the class and AWS_REGION name none"
+        }
     }
     if let Some(region) = &class.failover_region {
         let _ = write!(text, ", with failover to {region}");

@@ -3,22 +3,27 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`moto`] | installs and runs moto |
+//! | [`moto`] | runs moto |
 //! | [`call`] | what is recorded of a call |
 //! | [`fault`] | failures on purpose |
 //! | [`front`] | TLS before it all, as far away as AWS is |
 //! | [`proxy`] | the server between |
 //! | [`seed`] | puts secrets and parameters into moto |
+//! | [`command_line`] | AWS's own command line, on the stand-in |
+//! | `python` | programs of PyPI |
 
 pub mod call;
+pub mod command_line;
 pub mod fault;
 pub mod front;
 mod http;
 pub mod moto;
 pub mod proxy;
+mod python;
 pub mod seed;
 
 pub use call::{Call, Caller};
+pub use command_line::CommandLine;
 pub use fault::{Fault, Kind, When};
 pub use front::{Distance, Front};
 pub use moto::Moto;

@@ -1,13 +1,14 @@
-//! Installs moto into a folder of its own, once, and runs it.
+//! Runs moto, which answers as AWS does.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use tokio::process::{Child, Command};
-use tokio::sync::Mutex;
+
+use crate::python::Package;
 
 /// The release that tests are written against.
 pub const VERSION: &str = "5.2.5";
@@ -20,60 +21,14 @@ pub struct Moto {
     _process: Child,
 }
 
-/// The folder with moto, below the build's own: installs it where that has not been done yet.
+/// The server's script: installed below the build's folder where that has not been done yet.
 pub async fn install(target: &Path) -> anyhow::Result<PathBuf> {
-    // Tests of one process all want it at the same moment.
-    static INSTALLING: Mutex<()> = Mutex::const_new(());
-    let _installing = INSTALLING.lock().await;
-    let folder = target.join("moto").join(VERSION);
-    let server = folder.join("bin/moto_server");
-    if server.exists() {
-        return Ok(server);
-    }
-    let unfinished = target
-        .join("moto")
-        .join(format!("{VERSION}.{}", std::process::id()));
-    let done = install_into(&unfinished).await;
-    if let Err(error) = done {
-        let _ = std::fs::remove_dir_all(&unfinished);
-        return Err(error);
-    }
-    // Its scripts name their interpreter by its path, so they are run by that interpreter and not by their name.
-    if std::fs::rename(&unfinished, &folder).is_err() {
-        // Another process was faster.
-        let _ = std::fs::remove_dir_all(&unfinished);
-    }
-    Ok(server)
-}
-
-async fn install_into(folder: &Path) -> anyhow::Result<()> {
-    run(Command::new("python3").args(["-m", "venv"]).arg(folder)).await?;
-    let python = folder.join("bin/python3");
-    let package = format!("moto[server]=={VERSION}");
-    run(Command::new(python).args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        &package,
-    ]))
-    .await
-}
-
-async fn run(command: &mut Command) -> anyhow::Result<()> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .with_context(|| format!("could not run {:?}", command.as_std()))?;
-    let log = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "{:?} failed: {log}",
-        command.as_std()
-    );
-    Ok(())
+    let package = Package {
+        name: "moto",
+        extra: "[server]",
+        version: VERSION,
+    };
+    Ok(package.install(target).await?.join("moto_server"))
 }
 
 impl Moto {

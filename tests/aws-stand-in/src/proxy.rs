@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use crate::call::{Call, claims};
 use crate::fault::{Fault, Kind, When, take};
 use crate::front::{self, Distance, Front, Serve};
-use crate::{Moto, Seed, http};
+use crate::{CommandLine, Moto, Seed, http};
 
 /// AWS, as far as tests need it. Ends with this value.
 #[derive(Debug)]
@@ -129,6 +129,16 @@ impl StandIn {
     /// Puts secrets and parameters in, past the record and the faults.
     pub fn seed(&self, account: &str, region: &str) -> Seed {
         Seed::new(self.state.moto.address, account, region)
+    }
+
+    /// AWS's command line, for an account and region; installed below the build's folder.
+    pub async fn command_line(
+        &self,
+        target: &Path,
+        account: &str,
+        region: &str,
+    ) -> anyhow::Result<CommandLine> {
+        CommandLine::new(target, &self.seed(account, region)).await
     }
 }
 

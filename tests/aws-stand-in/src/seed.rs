@@ -78,10 +78,7 @@ impl Seed {
         } else {
             service
         };
-        let key = self
-            .access_key
-            .get_or_try_init(|| self.assume_role())
-            .await?;
+        let key = self.access_key().await?;
         let request = Request::post("/")
             .header("host", self.moto.to_string())
             .header("x-amz-target", format!("{prefix}.{operation}"))
@@ -90,6 +87,18 @@ impl Seed {
             .body(Full::new(Bytes::from(body.to_string())))?;
         let answer = self.send(operation, request).await?;
         serde_json::from_str(&answer).with_context(|| format!("{operation}: not JSON"))
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.moto)
+    }
+
+    pub(crate) fn region(&self) -> &str {
+        &self.region
+    }
+
+    pub(crate) async fn access_key(&self) -> anyhow::Result<&String> {
+        self.access_key.get_or_try_init(|| self.assume_role()).await
     }
 
     /// moto knows an account by the access key that it gave to a role of it.
