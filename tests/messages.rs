@@ -31,7 +31,7 @@ const OTHERS: [(&str, &[&str]); 13] = [
             "IAM policy of the pod's role …:\n…",
             "…\nIAM policy of the role of assumeRoleArn …:\n…",
             "class … is valid, in ",
-            "the region that the webhook finds (its setting, or the nodes' label), since the class and AWS_REGION name none",
+            "the region that the chart or the nodes name",
         ],
     ),
     // A bug of ours, if it is ever seen.

@@ -120,9 +120,7 @@ fn files(class: &Class) -> String {
     let mut text = format!("class {:?} is valid, in ", class.name);
     match &class.region {
         Some(region) => text += region.as_str(),
-        None => {
-            text += "the region that the webhook finds (its setting, or the nodes' label), since the class and AWS_REGION name none"
-        }
+        None => text += "the region that the chart or the nodes name",
     }
     if let Some(region) = &class.failover_region {
         let _ = write!(text, ", with failover to {region}");
