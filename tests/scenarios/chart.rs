@@ -173,6 +173,7 @@ pub(crate) fn bad_values(_: &World) {
         ("injector.env.AWS_REGION=eu-central-1", "AWS_REGION"),
         ("image.digest=0123", "digest"),
         ("ports.https=443", "https"),
+        ("serviceAccount.create=false", "serviceAccount.name"),
         (
             "certificates.authorityLifetime=forever",
             "authorityLifetime",

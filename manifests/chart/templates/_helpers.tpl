@@ -17,6 +17,9 @@
 {{- end }}
 
 {{- define "injector.serviceAccount" -}}
+{{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) }}
+{{- fail "serviceAccount.name is required where serviceAccount.create is false" }}
+{{- end }}
 {{- default (include "injector.fullname" .) .Values.serviceAccount.name }}
 {{- end }}
 

@@ -21,13 +21,24 @@ fn source() -> PathBuf {
     project::root().join("tests/kubernetes")
 }
 
-/// The folder with all programs, built where they are not there yet.
+/// The folder with all programs.
 pub(super) fn build() -> anyhow::Result<PathBuf> {
+    folder_with(&PROGRAMS)
+}
+
+/// The kubectl of this version.
+pub(crate) fn kubectl() -> anyhow::Result<PathBuf> {
+    let program = "kubectl";
+    Ok(folder_with(&[program])?.join(program))
+}
+
+/// The folder with these programs, built where they are not there yet.
+fn folder_with(programs: &[&str]) -> anyhow::Result<PathBuf> {
     let version = go::required(&source(), MODULE)?;
     let folder = project::target().join("kubernetes").join(&version);
     fs::create_dir_all(&folder)?;
-    let missing: Vec<_> = PROGRAMS
-        .into_iter()
+    let missing: Vec<_> = programs
+        .iter()
         .filter(|program| !folder.join(program).exists())
         .collect();
     for (number, program) in missing.iter().enumerate() {
@@ -41,11 +52,6 @@ pub(super) fn build() -> anyhow::Result<PathBuf> {
         )?;
     }
     Ok(folder)
-}
-
-/// The kubectl of this version.
-pub(crate) fn kubectl() -> anyhow::Result<PathBuf> {
-    Ok(build()?.join("kubectl"))
 }
 
 fn build_one(program: &str, version: &str, folder: &Path) -> anyhow::Result<()> {
