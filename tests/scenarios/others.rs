@@ -113,6 +113,10 @@ fn strips_init_containers(_: &Value) -> Value {
     json!([{"op": "add", "path": "/spec/initContainers", "value": []}])
 }
 
+fn takes_command(_: &Value) -> Value {
+    json!([{"op": "add", "path": "/spec/initContainers/0/command", "value": ["sh"]}])
+}
+
 /// A pod that one webhook changes and ours injects, as the API server would make it.
 fn made(namespace: &Namespace<'_>, webhook: &str) -> Result<Value, String> {
     let pod = json!({
@@ -224,7 +228,7 @@ pub(crate) fn destroyed(world: &World) {
     namespace
         .apply(&[&service_account("web"), &example_class("v1")])
         .unwrap();
-    let cases: [(&str, Change, &str); 2] = [
+    let cases: [(&str, Change, &str); 3] = [
         (
             "zz-strips-mounts",
             strips_mounts,
@@ -233,6 +237,11 @@ pub(crate) fn destroyed(world: &World) {
         (
             "zz-strips-init",
             strips_init_containers,
+            "was not given the container",
+        ),
+        (
+            "zz-takes-command",
+            takes_command,
             "was not given the container",
         ),
     ];
