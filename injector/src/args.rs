@@ -80,7 +80,7 @@ pub struct Refresh {
 /// Options of `check`.
 #[derive(Debug, clap::Args)]
 pub struct Check {
-    /// A YAML file with `SecretProviderClass` resources.
+    /// A YAML file with `SecretProviderClass` resources; - is standard input.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 

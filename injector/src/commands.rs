@@ -81,8 +81,12 @@ fn run_refresh(args: &Refresh) -> anyhow::Result<()> {
 }
 
 fn run_check(args: &Check) -> anyhow::Result<()> {
-    let text =
-        std::fs::read_to_string(&args.file).with_context(|| args.file.display().to_string())?;
+    let text = if args.file.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(&args.file)
+    };
+    let text = text.with_context(|| args.file.display().to_string())?;
     let report = check::check(&args.file, &text, args.region.as_ref(), args.policy);
     std::io::stdout()
         .write_all(report.text.as_bytes())

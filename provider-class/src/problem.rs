@@ -31,7 +31,11 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
-            Some(line) => write!(f, "{} (line {line}): {}", self.field, self.message),
+            Some(line) => write!(
+                f,
+                "{} (line {line} of objects): {}",
+                self.field, self.message
+            ),
             None => write!(f, "{}: {}", self.field, self.message),
         }
     }

@@ -81,13 +81,11 @@ fn the_example_of_aws_documentation_makes_six_files() {
 fn a_name_and_a_type_are_required() {
     assert_eq!(
         problem(parse("- objectType: secretsmanager")),
-        "objects[0].objectName (line 1): is required: the name or ARN of a secret or parameter"
+        "objects[0].objectName (line 1 of objects): is required: the name or ARN of a secret or parameter"
     );
-    assert!(
-        problem(parse("- objectName: a")).starts_with(
-            "objects[0].objectType (line 1): is required where objectName is not an ARN"
-        )
-    );
+    assert!(problem(parse("- objectName: a")).starts_with(
+        "objects[0].objectType (line 1 of objects): is required where objectName is not an ARN"
+    ));
     assert!(
         problem(parse("- {objectName: a, objectType: ssm}"))
             .contains("\"ssm\" is neither \"secretsmanager\" nor \"ssmparameter\"")
@@ -238,7 +236,7 @@ fn file_modes_come_from_the_item_or_its_parent() {
             "- {{objectName: s, objectType: secretsmanager, filePermission: {bad}}}"
         )));
         assert!(
-            error.starts_with("objects[0].filePermission (line 1): ")
+            error.starts_with("objects[0].filePermission (line 1 of objects): ")
                 && error.contains("four octal digits in quotes"),
             "{error}"
         );
@@ -251,16 +249,17 @@ fn a_json_path_needs_path_and_alias() {
     let lines: Vec<_> = error.lines().collect();
     assert_eq!(lines.len(), 3, "{error}");
     assert!(
-        lines[0].contains("objects[0].jmesPath[0].objectAlias (line 4): is required"),
+        lines[0].contains("objects[0].jmesPath[0].objectAlias (line 4 of objects): is required"),
         "{error}"
     );
     assert!(
-        lines[1].contains("objects[0].jmesPath[1].path (line 5): is required"),
+        lines[1].contains("objects[0].jmesPath[1].path (line 5 of objects): is required"),
         "{error}"
     );
     assert!(
-        lines[2]
-            .contains("objects[0].jmesPath[2].path (line 6): \"a[\" is not a JMESPath expression"),
+        lines[2].contains(
+            "objects[0].jmesPath[2].path (line 6 of objects): \"a[\" is not a JMESPath expression"
+        ),
         "{error}"
     );
 }
@@ -333,14 +332,15 @@ fn a_failover_object_has_its_conditions() {
     );
     let with = |fields: &str| parse_with(&FAILOVER, &entry(fields));
     assert!(
-        problem(with("failoverObject: {objectName: b}"))
-            .contains("objects[0].objectAlias (line 1): is required with a failoverObject")
+        problem(with("failoverObject: {objectName: b}")).contains(
+            "objects[0].objectAlias (line 1 of objects): is required with a failoverObject"
+        )
     );
     assert!(
         problem(with(
             "objectAlias: x, failoverObject: {objectVersion: 1}, objectVersion: 1"
         ))
-        .contains("failoverObject.objectName (line 1): is required")
+        .contains("failoverObject.objectName (line 1 of objects): is required")
     );
     assert!(
         problem(with(
@@ -404,10 +404,10 @@ fn all_problems_come_at_once_with_their_lines() {
     for place in [
         "pathTranslation: ",
         "usePodIdentity: ",
-        "objects[0].objectName (line 1): ",
-        "objects[1].objectName (line 3): ",
-        "objects[2] (line 4): ",
-        "objects[3].objectType (line 5): ",
+        "objects[0].objectName (line 1 of objects): ",
+        "objects[1].objectName (line 3 of objects): ",
+        "objects[2] (line 4 of objects): ",
+        "objects[3].objectType (line 5 of objects): ",
     ] {
         assert!(error.contains(place), "{place} in {error}");
     }

@@ -37,9 +37,9 @@ fn bad() -> String {
 /// What the refusal of [`bad`] says.
 fn names_both_mistakes(message: &str) {
     for words in [
-        "class \"aws-secrets\": objects[0].jmesPath[0].path (line 3)",
+        "class \"aws-secrets\": objects[0].jmesPath[0].path (line 3 of objects)",
         "write path: '\"user-name\"'",
-        "class \"aws-secrets\": objects[3].objectType (line 11): \"ssm\" is neither",
+        "class \"aws-secrets\": objects[3].objectType (line 11 of objects): \"ssm\" is neither",
     ] {
         assert!(message.contains(words), "{message}");
     }

@@ -272,4 +272,4 @@ impl Failure {
     }
 }
 
-const NO_ANSWER: &str = "see that the pod can reach the endpoint: network policies, NAT or VPC endpoint, proxy, and AWS_ENDPOINT_URL if it is set";
+const NO_ANSWER: &str = "see that the pod can reach the endpoint: network policies, NAT or VPC endpoint, proxy, and AWS_ENDPOINT_URL or its form for the service if it is set";

@@ -1,6 +1,7 @@
 //! `check`: what a class would do, offline.
 
-use std::process::Output;
+use std::io::Write as _;
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -54,6 +55,25 @@ fn a_valid_class_shows_its_files_with_mode_and_source() {
         ]
     );
     assert!(text(&output.stderr).is_empty());
+}
+
+#[test]
+fn standard_input_is_a_file_too() {
+    let (from, _folder) = check(&class("db", &[], TWO), &[]);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_aws-secrets-injector"));
+    let mut process = command
+        .env_clear()
+        .args(["check", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = process.stdin.take().unwrap();
+    input.write_all(class("db", &[], TWO).as_bytes()).unwrap();
+    drop(input);
+    let output = process.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(text(&output.stdout), text(&from.stdout));
 }
 
 #[test]

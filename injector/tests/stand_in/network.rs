@@ -69,6 +69,7 @@ async fn endpoints_are_regional_and_reached_through_the_proxy() {
     let outcome = through_proxy(&stage, &proxy, &[]).await;
     outcome.assert_error(&[
         "objects[0] \"a\": Secrets Manager in us-east-2: no answer",
+        "from secretsmanager.us-east-2.amazonaws.com",
         "proxy",
     ]);
     assert_eq!(

@@ -44,8 +44,8 @@ async fn a_bad_class_is_refused_with_every_mistake_and_its_line() {
     let response = admit(&bad(), None).await;
     let message = message(&response);
     for part in [
-        "class \"db\": objects[0].objectName (line 1)",
-        "class \"db\": objects[1].objectType (line 2): \"ssn\"",
+        "class \"db\": objects[0].objectName (line 1 of objects)",
+        "class \"db\": objects[1].objectType (line 2 of objects): \"ssn\"",
     ] {
         assert!(message.contains(part), "{message}");
     }

@@ -35,19 +35,31 @@ pub enum HttpError {
     Tls(#[from] rustls::Error),
 }
 
+/// A request without an answer, from this server.
+#[derive(Debug, thiserror::Error)]
+#[error("from {server}")]
+struct NoAnswer {
+    server: String,
+    source: legacy::Error,
+}
+
 /// In the SDK's terms, by which it decides whether to try again: a connection that could not be opened or was lost may be
 /// better the next time.
-pub(super) fn classify(error: legacy::Error) -> ConnectorError {
-    if find::<tokio::time::error::Elapsed>(&error).is_some() {
-        return ConnectorError::timeout(error.into());
-    }
+pub(super) fn classify(server: String, error: legacy::Error) -> ConnectorError {
+    let is_timeout = find::<tokio::time::error::Elapsed>(&error).is_some();
     let lost = find::<hyper::Error>(&error).is_some_and(|error| {
         error.is_closed() || error.is_canceled() || error.is_incomplete_message()
     });
-    if error.is_connect() || lost || find::<std::io::Error>(&error).is_some() {
-        return ConnectorError::io(error.into());
+    let is_io = error.is_connect() || lost || find::<std::io::Error>(&error).is_some();
+    let source = error;
+    let error = NoAnswer { server, source }.into();
+    if is_timeout {
+        ConnectorError::timeout(error)
+    } else if is_io {
+        ConnectorError::io(error)
+    } else {
+        ConnectorError::other(error, None)
     }
-    ConnectorError::other(error.into(), None)
 }
 
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {

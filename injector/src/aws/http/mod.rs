@@ -86,9 +86,12 @@ impl HttpConnector for HttpClient {
             }
         };
         self.authorize(&mut request);
+        let server = request.uri().authority().map(ToString::to_string);
+        let server = server.unwrap_or_default();
         let answer = self.pool.request(request);
         HttpConnectorFuture::new(async move {
-            let answer = answer.await.map_err(error::classify)?;
+            let answer = answer.await;
+            let answer = answer.map_err(|error| error::classify(server, error))?;
             HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
