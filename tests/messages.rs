@@ -8,7 +8,7 @@ use e2e::documents::pages;
 use e2e::messages::{Message, messages, policy_messages};
 
 /// What is printed, and is no message of its own.
-const OTHERS: [(&str, &[&str]); 13] = [
+const OTHERS: [(&str, &[&str]); 14] = [
     (
         "certs/src/certificate.rs",
         &["-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"],
@@ -62,6 +62,11 @@ const OTHERS: [(&str, &[&str]); 13] = [
             "a string",
             "any value",
         ],
+    ),
+    // What each problem of a class begins with.
+    (
+        "provider-class/src/problem.rs",
+        &["… (line … of objects): …"],
     ),
     // What finds a line, and is never shown.
     (
