@@ -20,7 +20,7 @@ pub fn crds() -> anyhow::Result<PathBuf> {
     Ok(go::files(&format!("{MODULE}@{version}"))?.join("deploy/crds"))
 }
 
-/// The controllers, until this is dropped.
+/// The controllers, until this is dropped or the thread that started them ends.
 #[derive(Debug)]
 pub struct CertManager {
     process: Child,
@@ -35,7 +35,7 @@ impl CertManager {
         step("building cert-manager's controllers", || {
             go::build(&source(), ".", "-s -w", &program)
         })?;
-        let mut command = std::process::Command::new(&program);
+        let mut command = aws_stand_in::ends_with_this(&program);
         command.arg(kubectl.kubeconfig());
         let process = start(&mut command, &folder.join("cert-manager.log"))?;
         Ok(Self { process })

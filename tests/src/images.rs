@@ -12,16 +12,21 @@ use crate::project;
 
 /// Where the documents' commands find our images: on the nodes already, so no machine of this name has to be there.
 pub const REGISTRY: &str = "aws-secrets-injector.test";
+macro_rules! of_this_version {
+    ($name:literal) => {
+        concat!(
+            "aws-secrets-injector.test/",
+            $name,
+            ":",
+            env!("CARGO_PKG_VERSION")
+        )
+    };
+}
+
 /// Tag of the webhook's image.
-pub const WEBHOOK: &str = concat!(
-    "aws-secrets-injector.test/webhook:",
-    env!("CARGO_PKG_VERSION")
-);
+pub const WEBHOOK: &str = of_this_version!("webhook");
 /// Tag of the injector's image.
-pub const INJECTOR: &str = concat!(
-    "aws-secrets-injector.test/injector:",
-    env!("CARGO_PKG_VERSION")
-);
+pub const INJECTOR: &str = of_this_version!("injector");
 /// Tag of the image of pods in tests and the demo: a shell and the usual tools.
 pub const APP: &str = "busybox-app:dev";
 /// What kubelet's containerd starts first in every pod: any program that sleeps.

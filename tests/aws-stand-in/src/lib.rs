@@ -10,7 +10,7 @@
 //! | [`proxy`] | the server between |
 //! | [`seed`] | puts secrets and parameters into moto |
 //! | [`command_line`] | AWS's own command line, on the stand-in |
-//! | `python` | programs of PyPI |
+//! | `python`, `process` | programs of PyPI, and those that end with this one |
 
 pub mod call;
 pub mod command_line;
@@ -18,6 +18,7 @@ pub mod fault;
 pub mod front;
 mod http;
 pub mod moto;
+mod process;
 pub mod proxy;
 mod python;
 pub mod seed;
@@ -27,5 +28,6 @@ pub use command_line::CommandLine;
 pub use fault::{Fault, Kind, When};
 pub use front::{Distance, Front};
 pub use moto::Moto;
+pub use process::ends_with_this;
 pub use proxy::StandIn;
 pub use seed::Seed;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::process::{Child, Command};
 
+use crate::process::ends_with_this;
 use crate::python::Package;
 
 /// The release that tests are written against.
@@ -37,7 +38,7 @@ impl Moto {
         let server = install(target).await?;
         let python = server.with_file_name("python3");
         let address = free_address()?;
-        let mut process = ends_with_this(&python)
+        let mut process = Command::from(ends_with_this(&python))
             .arg(server)
             .args([
                 "-H",
@@ -65,21 +66,6 @@ impl Moto {
         }
         bail!("moto did not listen on {address} within 30 s")
     }
-}
-
-/// A program that the kernel ends when this process ends, however that comes about. Where there is no `setpriv` it ends in
-/// the usual case alone, when its [`Moto`] does.
-fn ends_with_this(program: &Path) -> Command {
-    let has_setpriv = std::process::Command::new("setpriv")
-        .arg("--version")
-        .output()
-        .is_ok();
-    if !has_setpriv {
-        return Command::new(program);
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-    command
 }
 
 fn free_address() -> anyhow::Result<SocketAddr> {
