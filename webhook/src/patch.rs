@@ -11,7 +11,9 @@ use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, VolumeMount};
 use serde_json::{Value, json};
 
 use crate::annotations::{INJECTED, STATUS};
-use crate::injection::{Injection, NAME, is_chosen, is_injected};
+use crate::injection::{
+    Injection, NAME, STATE_VOLUME, TOKEN_VOLUME, is_chosen, is_injected, is_volume_of_secrets,
+};
 
 mod compare;
 
@@ -96,15 +98,23 @@ fn put_init_containers(spec: &PodSpec, injection: &Injection, changes: &mut Chan
     if existing.is_empty() {
         return changes.add(LIST, json!(planned));
     }
-    let first = existing.iter().take(planned.len());
-    let is_current = |(existing, planned): (&Container, &Container)| {
-        existing.name == planned.name && compare::is_current(existing, planned)
-    };
-    if existing.len() >= planned.len() && first.zip(planned).all(is_current) {
-        return;
-    }
     // Where each container is, while the operations move them.
     let mut order: Vec<&Container> = existing.iter().collect();
+    // A sidecar of an earlier pass, in a pod that was exported and does not ask for it any more.
+    let is_left = |container: &&Container| {
+        let is_planned = planned.iter().any(|planned| planned.name == container.name);
+        is_injected(&container.name) && !is_planned
+    };
+    while let Some(index) = order.iter().position(is_left) {
+        changes.remove(&format!("{LIST}/{index}"));
+        order.remove(index);
+    }
+    let is_current = |(existing, planned): (&&Container, &Container)| {
+        existing.name == planned.name && compare::is_current(existing, planned)
+    };
+    if order.len() >= planned.len() && order.iter().zip(planned).all(is_current) {
+        return;
+    }
     for container in planned.iter().rev() {
         let first = format!("{LIST}/0");
         match order.iter().position(|other| other.name == container.name) {
@@ -201,10 +211,8 @@ fn check_names(pod: &Pod, spec: &PodSpec, injection: &Injection) -> Result<(), C
             name: name.to_owned(),
         })
     };
-    let has_our_name = |container: &&Container| {
-        let mut planned = injection.init_containers.iter();
-        planned.any(|planned| planned.name == container.name)
-    };
+    // Whether it is injected this time or not: the policy of the installation trusts containers of these names.
+    let has_our_name = |container: &&Container| is_injected(&container.name);
     let foreign = init_containers(spec)
         .iter()
         .filter(|container| !is_ours(container, pod))
@@ -212,17 +220,18 @@ fn check_names(pod: &Pod, spec: &PodSpec, injection: &Injection) -> Result<(), C
     if let Some(container) = foreign.into_iter().find(has_our_name) {
         return conflict("a container", &container.name);
     }
-    // After an earlier pass the volumes are ours, even where another webhook has removed the container.
-    if has_status(pod) {
-        return Ok(());
-    }
-    let taken = |name: &str| {
-        spec.volumes
-            .iter()
-            .flatten()
-            .any(|volume| volume.name == name)
+    let is_planned = |name: &str| injection.volumes.iter().any(|volume| volume.name == name);
+    let in_the_way = |name: &str| {
+        // After an earlier pass the volumes are ours, even where another webhook has removed the container. One of a directory
+        // that is not asked for any more would be mounted by nobody.
+        if has_status(pod) {
+            is_volume_of_secrets(name) && !is_planned(name)
+        } else {
+            is_volume_of_secrets(name) || matches!(name, TOKEN_VOLUME | STATE_VOLUME)
+        }
     };
-    match injection.volumes.iter().find(|volume| taken(&volume.name)) {
+    let mut volumes = spec.volumes.iter().flatten();
+    match volumes.find(|volume| in_the_way(&volume.name)) {
         Some(volume) => conflict("a volume", &volume.name),
         None => Ok(()),
     }

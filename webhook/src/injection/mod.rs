@@ -153,6 +153,18 @@ pub(crate) fn is_injected(name: &str) -> bool {
     matches!(name, NAME | REFRESHER)
 }
 
+/// Is it the name of a volume for secrets? The first has [`NAME`], those of further directories a number behind it.
+pub(crate) fn is_volume_of_secrets(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix(NAME) else {
+        return false;
+    };
+    let number = rest.strip_prefix('-');
+    rest.is_empty()
+        || number.is_some_and(|number| {
+            !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit())
+        })
+}
+
 /// Does this container get the files, where these names were chosen? It is one of the pod's own.
 pub(crate) fn is_chosen(container: &Container, names: Option<&[String]>) -> bool {
     !is_injected(&container.name) && names.is_none_or(|names| names.contains(&container.name))

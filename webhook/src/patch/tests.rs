@@ -308,6 +308,30 @@ fn what_is_in_the_way_is_named() {
     let mut before = small();
     before["spec"]["containers"][0]["name"] = "aws-secrets-injector".into();
     assert!(refused(before).contains("already has a container named \"aws-secrets-injector\""));
+    // Not asked for this time, and kept all the same.
+    for (list, name) in [
+        ("containers", "aws-secrets-refresher"),
+        ("initContainers", "aws-secrets-refresher"),
+    ] {
+        let mut before = small();
+        before["spec"][list] = json!([{"name": name}]);
+        let words = format!("already has a container named {name:?}");
+        assert!(refused(before).contains(&words), "{list}");
+    }
+    for name in [
+        "aws-secrets-injector-2",
+        "aws-secrets-injector-007",
+        "aws-secrets-injector-token",
+        "aws-secrets-injector-state",
+    ] {
+        let mut before = small();
+        before["spec"]["volumes"] = json!([{"name": name, "emptyDir": {}}]);
+        let words = format!("already has a volume named {name:?}");
+        assert!(refused(before).contains(&words), "{name}");
+    }
+    let mut before = small();
+    before["spec"]["volumes"] = json!([{"name": "aws-secrets-injector-2x", "emptyDir": {}}]);
+    patched(&before);
     let mut before = small();
     before["spec"]["containers"][0]["volumeMounts"] =
         json!([{"name": "csi", "mountPath": "/mnt/secrets-store/"}]);
@@ -315,6 +339,31 @@ fn what_is_in_the_way_is_named() {
         refused(before)
             .contains("container \"web\" already mounts the volume \"csi\" at /mnt/secrets-store")
     );
+}
+
+/// It was exported with `kubectl get -o yaml`, and is applied with other annotations.
+#[test]
+fn an_injected_pod_that_asks_for_less_has_less() {
+    let mut before = small();
+    before["metadata"]["annotations"]["aws-secrets-injector.io/refresh-interval"] = "5m".into();
+    let mut exported = patched(&before);
+    let annotations = exported["metadata"]["annotations"].as_object_mut().unwrap();
+    annotations.remove("aws-secrets-injector.io/refresh-interval");
+    let after = patched(&exported);
+    let names: Vec<_> = after["spec"]["initContainers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|container| container["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["aws-secrets-injector"]);
+    assert_eq!(patched(&after), after);
+    let mut before = small();
+    let classes = "aws-secrets-injector.io/secret-provider-class";
+    before["metadata"]["annotations"][classes] = "db,other=/etc/other".into();
+    let mut exported = patched(&before);
+    exported["metadata"]["annotations"][classes] = "db".into();
+    assert!(refused(exported).contains("already has a volume named \"aws-secrets-injector-2\""));
 }
 
 #[test]
