@@ -76,5 +76,11 @@ fn start_time(process: u32) -> Option<String> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
     let started = fields.nth(18)?;
-    (state != "Z" && state != "X").then(|| started.to_owned())
+    // The first thread may have ended before others, which still hold the process's ports.
+    let is_over = matches!(state, "Z" | "X") && threads(process) < 2;
+    (!is_over).then(|| started.to_owned())
+}
+
+fn threads(process: u32) -> usize {
+    fs::read_dir(format!("/proc/{process}/task")).map_or(0, Iterator::count)
 }
