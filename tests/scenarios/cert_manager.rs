@@ -89,7 +89,7 @@ fn renews(world: &World, namespace: &Namespace<'_>, apps: &Namespace<'_>) {
     let before = rotations().unwrap();
     let admissions = stream(apps, true, 10);
     namespace
-        .kubectl(&["delete", "secret", &format!("{NAME}-certificates")])
+        .kubectl(&["delete", "secret", &format!("{NAME}-cert-manager")])
         .unwrap();
     world
         .kubectl

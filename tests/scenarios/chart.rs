@@ -7,6 +7,9 @@ use e2e::helm::{chart, helm, rendered, template};
 use e2e::install::{self, example_class, service_account};
 use e2e::project;
 
+use serde::Deserialize as _;
+use serde_json::Value;
+
 use crate::bare::annotated_pod;
 use crate::world::World;
 
@@ -22,7 +25,7 @@ pub(crate) fn files_agree(_: &World) {
 }
 
 /// Sets of values, each for what platforms set differently.
-const VALUES: [&[&str]; 13] = [
+const VALUES: [&[&str]; 15] = [
     &[],
     &[
         "--set",
@@ -83,6 +86,18 @@ const VALUES: [&[&str]; 13] = [
         "--set",
         "image.digest=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
     ],
+    // Names that YAML takes for numbers.
+    &[
+        "--set-string",
+        "fullnameOverride=123,nameOverride=456,priorityClassName=7,serviceMonitor.interval=30,serviceAccount.name=8",
+        "--set",
+        "serviceMonitor.enabled=true,certificates.certManager.enabled=true",
+    ],
+    // What is left of a name that is cut off ends as Kubernetes wants it.
+    &[
+        "--set",
+        "fullnameOverride=a-name-of-fifty-characters-that-ends-with-a-hyphen-here",
+    ],
     // Numbers where Kubernetes takes text, as a file of values has them.
     &[
         "--set-json",
@@ -134,6 +149,28 @@ pub(crate) fn names(_: &World) {
     }
 }
 
+/// The program reads what the chart writes: each variable's value, as the pod of the webhook has it.
+pub(crate) fn environment(_: &World) {
+    let env = r#"injector.env={"A":"x$$y $(POD_NAME)","B":" 1 = 2 ","C":"\"quoted\" \\ ü","D":""}"#;
+    let text = template("release", &["--set-json", env]).unwrap();
+    let mut documents = serde_yaml::Deserializer::from_str(&text)
+        .map(|document| Value::deserialize(document).unwrap());
+    let deployment = documents
+        .find(|document| document["kind"] == "Deployment")
+        .unwrap();
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let mut variables = container["env"].as_array().unwrap().iter();
+    let variable = variables
+        .find(|variable| variable["name"] == "INJECTOR_ENV")
+        .unwrap();
+    // The kubelet makes one of two.
+    let value = variable["value"].as_str().unwrap().replace("$$", "$");
+    assert_eq!(
+        value,
+        "A=x$$y $(POD_NAME)\nB= 1 = 2 \nC=\"quoted\" \\ ü\nD="
+    );
+}
+
 /// As a part of somebody's chart, where Helm adds values of its own.
 pub(crate) fn dependency(_: &World) {
     let folder = project::target().join("chart-dependency");
@@ -170,6 +207,17 @@ pub(crate) fn bad_values(_: &World) {
         ("webhook.failurePolicy=Maybe", "failurePolicy"),
         ("webhook.timeoutSeconds=60", "timeoutSeconds"),
         ("injector.env.A B=x", "A B"),
+        ("injector.env.A=one\ntwo", "env"),
+        ("injector.image.repository=null", "repository"),
+        ("injector.secretsSizeLimit=0", "secretsSizeLimit"),
+        ("injector.resources.requests.cpu=some", "cpu"),
+        ("injector=null", "injector"),
+        ("drain=5xyz", "drain"),
+        ("extraEnv[0].name=LISTEN,extraEnv[0].value=x", "extraEnv"),
+        ("podDisruptionBudget.minAvailable=null", "minAvailable"),
+        ("podLabels.app\\.kubernetes\\.io/name=x", "podLabels"),
+        ("ports.https=9000,ports.health=9000", "two ports"),
+        ("webhook.objectSelector.matchLabel.a=b", "matchLabel"),
         ("injector.env.AWS_REGION=eu-central-1", "AWS_REGION"),
         ("image.digest=0123", "digest"),
         ("ports.https=443", "https"),

@@ -1,19 +1,17 @@
 {{- define "injector.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- regexReplaceAll "[-.]+$" (default .Chart.Name .Values.nameOverride | trunc 63) "" }}
 {{- end }}
 
+{{- /* The longest name that is made of it has thirteen characters more. */}}
 {{- define "injector.fullname" -}}
-{{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
-{{- else if contains (include "injector.name" .) .Release.Name }}
-{{- .Release.Name | trunc 50 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name (include "injector.name" .) | trunc 50 | trimSuffix "-" }}
-{{- end }}
+{{- $name := include "injector.name" . }}
+{{- $made := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- regexReplaceAll "[-.]+$" (default $made .Values.fullnameOverride | trunc 50) "" }}
 {{- end }}
 
+{{- /* The Secret with the webhook's certificates: cert-manager leaves its own behind, so it has a name of its own. */}}
 {{- define "injector.certificates" -}}
-{{ include "injector.fullname" . }}-certificates
+{{ include "injector.fullname" . }}-{{ ternary "cert-manager" "certificates" .Values.certificates.certManager.enabled }}
 {{- end }}
 
 {{- define "injector.serviceAccount" -}}
@@ -66,17 +64,24 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- /* The webhook's own pods, and those that the cluster needs to bring it up, never depend on it. */}}
-{{- define "injector.namespaceSelector" -}}
-{{- with .Values.webhook.namespaceSelector.matchLabels }}
+{{- /* A selector of the values, to which the caller adds. */}}
+{{- define "injector.matchLabels" -}}
+{{- with .matchLabels -}}
 matchLabels:
   {{- include "injector.strings" . | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{- /* The webhook's own pods, and those that the cluster needs to bring it up, never depend on it. */}}
+{{- define "injector.namespaceSelector" -}}
+{{- with (include "injector.matchLabels" .Values.webhook.namespaceSelector) -}}
+{{ . }}
+{{ end -}}
 matchExpressions:
   - key: kubernetes.io/metadata.name
     operator: NotIn
     values: [{{ .Release.Namespace | toYaml }}, kube-system]
-  {{- with .Values.webhook.namespaceSelector.matchExpressions }}
+  {{- with (.Values.webhook.namespaceSelector).matchExpressions }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}
