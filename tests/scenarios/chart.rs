@@ -89,7 +89,7 @@ const VALUES: [&[&str]; 15] = [
     // Names that YAML takes for numbers.
     &[
         "--set-string",
-        "fullnameOverride=123,nameOverride=456,priorityClassName=7,serviceMonitor.interval=30,serviceAccount.name=8",
+        "fullnameOverride=123,nameOverride=456,priorityClassName=7,serviceAccount.name=8",
         "--set",
         "serviceMonitor.enabled=true,certificates.certManager.enabled=true",
     ],
@@ -216,6 +216,7 @@ pub(crate) fn bad_values(_: &World) {
         ("extraEnv[0].name=LISTEN,extraEnv[0].value=x", "extraEnv"),
         ("podDisruptionBudget.minAvailable=null", "minAvailable"),
         ("podLabels.app\\.kubernetes\\.io/name=x", "podLabels"),
+        ("serviceMonitor.interval=30", "interval"),
         ("ports.https=9000,ports.health=9000", "two ports"),
         ("webhook.objectSelector.matchLabel.a=b", "matchLabel"),
         ("injector.env.AWS_REGION=eu-central-1", "AWS_REGION"),
