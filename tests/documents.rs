@@ -53,6 +53,9 @@ fn every_shell_block_is_run_or_says_why_not() {
             }
             (Mark::NotRun(reason), "sh") => {
                 assert!(REASONS.contains(&reason.as_str()), "{place}: {reason}");
+                let is_of_aws_alone =
+                    block.text.contains("aws ") && !block.text.contains("docker ");
+                assert_eq!(is_of_aws_alone, reason == REASONS[0], "{place}: {reason}");
             }
             (_, "sh") => panic!("{place}: neither \"run:\" nor \"not run:\" in front of it"),
             (Mark::Values, "yaml")

@@ -22,14 +22,20 @@ const PARAMETER_ACTIONS: [&str; 1] = ["ssm:GetParameters"];
 /// the others.
 pub fn of_pod(classes: &[Class]) -> Value {
     let mut statements = reading(classes.iter().filter(|class| class.assume_role.is_none()));
-    let readers = || classes.iter().filter(|class| class.assume_role.is_some());
-    let roles: BTreeSet<String> = readers()
+    let roles: BTreeSet<String> = classes
+        .iter()
         .filter_map(|class| Some(class.assume_role.as_ref()?.arn.to_string()))
         .collect();
     if !roles.is_empty() {
         // Sessions of Pod Identity have tags, which go on to the second role.
-        let has_tags = readers().any(|class| class.credentials != Credentials::WebIdentity);
-        let actions = &["sts:AssumeRole", "sts:TagSession"][..if has_tags { 2 } else { 1 }];
+        let has_tags = |class: &Class| {
+            class.assume_role.is_some() && class.credentials != Credentials::WebIdentity
+        };
+        let actions: &[&str] = if classes.iter().any(has_tags) {
+            &["sts:AssumeRole", "sts:TagSession"]
+        } else {
+            &["sts:AssumeRole"]
+        };
         statements.push(allow("AssumeReaders", actions, &roles));
     }
     policy(&statements)

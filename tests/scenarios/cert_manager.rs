@@ -7,6 +7,7 @@ use e2e::helm::{chart, helm};
 use e2e::install::{self, example_class, service_account};
 
 use crate::bare::annotated_pod;
+use crate::certificates::ca_bundle;
 use crate::life::{all_injected, stream};
 use crate::world::{Namespace, World};
 
@@ -65,11 +66,10 @@ fn trusts_the_authority(world: &World, namespace: &Namespace<'_>) {
         .unwrap();
     for kind in ["mutating", "validating"] {
         let configuration = format!("{kind}webhookconfiguration/{NAME}");
-        let path = "jsonpath={.webhooks[0].clientConfig.caBundle}";
         world
             .kubectl
             .wait_until("the caBundle is the authority's", || {
-                let bundle = world.kubectl.run(&["get", &configuration, "-o", path])?;
+                let bundle = ca_bundle(world, &configuration)?;
                 Ok(!bundle.is_empty() && bundle == authority)
             })
             .unwrap();
@@ -95,7 +95,8 @@ fn renews(world: &World, namespace: &Namespace<'_>, apps: &Namespace<'_>) {
         .kubectl
         .wait_until("every replica shows another certificate", || {
             let now = rotations()?;
-            Ok(now.iter().zip(&before).all(|(now, before)| now > before))
+            let is_later = now.iter().zip(&before).all(|(now, before)| now > before);
+            Ok(now.len() == before.len() && is_later)
         })
         .unwrap();
     all_injected(

@@ -42,10 +42,11 @@ fn field(world: &World, name: &str) -> anyhow::Result<String> {
         .run(&["-n", NAMESPACE, "get", SECRET, "-o", &path])
 }
 
-fn ca_bundle(world: &World) -> anyhow::Result<String> {
+/// The caBundle of a configuration.
+pub(crate) fn ca_bundle(world: &World, configuration: &str) -> anyhow::Result<String> {
     world.kubectl.run(&[
         "get",
-        CONFIGURATION,
+        configuration,
         "-o",
         "jsonpath={.webhooks[0].clientConfig.caBundle}",
     ])
@@ -92,7 +93,7 @@ pub(crate) fn rotations(world: &World) {
 /// Until it is put back, an emptied caBundle fails every admission: no webhook can prevent that. It is put back at once.
 fn overwritten(world: &World, namespace: &Namespace<'_>) {
     let admissions = stream(namespace, true, 20);
-    let before = ca_bundle(world).unwrap();
+    let before = ca_bundle(world, CONFIGURATION).unwrap();
     let patch = r#"[{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": ""}]"#;
     world
         .kubectl
@@ -100,7 +101,9 @@ fn overwritten(world: &World, namespace: &Namespace<'_>) {
         .unwrap();
     world
         .kubectl
-        .wait_until("the caBundle is back", || Ok(!ca_bundle(world)?.is_empty()))
+        .wait_until("the caBundle is back", || {
+            Ok(!ca_bundle(world, CONFIGURATION)?.is_empty())
+        })
         .unwrap();
     let counts = admissions.stop().unwrap();
     line(&format!("the caBundle emptied and put back: {counts}"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use e2e::helm::{chart, helm, rendered, template};
+use e2e::helm::{chart, helm, rendered, template, template_of};
 use e2e::install::{self, example_class, service_account};
 use e2e::project;
 
@@ -96,7 +96,7 @@ const VALUES: [&[&str]; 15] = [
     // What is left of a name that is cut off ends as Kubernetes wants it.
     &[
         "--set",
-        "fullnameOverride=a-name-of-fifty-characters-that-ends-with-a-hyphen-here",
+        "fullnameOverride=a-name-of-fifty-characters-that-ends-with-hyphen--here",
     ],
     // Numbers where Kubernetes takes text, as a file of values has them.
     &[
@@ -184,18 +184,8 @@ pub(crate) fn dependency(_: &World) {
     );
     fs::write(folder.join("Chart.yaml"), description).unwrap();
     let rendered = |enabled: bool| {
-        let chart = folder.display().to_string();
         let values = format!("global.team=shop,{name}.enabled={enabled},{name}.replicas=3");
-        let version = ["--kube-version", "1.36.0"];
-        helm(
-            None,
-            &[
-                &["template", "platform", &chart, "--set", &values],
-                &version[..],
-            ]
-            .concat(),
-        )
-        .unwrap()
+        template_of(&folder, "platform", &["--set", &values]).unwrap()
     };
     assert!(rendered(true).contains("replicas: 3"));
     assert!(!rendered(false).contains("kind:"));

@@ -24,6 +24,7 @@ pub fn crds() -> anyhow::Result<PathBuf> {
 #[derive(Debug)]
 pub struct CertManager {
     process: Child,
+    log: PathBuf,
 }
 
 impl CertManager {
@@ -37,15 +38,15 @@ impl CertManager {
         })?;
         let mut command = aws_stand_in::ends_with_this(&program);
         command.arg(kubectl.kubeconfig());
-        let process = start(&mut command, &folder.join("cert-manager.log"))?;
-        Ok(Self { process })
+        let log = folder.join("cert-manager.log");
+        let process = start(&mut command, &log)?;
+        Ok(Self { process, log })
     }
 
     /// An error, with the log, if they have ended.
     pub fn check(&mut self) -> anyhow::Result<()> {
         if let Some(status) = self.process.try_wait()? {
-            let log = project::target().join("cert-manager/cert-manager.log");
-            let log = fs::read_to_string(log).unwrap_or_default();
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
             anyhow::bail!("cert-manager ended ({status}):\n{log}");
         }
         Ok(())

@@ -65,7 +65,12 @@ pub fn helm(kubectl: Option<&Kubectl>, arguments: &[&str]) -> anyhow::Result<Str
 
 /// The chart's manifests for a release, with these values.
 pub fn template(release: &str, values: &[&str]) -> anyhow::Result<String> {
-    let chart = chart().display().to_string();
+    template_of(&chart(), release, values)
+}
+
+/// The same of another chart.
+pub fn template_of(chart: &Path, release: &str, values: &[&str]) -> anyhow::Result<String> {
+    let chart = chart.display().to_string();
     let mut arguments = vec!["template", release, &chart, "--namespace", release];
     arguments.extend(["--kube-version", KUBE_VERSION]);
     arguments.extend(values);

@@ -39,7 +39,8 @@ pub(super) fn of(
             let common = common_limit(&containers, name);
             let common = match (runs, name) {
                 (Runs::Beside, "cpu") => {
-                    common.and_then(|largest| at_most(Some(sidecar_cpu()), Some(&largest)))
+                    let enough = Some(Quantity(SIDECAR_CPU.to_owned()));
+                    common.and_then(|largest| at_most(enough, Some(&largest)))
                 }
                 _ => common,
             };
@@ -81,10 +82,6 @@ pub(super) fn of(
         limits: map(pairs.map(|(name, _, limit)| (name, limit))),
         ..ResourceRequirements::default()
     }
-}
-
-fn sidecar_cpu() -> Quantity {
-    Quantity(SIDECAR_CPU.to_owned())
 }
 
 /// All containers that the pod came with.

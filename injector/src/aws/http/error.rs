@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use hyper::http::uri::Authority;
 use hyper_util::client::legacy;
 
 /// Why there is no HTTP client.
@@ -45,14 +46,17 @@ struct NoAnswer {
 
 /// In the SDK's terms, by which it decides whether to try again: a connection that could not be opened or was lost may be
 /// better the next time.
-pub(super) fn classify(server: String, error: legacy::Error) -> ConnectorError {
+pub(super) fn classify(server: Option<Authority>, error: legacy::Error) -> ConnectorError {
     let is_timeout = find::<tokio::time::error::Elapsed>(&error).is_some();
     let lost = find::<hyper::Error>(&error).is_some_and(|error| {
         error.is_closed() || error.is_canceled() || error.is_incomplete_message()
     });
     let is_io = error.is_connect() || lost || find::<std::io::Error>(&error).is_some();
-    let source = error;
-    let error = NoAnswer { server, source }.into();
+    let error = NoAnswer {
+        server: server.map_or_else(String::new, |server| server.to_string()),
+        source: error,
+    };
+    let error = error.into();
     if is_timeout {
         ConnectorError::timeout(error)
     } else if is_io {

@@ -86,8 +86,7 @@ impl HttpConnector for HttpClient {
             }
         };
         self.authorize(&mut request);
-        let server = request.uri().authority().map(ToString::to_string);
-        let server = server.unwrap_or_default();
+        let server = request.uri().authority().cloned();
         let answer = self.pool.request(request);
         HttpConnectorFuture::new(async move {
             let answer = answer.await;
