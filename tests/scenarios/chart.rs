@@ -153,14 +153,9 @@ pub(crate) fn names(_: &World) {
 pub(crate) fn environment(_: &World) {
     let env = r#"injector.env={"A":"x$$y $(POD_NAME)","B":" 1 = 2 ","C":"\"quoted\" \\ ü","D":""}"#;
     let text = template("release", &["--set-json", env]).unwrap();
-    let mut documents = serde_yaml::Deserializer::from_str(&text)
-        .map(|document| Value::deserialize(document).unwrap());
-    let deployment = documents
-        .find(|document| document["kind"] == "Deployment")
-        .unwrap();
-    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
-    let mut variables = container["env"].as_array().unwrap().iter();
+    let variables = variables(&text);
     let variable = variables
+        .iter()
         .find(|variable| variable["name"] == "INJECTOR_ENV")
         .unwrap();
     // The kubelet makes one of two.
@@ -169,6 +164,42 @@ pub(crate) fn environment(_: &World) {
         value,
         "A=x$$y $(POD_NAME)\nB= 1 = 2 \nC=\"quoted\" \\ ü\nD="
     );
+}
+
+/// Variables of the webhook's container.
+fn variables(manifests: &str) -> Vec<Value> {
+    let mut documents = serde_yaml::Deserializer::from_str(manifests)
+        .map(|document| Value::deserialize(document).unwrap());
+    let deployment = documents
+        .find(|document| document["kind"] == "Deployment")
+        .unwrap();
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    container["env"].as_array().unwrap().clone()
+}
+
+/// Helm and the API server merge a list by names: one that is there twice is lost at an upgrade.
+pub(crate) fn own_variables(_: &World) {
+    let schema = fs::read_to_string(chart().join("values.schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let refused = &schema["properties"]["extraEnv"]["items"]["properties"]["name"]["not"]["enum"];
+    let refused: BTreeSet<_> = refused
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(Value::to_string)
+        .collect();
+    let all = "region=us-east-2,log.level=debug,injector.env.A=b,injector.image.pullPolicy=Always,injector.resources.limits.cpu=1";
+    let mut own = BTreeSet::new();
+    for certificates in ["true", "false"] {
+        let values = format!("{all},certificates.certManager.enabled={certificates}");
+        let text = template("release", &["--set", &values]).unwrap();
+        own.extend(
+            variables(&text)
+                .into_iter()
+                .map(|variable| variable["name"].to_string()),
+        );
+    }
+    assert_eq!(own, refused);
 }
 
 /// As a part of somebody's chart, where Helm adds values of its own.

@@ -35,7 +35,7 @@ use world::World;
 type Scenario = (&'static str, fn(&World));
 
 /// Those that leave the installation alone: they run at the same time.
-const SIDE_BY_SIDE: [Scenario; 31] = [
+const SIDE_BY_SIDE: [Scenario; 32] = [
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
         example::v1alpha1,
@@ -109,6 +109,10 @@ const SIDE_BY_SIDE: [Scenario; 31] = [
     ("the_chart_is_valid_with_any_values", chart::values),
     ("the_chart_is_valid_with_any_name", chart::names),
     ("the_chart_can_be_a_part_of_another", chart::dependency),
+    (
+        "the_chart_refuses_its_own_variables_as_extra_ones",
+        chart::own_variables,
+    ),
     (
         "the_chart_gives_variables_on_as_they_are",
         chart::environment,
