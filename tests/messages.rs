@@ -1,4 +1,4 @@
-//! Every message of the programs has an entry in the documents, and every entry is a message.
+//! Every message of the programs has an entry in the documentation, and every entry is a message.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -8,40 +8,65 @@ use e2e::documents::pages;
 use e2e::messages::{Message, messages, policy_messages};
 
 /// What is printed, and is no message of its own.
-const OTHERS: [(&str, &[&str]); 14] = [
+const OTHERS: [(&str, &[&str]); 32] = [
     (
         "certs/src/certificate.rs",
         &["-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"],
     ),
     (
-        "injector/src/aws/mod.rs",
+        "injector/src/service.rs",
         &[
             "Parameter Store",
             "Secrets Manager",
             "the EKS Pod Identity agent",
         ],
     ),
-    // What `check` prints when all is well.
+    // Words by which others' messages are told apart.
     (
-        "injector/src/check.rs",
+        "injector/src/aws/hint.rs",
         &[
-            "(add kms:Decrypt for keys of your own)",
-            ", with failover to …",
-            "; its files:\n",
-            "IAM policy of the pod's role …:\n…",
-            "…\nIAM policy of the role of assumeRoleArn …:\n…",
-            "class … is valid, in ",
-            "the region that the chart or the nodes name",
+            "HTTP status",
+            "VPC endpoint policy",
+            "does not have permissions to assume",
+            "master key",
+            "not yet current",
+            "with an explicit deny",
         ],
     ),
-    // A bug of ours, if it is ever seen.
     (
-        "injector/src/fetch/parameters.rs",
-        &["not a request for a parameter"],
+        "injector/src/aws/http/error.rs",
+        &[
+            "failed to lookup address information",
+            "proxy authorization required",
+            "tunnel error: ",
+            "unexpected end of file",
+        ],
     ),
     (
-        "injector/src/fetch/secrets.rs",
-        &["not a request for a secret"],
+        "injector/src/aws/outside.rs",
+        &["the canonical string for this request"],
+    ),
+    ("injector/src/fetch/parameters.rs", &[" on resource: "]),
+    // What `check` prints when all is well, and what it has skipped.
+    (
+        "injector/src/check/show.rs",
+        &[
+            " in namespace …",
+            "(add kms:Decrypt for customer managed keys)",
+            ", with failover to …",
+            ". Its files:\n",
+            "IAM policy of the pod's role",
+            "IAM policy of the role of assumeRoleArn",
+            " is valid in ",
+            " [variable]",
+            "  [variable]: the annotation",
+            "the cluster's default region",
+            "… (line … of objects)",
+        ],
+    ),
+    (
+        "injector/src/check/mod.rs",
+        &["file that is not YAML", "… of provider …"],
     ),
     // Help of metrics, and types of content.
     ("injector/src/refresh/metrics.rs", &[""]),
@@ -49,12 +74,33 @@ const OTHERS: [(&str, &[&str]); 14] = [
         "injector/src/refresh/server.rs",
         &["see /metrics", "text/plain; version"],
     ),
-    ("webhook/src/metrics.rs", &[""]),
+    ("webhook/src/server/metrics.rs", &[""]),
+    // Documentation of annotations.
+    ("webhook/src/pod/annotations/table.rs", &[""]),
     // Why something cannot fail.
-    ("provider-class/src/snapshot.rs", &["maps with string keys"]),
+    (
+        "provider-class/src/protocol/snapshot.rs",
+        &["maps with string keys"],
+    ),
+    (
+        "provider-class/src/protocol/variables/mod.rs",
+        &["structs of strings"],
+    ),
+    (
+        "injector/src/variables/mod.rs",
+        &["the names of both files are paths"],
+    ),
+    (
+        "injector/src/exec.rs",
+        &["the command line requires a program"],
+    ),
+    (
+        "webhook/src/cluster/remembered.rs",
+        &["the task is not aborted while the runtime runs"],
+    ),
     // Words that messages are made of.
     (
-        "provider-class/src/yaml.rs",
+        "provider-class/src/yaml/mod.rs",
         &[
             "a list",
             "a mapping",
@@ -65,25 +111,74 @@ const OTHERS: [(&str, &[&str]); 14] = [
     ),
     // What each problem of a class begins with.
     (
-        "provider-class/src/problem.rs",
-        &["… (line … of objects): …"],
+        "provider-class/src/class/raw.rs",
+        &["remove it, or correct its name"],
     ),
+    (
+        "provider-class/src/class/field_path.rs",
+        &[" (line … of objects)"],
+    ),
+    (
+        "provider-class/src/document/mod.rs",
+        &["document …", "item … of document …", "… other kinds"],
+    ),
+    (
+        "provider-class/src/document/contents.rs",
+        &["without a kind"],
+    ),
+    (
+        "provider-class/src/words/name.rs",
+        &[
+            "a space",
+            "a control character (U+…)",
+            "a line break",
+            "a no-break space (U+…)",
+            "a parameter's",
+            "a secret's",
+            "a tab",
+            "an invisible character (U+…)",
+            "at its end",
+            "at its start",
+            "in it",
+            "remove it",
+        ],
+    ),
+    ("provider-class/src/document/heads.rs", &["any value"]),
     // What finds a line, and is never shown.
     (
-        "provider-class/src/yaml.rs",
-        &["aws-secrets-injector found the field"],
+        "provider-class/src/yaml/places.rs",
+        &[" at line ", "any value"],
     ),
-    ("webhook/src/patch.rs", &["a container", "a volume"]),
-    ("webhook/src/stores.rs", &["… in namespace …"]),
+    ("webhook/src/pod/patch/mod.rs", &["a container", "a volume"]),
+    ("webhook/src/cluster/stores.rs", &["… in namespace …"]),
+    (
+        "webhook/src/cluster/features.rs",
+        &[
+            "env-method kubelet",
+            "on-refresh restart",
+            "the cluster's version",
+            "the nodes' versions",
+        ],
+    ),
+    (
+        "webhook/src/cluster/kubernetes_version.rs",
+        &["the cluster's version"],
+    ),
+    ("webhook/src/cluster/nodes.rs", &["the nodes"]),
+    ("webhook/src/pod/bounds.rs", &["variables of files"]),
+    (
+        "webhook/src/pod/variables/mod.rs",
+        &[" and … more", "the files are …"],
+    ),
 ];
 
-/// Text in the documents that stands for a message.
+/// An entry in the documentation, with a part of a message.
 struct Entry {
     page: String,
     text: String,
 }
 
-/// The code in the columns "message" of the tables in `docs/messages`.
+/// The code in the "message" columns of the tables in `docs/messages`.
 fn entries() -> Vec<Entry> {
     let mut entries = Vec::new();
     let all = pages().unwrap().into_iter();

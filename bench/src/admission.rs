@@ -1,4 +1,4 @@
-//! What an admission takes, in the release build of the webhook, beside a server that does nothing.
+//! Admission latency of the webhook's release build, compared with servers that do less.
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use aws_secrets_webhook::router::MUTATE_PODS;
+use aws_secrets_webhook::server::MUTATE_PODS;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use e2e::images::{self, Profile};
@@ -22,24 +22,25 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::class::{REGION, class};
-use crate::cluster::{NAMESPACE, World, annotations};
+use crate::cluster::{NAMESPACE, World};
 use crate::cost::mebibytes;
 use crate::echo;
 use crate::load::{Load, Server};
-use crate::report::{Row, Section};
-use crate::statistics::{ratio, shown};
+use crate::report::{Highlight, Row, Section};
+use crate::review::review;
+use crate::statistics::{Sample, ratio, shown};
 
-/// Where this webhook keeps its certificates, beside the installed one.
+/// Namespace for the certificates of this webhook, which runs next to the installed one.
 const HOME: &str = "bench-webhook";
-/// Classes in the store: few, then many.
+/// Number of classes in the store: few, then many.
 const CLASSES: [usize; 2] = [10, 10_000];
-/// Both servers take turns of this length.
+/// Length of a turn. The servers take turns.
 const TURN: Duration = Duration::from_millis(700);
 const TURNS: usize = 4;
-/// How long memory may take to settle after classes were made.
+/// Time limit for memory to settle after classes are created.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// A process that ends with this value.
+/// A process that is killed on drop.
 struct Process(Child);
 
 impl Drop for Process {
@@ -49,7 +50,7 @@ impl Drop for Process {
     }
 }
 
-/// Measures it.
+/// Measures latency and memory with few and with many classes.
 pub(crate) fn measure(world: &World) -> anyhow::Result<Section> {
     let runtime = Runtime::new()?;
     let folder = project::target().join("bench");
@@ -59,13 +60,14 @@ pub(crate) fn measure(world: &World) -> anyhow::Result<Section> {
         start_webhook(world, &folder)
     })?;
     let bodies = [
-        ("a pod with one container", review(1)?),
-        ("a pod with 100 containers", review(100)?),
+        ("1 container", review(1, 0)?),
+        ("100 containers", review(100, 0)?),
     ];
     runtime.block_on(webhook.wait(&bodies[0].1, "\"patch\""))?;
     runtime.block_on(echo.wait(&bodies[0].1, "AdmissionReview"))?;
     let mut rows = Vec::new();
     let mut medians = Vec::new();
+    let mut highlights = Vec::new();
     for (before, classes) in [(1, CLASSES[0]), (CLASSES[0], CLASSES[1])] {
         step(&format!("admission: {classes} classes"), || {
             runtime.block_on(add_classes(world, before..classes))
@@ -76,18 +78,35 @@ pub(crate) fn measure(world: &World) -> anyhow::Result<Section> {
         } else {
             (100, "< 100 MiB")
         };
-        rows.push(Row::held(
+        rows.push(Row::with_target(
             format!("resident memory, {classes} classes"),
             mebibytes(resident),
             text,
             resident < most << 20,
             "before the load".to_owned(),
         ));
+        if classes == CLASSES[1] {
+            highlights.push(Highlight::new(
+                "Memory of the webhook",
+                mebibytes(resident),
+                format!("resident, with {classes} classes in the cluster"),
+            ));
+        }
         for (what, body) in &bodies {
             let mine = step(&format!("admission: {what}, {classes} classes"), || {
                 compare(&runtime, &webhook, &echo, body, what, classes, &mut rows)
             })?;
-            medians.push((*what, classes, mine));
+            if (*what, classes) == (bodies[0].0, CLASSES[0]) {
+                highlights.push(Highlight::new(
+                    "Admission of a pod",
+                    shown(mine.median()),
+                    format!(
+                        "median with one container and one connection; 99th percentile {}",
+                        shown(mine.percentile(99))
+                    ),
+                ));
+            }
+            medians.push((*what, classes, mine.median()));
         }
     }
     for (what, _) in &bodies {
@@ -99,28 +118,63 @@ pub(crate) fn measure(world: &World) -> anyhow::Result<Section> {
         };
         let (few, many) = (of(CLASSES[0]), of(CLASSES[1]));
         rows.push(Row::ratio(
-            format!("{what}: {} classes against {}", CLASSES[1], CLASSES[0]),
+            format!("{what}: {} classes, vs. {}", CLASSES[1], CLASSES[0]),
             ratio(many, few),
             1.1,
-            format!("median {} against {}", shown(many), shown(few)),
+            format!("median {} vs. {}", shown(many), shown(few)),
         ));
     }
+    rows.push(step("admission: variables", || {
+        variables(&runtime, &webhook, &bodies[0].1)
+    })?);
     Ok(Section {
         title: "Admission",
         name: "admission",
         method: format!(
-            "AdmissionReviews of annotated pods over TLS and kept-alive connections on the loopback address, to the release \
-             build of the webhook, which watches a real API server. Beside it, in turns of {}, a server with the same TLS \
-             and HTTP that sends the same body back, and one that reads the body into the same types as the webhook and admits the \
-             pod as it is: what any webhook does before its own work begins. The load comes from the same \
-             two processors. Reviews a second per core: answers by the processor time of the webhook alone.",
+            "AdmissionReviews of annotated pods are sent over TLS and keep-alive connections on the loopback interface. The \
+             webhook is the release build and watches a real API server. It alternates every {} with two baseline servers \
+             that use the same TLS and HTTP code. The echo server returns the body that it receives. The parse-only server \
+             parses the body into the same types as the webhook, as any webhook must, and admits the pod unchanged. The load \
+             is generated on the same machine. Reviews per second and core are responses divided by the webhook's CPU time.",
             shown(TURN)
         ),
+        highlights,
         rows,
     })
 }
 
-/// Both servers with one connection and with 64; the webhook's median with one.
+/// Environment variables in a pod's container.
+const VARIABLES: usize = 10;
+
+/// The same pod with variables and without, in turns.
+fn variables(runtime: &Runtime, webhook: &Server, without: &Bytes) -> anyhow::Result<Row> {
+    let with = review(1, VARIABLES)?;
+    runtime.block_on(webhook.wait(&with, "\"patch\""))?;
+    let (mut all_with, mut all_without) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        all_without.push(runtime.block_on(webhook.load(without, 1, TURN))?);
+        all_with.push(runtime.block_on(webhook.load(&with, 1, TURN))?);
+    }
+    let (with, without) = (Load::all(all_with), Load::all(all_without));
+    Ok(Row::plain(
+        format!("1 container with {VARIABLES} environment variables, vs. without"),
+        format!(
+            "{:.2} ×",
+            ratio(with.latencies.median(), without.latencies.median())
+        ),
+        format!(
+            "p50 {}, p99 {}; without p50 {}, p99 {}; answers of {} and {} bytes",
+            shown(with.latencies.median()),
+            shown(with.latencies.percentile(99)),
+            shown(without.latencies.median()),
+            shown(without.latencies.percentile(99)),
+            with.bytes,
+            without.bytes,
+        ),
+    ))
+}
+
+/// Measures all servers with one connection and with 64. Returns the webhook's latencies with one connection.
 fn compare(
     runtime: &Runtime,
     webhook: &Server,
@@ -129,8 +183,8 @@ fn compare(
     what: &str,
     classes: usize,
     rows: &mut Vec<Row>,
-) -> anyhow::Result<Duration> {
-    let mut median = Duration::ZERO;
+) -> anyhow::Result<Sample> {
+    let mut latencies = Sample::default();
     for connections in [1, 64] {
         let (mut mine, mut floor, mut reading) = (Vec::new(), Vec::new(), Vec::new());
         let reader = echo.at(echo::READ);
@@ -145,46 +199,45 @@ fn compare(
         let (mine, floor, reading) = (Load::all(mine), Load::all(floor), Load::all(reading));
         let times = ratio(mine.latencies.median(), floor.latencies.median());
         let figures = format!(
-            "p50 {}, p99 {}; echo p50 {}, p99 {}; {:.0} reviews a second per core",
+            "p50 {}, p99 {}; echo server p50 {}, p99 {}; {:.0} reviews per second and core",
             shown(mine.latencies.median()),
             shown(mine.latencies.percentile(99)),
             shown(floor.latencies.median()),
             shown(floor.latencies.percentile(99)),
             per_core(mine.answers, cpu),
         );
-        let title =
-            format!("{what}, {classes} classes, {connections} connections: against the echo");
+        let plural = if connections == 1 { "" } else { "s" };
+        let load = format!("{what}, {classes} classes, {connections} connection{plural}");
+        let title = format!("{load}: vs. the echo server");
         let over_reading = Row::plain(
-            format!(
-                "{what}, {classes} classes, {connections} connections: against reading the pod"
-            ),
+            format!("{load}: vs. the parse-only server"),
             format!(
                 "{:.2} ×",
                 ratio(mine.latencies.median(), reading.latencies.median())
             ),
             format!(
-                "reading alone p50 {}, which is {:.2} × the echo",
+                "parse-only server p50 {}, {:.2} × the echo server",
                 shown(reading.latencies.median()),
                 ratio(reading.latencies.median(), floor.latencies.median())
             ),
         );
         if connections == 1 {
-            median = mine.latencies.median();
+            latencies.clone_from(&mine.latencies);
             rows.push(Row::ratio(title, times, 2.0, figures));
             let p99 = mine.latencies.percentile(99);
-            rows.push(Row::held(
-                format!("{what}, {classes} classes, 1 connection: p99"),
+            rows.push(Row::with_target(
+                format!("{load}: p99"),
                 shown(p99),
                 "< 1 ms",
                 p99 < Duration::from_millis(1),
-                format!("{} bytes sent, {} answered", body.len(), mine.bytes),
+                format!("request {} bytes, answer {} bytes", body.len(), mine.bytes),
             ));
         } else {
             rows.push(Row::plain(title, format!("{times:.2} ×"), figures));
         }
         rows.push(over_reading);
     }
-    Ok(median)
+    Ok(latencies)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a number to read")]
@@ -282,7 +335,7 @@ async fn add_classes(world: &World, indices: std::ops::Range<usize>) -> anyhow::
     Ok(())
 }
 
-/// Waits until the last class is known to the webhook; its memory then.
+/// Waits until the webhook knows the last class. Returns its memory at that time.
 fn wait_for_classes(
     webhook: &Server,
     runtime: &Runtime,
@@ -294,7 +347,7 @@ fn wait_for_classes(
         &format!("secret-provider-class\":\"class-{}\"", classes - 1),
     );
     runtime.block_on(webhook.wait(&last.into(), "\"patch\""))?;
-    // The API server's answers are freed in a moment: the figure is the one that stays.
+    // The API server's answers are freed soon after, so wait until memory has settled.
     let started = Instant::now();
     loop {
         let before = webhook.resident()?;
@@ -305,55 +358,7 @@ fn wait_for_classes(
         }
         ensure!(
             started.elapsed() < PATIENCE,
-            "the webhook's memory does not settle"
+            "the webhook's memory did not settle"
         );
     }
-}
-
-/// The review of a pod with so many containers, as the API server sends it.
-fn review(containers: usize) -> anyhow::Result<Bytes> {
-    let container = |index: usize| {
-        json!({
-            "name": format!("app-{index}"),
-            "image": format!("registry.example/team/app-{index}:1.2.3"),
-            "env": [
-                {"name": "LOG_LEVEL", "value": "info"},
-                {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
-            ],
-            "ports": [{"containerPort": 8080, "protocol": "TCP"}],
-            "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
-            "volumeMounts": [{"name": "kube-api-access-x", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": true}],
-        })
-    };
-    let containers: Vec<_> = (0..containers).map(container).collect();
-    let pod = json!({
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"generateName": "web-", "namespace": NAMESPACE, "annotations": annotations()},
-        "spec": {
-            "serviceAccountName": "web",
-            "containers": containers,
-            "volumes": [{"name": "kube-api-access-x", "projected": {"sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}}]}}],
-        },
-    });
-    let review = json!({
-        "apiVersion": "admission.k8s.io/v1",
-        "kind": "AdmissionReview",
-        "request": {
-            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
-            "kind": {"group": "", "version": "v1", "kind": "Pod"},
-            "resource": {"group": "", "version": "v1", "resource": "pods"},
-            "requestKind": {"group": "", "version": "v1", "kind": "Pod"},
-            "requestResource": {"group": "", "version": "v1", "resource": "pods"},
-            "name": "",
-            "namespace": NAMESPACE,
-            "operation": "CREATE",
-            "userInfo": {"username": "system:serviceaccount:kube-system:replicaset-controller"},
-            "object": pod,
-            "oldObject": null,
-            "dryRun": true,
-            "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"},
-        },
-    });
-    Ok(serde_json::to_vec(&review)?.into())
 }

@@ -1,24 +1,25 @@
-//! How often AWS is asked for a pod's start.
+//! The number of AWS calls when a pod starts.
 
 use aws_stand_in::Distance;
 
-use crate::report::{Row, Section};
+use crate::report::{Highlight, Row, Section};
 use crate::stage::{Stage, timed};
 
-/// Secrets, parameters, and the calls that they need: STS, Secrets Manager, Parameter Store.
+/// Secrets, parameters, and the expected calls to STS, Secrets Manager and Parameter Store.
 const CASES: [(usize, usize, [usize; 3]); 3] = [
     (1, 0, [1, 1, 0]),
     (20, 25, [1, 20, 3]),
     (100, 100, [1, 100, 10]),
 ];
 
-/// Counts them.
+/// Counts the calls of each case.
 pub(crate) fn measure() -> anyhow::Result<Section> {
-    let stage = e2e::progress::step("calls: starting AWS", || {
+    let stage = e2e::progress::step("calls: starting the AWS stand-in", || {
         Stage::start(Distance::default(), 100, 100)
     })?;
     let mut rows = Vec::new();
-    for (secrets, parameters, wanted) in CASES {
+    let mut highlights = Vec::new();
+    for (secrets, parameters, expected) in CASES {
         stage.aws.forget();
         timed(&mut stage.fetch(secrets, parameters)?)?;
         let calls = stage.aws.calls();
@@ -32,21 +33,29 @@ pub(crate) fn measure() -> anyhow::Result<Section> {
             "GetParameters",
         ]
         .map(count);
-        let met = counted == wanted && calls.len() == wanted.iter().sum::<usize>();
-        rows.push(Row::held(
-            format!("{secrets} secrets, {parameters} parameters"),
+        let met = counted == expected && calls.len() == expected.iter().sum::<usize>();
+        rows.push(Row::with_target(
+            format!("secrets: {secrets}, parameters: {parameters}"),
             format!("{} + {} + {}", counted[0], counted[1], counted[2]),
-            &format!("{} + {} + {}", wanted[0], wanted[1], wanted[2]),
+            &format!("{} + {} + {}", expected[0], expected[1], expected[2]),
             met,
-            format!("{} calls in all", calls.len()),
+            format!("{} calls in total", calls.len()),
         ));
+        if secrets == 20 {
+            highlights.push(Highlight::new(
+                format!("AWS calls for {secrets} secrets and {parameters} parameters"),
+                calls.len().to_string(),
+                "one for the role, one per secret, one per ten parameters",
+            ));
+        }
     }
     Ok(Section {
         title: "Calls to AWS",
         name: "calls",
-        method: "What the stand-in's record has after one fetch: AssumeRoleWithWebIdentity + GetSecretValue + \
-                 GetParameters. One exchange of the token, one call a secret, one for ten parameters."
+        method: "Calls that the AWS stand-in recorded for one fetch: AssumeRoleWithWebIdentity + GetSecretValue + \
+                 GetParameters."
             .to_owned(),
+        highlights,
         rows,
     })
 }

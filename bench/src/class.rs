@@ -1,23 +1,23 @@
-//! Classes to fetch.
+//! The classes to fetch.
 
 use std::fmt::Write as _;
 
-/// The account and region of everything here.
+/// The AWS account of all objects.
 pub(crate) const ACCOUNT: &str = "111122223333";
-/// See [`ACCOUNT`].
+/// Their region.
 pub(crate) const REGION: &str = "us-east-2";
 
-/// Name of a secret.
+/// The name of a secret.
 pub(crate) fn secret(index: usize) -> String {
     format!("bench/secret-{index}")
 }
 
-/// Name of a parameter.
+/// The name of a parameter.
 pub(crate) fn parameter(index: usize) -> String {
     format!("/bench/parameter-{index}")
 }
 
-/// A class with so many secrets and parameters, as a file has it.
+/// The manifest of a class with this number of secrets and parameters.
 pub(crate) fn class(name: &str, secrets: usize, parameters: usize) -> String {
     let mut text = format!(
         "apiVersion: secrets-store.csi.x-k8s.io/v1

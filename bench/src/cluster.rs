@@ -1,8 +1,8 @@
-//! The local cluster with the release build installed in it.
+//! A kind cluster with the release build installed.
 
 use std::net::SocketAddr;
 
-use e2e::images::Profile;
+use e2e::images::{self, Profile};
 use e2e::progress::step;
 use e2e::stand_in::Aws;
 use e2e::{Cluster, Kubectl, install, project};
@@ -10,14 +10,14 @@ use e2e::{Cluster, Kubectl, install, project};
 use crate::class::{class, secret};
 
 const NAME: &str = "bench";
-/// The namespace of everything that is made here.
+/// The namespace of all objects.
 pub(crate) const NAMESPACE: &str = "bench";
 /// The class of the pods.
 pub(crate) const CLASS: &str = "bench";
-/// How many secrets it has.
+/// Number of secrets in the class.
 const SECRETS: usize = 4;
 
-/// A cluster; it ends with this value.
+/// A cluster that is removed on drop.
 pub(crate) struct World {
     _cluster: Cluster,
     pub(crate) kubectl: Kubectl,
@@ -25,10 +25,11 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Starts it, and makes a namespace with a ServiceAccount `web` and a class.
+    /// Starts the cluster and creates a namespace with a ServiceAccount `web` and a class.
     pub(crate) fn start() -> anyhow::Result<Self> {
+        let binaries = images::start_building(Profile::Release);
         let cluster = Cluster::up(NAME)?;
-        cluster.load_images(Profile::Release)?;
+        cluster.load_images(binaries)?;
         let aws = Aws::start(SocketAddr::new(cluster.address(), 0), &project::target())?;
         aws.stand_in.keep_answers();
         aws.seed(|seed| async move {
@@ -79,7 +80,7 @@ impl Drop for World {
     }
 }
 
-/// A pod that asks for the class.
+/// The annotations of a pod that uses the class.
 pub(crate) fn annotations() -> serde_json::Value {
     serde_json::json!({"aws-secrets-injector.io/secret-provider-class": CLASS})
 }

@@ -1,4 +1,4 @@
-//! What the injector itself costs: until it speaks, and what it takes of processor, memory and disk.
+//! The resource use of the injector: startup, CPU, memory and size.
 
 use std::io::Read as _;
 use std::net::TcpListener;
@@ -11,74 +11,85 @@ use e2e::images::{self, Profile};
 use e2e::progress::step;
 
 use crate::measured::Usage;
-use crate::report::{Row, Section};
+use crate::report::{Highlight, Row, Section};
 use crate::stage::Stage;
 use crate::statistics::{Sample, ratio, shown};
 
 const ROUNDS: usize = 30;
 const SECRETS: usize = 20;
 
-/// Measures it.
+/// Measures startup, CPU time, memory and size.
 pub(crate) fn measure() -> anyhow::Result<Section> {
     let stage = Stage::start(Distance::default(), SECRETS, 0)?;
     let (injector, plainest) = step("cost: first byte", || first_bytes(&stage))?;
-    let usages = step("cost: processor and memory", || usages(&stage))?;
+    let usages = step("cost: CPU and memory", || usages(&stage))?;
     let cpu: Sample = usages.iter().map(|usage| usage.cpu).collect();
     let peak = usages.iter().map(|usage| usage.peak_rss_kib).max();
     let peak = peak.unwrap_or_default();
     let binary = std::fs::metadata(&stage.injector)?.len();
-    let image = step("cost: the image", || image_size(&stage))?;
+    let image = step("cost: image", || image_size(&stage))?;
     let rows = vec![
-        Row::held(
-            "start to first byte".to_owned(),
+        Row::with_target(
+            "process start to first byte".to_owned(),
             shown(injector.median()),
             "< 10 ms",
             injector.median() < Duration::from_millis(10),
             format!(
-                "p90 {}; {:.1} × the plainest program's {}",
+                "p90 {}; {:.1} × the {} of a minimal program",
                 shown(injector.percentile(90)),
                 ratio(injector.median(), plainest.median()),
                 shown(plainest.median())
             ),
         ),
         Row::plain(
-            format!("processor time, {SECRETS} secrets"),
+            format!("CPU time, {SECRETS} secrets"),
             shown(cpu.median()),
-            format!("{} a secret, handshakes included", shown(cpu.median() / 20)),
+            format!(
+                "{} per secret, including handshakes",
+                shown(cpu.median() / 20)
+            ),
         ),
-        Row::held(
+        Row::with_target(
             format!("peak resident memory, {SECRETS} secrets"),
             mebibytes(peak * 1024),
             "< 16 MiB",
             peak < 16 * 1024,
-            format!("the largest of {ROUNDS}; pages of the program's file count"),
+            format!("maximum of {ROUNDS} runs; includes pages of the binary"),
         ),
-        Row::plain(
-            "binary, static".to_owned(),
-            megabytes(binary),
-            String::new(),
-        ),
-        Row::held(
-            "image, uncompressed".to_owned(),
+        Row::plain("static binary".to_owned(), megabytes(binary), String::new()),
+        Row::with_target(
+            "uncompressed image".to_owned(),
             megabytes(image),
             "< 8 MB",
             image < 8_000_000,
-            "the binary and the certificate authorities".to_owned(),
+            "the binary and CA certificates".to_owned(),
         ),
     ];
     Ok(Section {
-        title: "The injector's own cost",
+        title: "Injector resources",
         name: "cost",
         method: format!(
-            "The static release build, {ROUNDS} times. First byte: from the start of the process until STS's address has a \
-             byte of the TLS handshake; beside it a program that does nothing but connect and write. Processor time and memory \
-             as the kernel counts them for the whole fetch of {SECRETS} secrets over TLS, from start to end."
+            "{ROUNDS} runs of the static release build. The first byte is the first byte of the TLS handshake that reaches STS; \
+             the minimal program only connects and writes a byte. CPU time and memory are the kernel's figures for a whole \
+             fetch of {SECRETS} secrets over TLS."
         ),
+        highlights: vec![
+            Highlight::new(
+                "Memory of the injector",
+                mebibytes(peak * 1024),
+                format!("peak while it fetches {SECRETS} secrets"),
+            ),
+            Highlight::new(
+                "Size of the injector image",
+                megabytes(image),
+                "uncompressed; every node with injected pods pulls it",
+            ),
+        ],
         rows,
     })
 }
 
-/// Times until a byte is there: the injector's, and those of a program that does nothing else.
+/// Times to the first byte, of the injector and of a minimal program.
 fn first_bytes(stage: &Stage) -> anyhow::Result<(Sample, Sample)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -116,11 +127,11 @@ fn first_byte(listener: &TcpListener, command: &mut Command) -> anyhow::Result<D
     Ok(elapsed)
 }
 
-/// Says one byte to an address.
+/// Sends one byte to an address.
 pub(crate) fn connect(address: std::net::SocketAddr) -> anyhow::Result<()> {
     use std::io::Write as _;
     std::net::TcpStream::connect(address)?.write_all(b"x")?;
-    // It is ended by whoever started it, as the injector is.
+    // The parent process kills it, like the injector.
     std::thread::park();
     Ok(())
 }
@@ -144,13 +155,16 @@ fn usages(stage: &Stage) -> anyhow::Result<Vec<Usage>> {
     (0..ROUNDS).map(usage).collect()
 }
 
-/// Size of the archive that holds the image's only layer.
+/// Size of the archive with the only layer of the image.
 fn image_size(stage: &Stage) -> anyhow::Result<u64> {
     let binaries = images::build_binaries(Profile::Release)?;
-    ensure!(stage.injector == binaries.injector, "another binary");
+    ensure!(
+        stage.injector == binaries.injector,
+        "the image was built from another binary"
+    );
     let archives = images::build_images(&binaries)?;
     let archive = archives.iter().find(|(tag, _)| *tag == images::INJECTOR);
-    let (_, archive) = archive.context("no image")?;
+    let (_, archive) = archive.context("the injector image was not built")?;
     Ok(std::fs::metadata(archive)?.len())
 }
 

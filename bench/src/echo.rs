@@ -1,5 +1,5 @@
-//! The floors for a webhook: the same server, TLS and sockets, which answers with what it was sent, or reads the pod and
-//! changes nothing.
+//! Baselines for the webhook, with the same server, TLS and sockets. One returns the request body, the other parses the pod
+//! and admits it unchanged.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,10 +28,10 @@ pub(crate) struct Args {
     key: PathBuf,
 }
 
-/// Where it answers.
+/// Path of the echo server.
 pub(crate) const PATH: &str = "/echo";
 
-/// Where it reads the pod of a review, and admits it as it is.
+/// Path of the parse-only server.
 pub(crate) const READ: &str = "/read";
 
 async fn read(body: Bytes) -> Result<Json<AdmissionReview<DynamicObject>>, String> {
@@ -41,7 +41,7 @@ async fn read(body: Bytes) -> Result<Json<AdmissionReview<DynamicObject>>, Strin
     Ok(Json(AdmissionResponse::from(&request).into_review()))
 }
 
-/// Serves until it is ended.
+/// Serves until the process is killed.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
@@ -65,6 +65,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             listener,
             acceptor,
             router,
+            aws_secrets_webhook::server::REVIEWS,
             std::future::pending(),
             Duration::ZERO,
         )

@@ -1,73 +1,94 @@
-//! Time to files: from the start of the process to its end, with AWS 20 ms away.
+//! Fetch time: from the start of the process to its end, with AWS 20 ms away.
 
 use std::process::Command;
 use std::time::Duration;
 
 use aws_stand_in::Distance;
 
-use crate::report::{Row, Section};
+use crate::report::{Highlight, Row, Section};
 use crate::stage::{Stage, timed};
 use crate::statistics::{Sample, ratio, shown};
 
-/// What each handshake and each call takes on the way.
+/// Network delay of each handshake and each call.
 const AWAY: Duration = Duration::from_millis(20);
-/// AWS as it is measured here.
+/// The distance of AWS in these measurements.
 pub(crate) const DISTANCE: Distance = Distance {
     handshake: AWAY,
     call: AWAY,
 };
 
-/// How many secrets, how often each is fetched, and how often one after the other, and how many times the floor it may take.
+/// Number of secrets, parallel rounds, serial rounds, and the target as a multiple of the network minimum.
 const CASES: [(usize, usize, usize, Option<f64>); 3] = [
     (1, 20, 10, None),
     (20, 20, 10, Some(1.3)),
     (100, 20, 5, Some(1.6)),
 ];
 
-/// Measures it.
+/// Measures the fetch time of each case.
 pub(crate) fn measure() -> anyhow::Result<Section> {
-    let stage = e2e::progress::step("files: starting AWS far away", || {
+    let stage = e2e::progress::step("files: starting the AWS stand-in", || {
         Stage::start(DISTANCE, 100, 0)
     })?;
-    // Handshake with STS, its call, handshake with Secrets Manager, one call: nothing can be left out, and all else can
-    // be done meanwhile.
-    let floor = 4 * AWAY;
+    // A handshake and a call with STS, then a handshake and a call with Secrets Manager. None of these can be skipped, and
+    // everything else can run at the same time.
+    let minimum = 4 * AWAY;
     let mut rows = Vec::new();
+    let mut highlights = Vec::new();
     for (secrets, rounds, serial_rounds, target) in CASES {
         let (fetched, serial) = e2e::progress::step(&format!("files: {secrets} secrets"), || {
             run(&stage, secrets, rounds, serial_rounds)
         })?;
         let figures = format!(
-            "median {}, p90 {}; floor {}",
+            "median {}, p90 {}; minimum {}",
             shown(fetched.median()),
             shown(fetched.percentile(90)),
-            shown(floor)
+            shown(minimum)
         );
-        let over = ratio(fetched.median(), floor);
-        let what = format!("{secrets} secrets, against the floor");
+        let over = ratio(fetched.median(), minimum);
+        let count = counted(secrets);
+        let what = format!("{count}, vs. the network minimum");
         rows.push(match target {
             Some(most) => Row::ratio(what, over, most, figures),
             None => Row::plain(what, format!("{over:.2} ×"), figures),
         });
         rows.push(Row::plain(
-            format!("{secrets} secrets, against one after the other"),
+            format!("{count}, vs. a serial fetch"),
             format!("{:.2} ×", ratio(fetched.median(), serial.median())),
             format!("serial median {}", shown(serial.median())),
         ));
+        if secrets > 1 {
+            highlights.push(Highlight::new(
+                format!("Fetch {count}"),
+                shown(fetched.median()),
+                format!(
+                    "AWS is {} away; fetching one secret after the other takes {}",
+                    shown(AWAY),
+                    shown(serial.median())
+                ),
+            ));
+        }
     }
     Ok(Section {
-        title: "Time to files",
+        title: "Fetch time",
         name: "files",
         method: format!(
-            "`aws-secrets-injector fetch`, from the start of the process to its end, with everything written. AWS is the \
-             recording stand-in over TLS 1.3, {} away: so long it waits before its part of each handshake and before each \
-             answer. The floor is a handshake and a call to STS, then a handshake and a call to Secrets Manager, with \
-             programs that take no time. The serial fetch is a program with the same SDK that asks for one secret after \
-             the other; both take turns.",
+            "Time of `aws-secrets-injector fetch` from process start to exit, with all files written. The AWS stand-in uses \
+             TLS 1.3 and delays each handshake and each response by {}. The network minimum is the delay of a handshake and a \
+             call to STS, then of a handshake and a call to Secrets Manager. The serial fetch is a program with the same SDK \
+             that fetches one secret after another. Runs of the two programs alternate.",
             shown(AWAY)
         ),
+        highlights,
         rows,
     })
+}
+
+fn counted(secrets: usize) -> String {
+    if secrets == 1 {
+        "1 secret".to_owned()
+    } else {
+        format!("{secrets} secrets")
+    }
 }
 
 fn run(
@@ -82,7 +103,7 @@ fn run(
         .environment(&mut serial)
         .args(["serial", "--secrets", &secrets.to_string(), "--mount-path"])
         .arg(stage.folder().join("serial"));
-    // The first of each is not counted: from then on the answers are kept, and the programs in memory.
+    // The first run of each is not counted: it fills the caches of the stand-in and of the kernel.
     timed(&mut fetch)?;
     timed(&mut serial)?;
     let (mut fetched, mut one_by_one) = (Vec::new(), Vec::new());

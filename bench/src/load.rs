@@ -1,4 +1,4 @@
-//! Sends the same AdmissionReview over and over, on so many connections.
+//! Sends the same AdmissionReview repeatedly, on several connections.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,10 +18,10 @@ use tokio_rustls::TlsConnector;
 
 use crate::statistics::Sample;
 
-/// A server that is asked.
+/// A server under load.
 #[derive(Clone)]
 pub(crate) struct Server {
-    /// The process.
+    /// Its process ID.
     pub(crate) pid: u32,
     address: SocketAddr,
     name: String,
@@ -29,7 +29,7 @@ pub(crate) struct Server {
     connector: TlsConnector,
 }
 
-/// What came of it.
+/// The result of a load.
 pub(crate) struct Load {
     pub(crate) latencies: Sample,
     pub(crate) answers: usize,
@@ -37,7 +37,7 @@ pub(crate) struct Load {
 }
 
 impl Server {
-    /// A server with a certificate for this name, by this authority.
+    /// A server with a certificate for this name from this CA.
     pub(crate) fn new(
         pid: u32,
         address: SocketAddr,
@@ -61,7 +61,7 @@ impl Server {
         })
     }
 
-    /// The same server at another path.
+    /// The same server with another path.
     pub(crate) fn at(&self, path: &'static str) -> Self {
         Self {
             path,
@@ -69,7 +69,7 @@ impl Server {
         }
     }
 
-    /// The same, with an authority in a file.
+    /// Like [`Server::new`], with the CA in a file.
     pub(crate) fn trusting(
         pid: u32,
         address: SocketAddr,
@@ -91,7 +91,7 @@ impl Server {
         Ok(sender)
     }
 
-    /// One answer.
+    /// Sends a request and returns the answer.
     async fn ask(
         &self,
         sender: &mut SendRequest<Full<Bytes>>,
@@ -107,7 +107,7 @@ impl Server {
         Ok(answer.into_body().collect().await?.to_bytes())
     }
 
-    /// Waits until it answers as wanted.
+    /// Waits until the answer contains the wanted text.
     pub(crate) async fn wait(&self, body: &Bytes, wanted: &str) -> anyhow::Result<()> {
         let started = Instant::now();
         loop {
@@ -119,13 +119,13 @@ impl Server {
             };
             ensure!(
                 started.elapsed() < Duration::from_mins(1),
-                "it does not answer with {wanted:?}: {said}"
+                "the answer does not contain {wanted:?}: {said}"
             );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// Asks for so long.
+    /// Sends requests for this duration.
     pub(crate) async fn load(
         &self,
         body: &Bytes,
@@ -165,7 +165,7 @@ impl Server {
         })
     }
 
-    /// Processor time so far, from `/proc/PID/stat`, in ticks of 10 ms.
+    /// CPU time so far from `/proc/PID/stat`, with a resolution of 10 ms.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
         let (_, rest) = stat.rsplit_once(") ").context("no name")?;
@@ -178,7 +178,7 @@ impl Server {
         Ok(Duration::from_millis(10 * fields.iter().sum::<u64>()))
     }
 
-    /// Resident memory now, from `/proc/PID/status`, in bytes.
+    /// Current resident memory from `/proc/PID/status`, in bytes.
     pub(crate) fn resident(&self) -> anyhow::Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -196,7 +196,7 @@ fn contains(bytes: &[u8], wanted: &str) -> bool {
 }
 
 impl Load {
-    /// Several turns as one.
+    /// Merges the results of several turns.
     pub(crate) fn all(turns: Vec<Self>) -> Self {
         let answers = turns.iter().map(|turn| turn.answers).sum();
         let bytes = turns.first().map_or(0, |turn| turn.bytes);

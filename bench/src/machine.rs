@@ -1,8 +1,8 @@
-//! Facts of the machine that the figures are of.
+//! The machine on which the figures were measured.
 
 use std::fs;
 
-/// Processor, memory, kernel and compiler, as a line each.
+/// Processor, memory, kernel, compiler and version, as one line.
 pub(crate) fn facts() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
@@ -18,7 +18,7 @@ pub(crate) fn facts() -> String {
     let kernel = read("/proc/sys/kernel/osrelease");
     let version = e2e::command::run(std::process::Command::new("rustc").arg("--version"));
     format!(
-        "{cpus} processors ({model}), {} GiB of memory, Linux {}, {}; {}.",
+        "{cpus} CPUs ({model}), {} GiB of memory, Linux {}, {}, {}.",
         kibibytes >> 20,
         kernel.trim(),
         version.unwrap_or_default().trim(),

@@ -1,18 +1,19 @@
-//! `make bench`: measures what users judge the injector and the webhook by, each figure beside a baseline of the same run,
-//! and writes docs/performance.md.
+//! `make bench`: measures the injector and the webhook, compares each figure with a baseline of the same run, and writes
+//! docs/performance.md.
 //!
-//! | module | holds |
+//! | module | contents |
 //! |---|---|
-//! | [`files`] | time to files, against the floor and a serial fetch |
-//! | [`cost`] | the injector's own cost |
+//! | [`files`] | fetch time, compared with the network minimum and a serial fetch |
+//! | [`cost`] | the injector's resources |
 //! | [`calls`] | calls to AWS |
-//! | [`admission`] | what an admission takes, against an echo |
-//! | [`pods`] | pod start, against a bare init container |
+//! | [`admission`] | admission latency, compared with an echo server |
+//! | [`review`] | the reviews that it sends |
+//! | [`pods`] | pod start, compared with a trivial init container |
 //! | [`scale`] | many pods at once, many sidecars |
 //! | [`page`] | docs/performance.md |
-//! | [`report`], [`statistics`], [`machine`] | its tables, figures and facts |
-//! | [`stage`], [`class`], [`cluster`] | what is measured: AWS, a class, a cluster |
-//! | [`serial`], [`echo`], [`load`], [`measured`] | what measures, and the baselines |
+//! | [`report`], [`statistics`], [`machine`] | tables, statistics, and the machine's description |
+//! | [`stage`], [`class`], [`cluster`] | the environment: AWS, a class, a cluster |
+//! | [`serial`], [`echo`], [`load`], [`measured`] | baselines, load generator, and resource measurement |
 
 mod admission;
 mod calls;
@@ -27,6 +28,7 @@ mod measured;
 mod page;
 mod pods;
 mod report;
+mod review;
 mod scale;
 mod serial;
 mod stage;
@@ -39,17 +41,17 @@ use clap::{Parser, Subcommand, ValueEnum};
 use cluster::World;
 use stage::Stage;
 
-/// Measures, and prints tables.
+/// Measures and prints tables.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Only these sections; without it all, and docs/performance.md is written.
+    /// Measure only these sections. The default is all sections, which also writes docs/performance.md.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Section>,
     #[command(subcommand)]
     helper: Option<Helper>,
 }
 
-/// A part of the page.
+/// A section of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Section {
     Files,
@@ -60,18 +62,18 @@ enum Section {
     Scale,
 }
 
-/// What the benchmarks start this program for.
+/// Programs that the benchmarks start.
 #[derive(Debug, Subcommand)]
 enum Helper {
-    /// Serves AWS, 20 ms away, with so many secrets until it is ended: for a profiler.
+    /// Serves AWS, 20 ms away, until it is stopped. Use it with a profiler.
     Stage {
-        /// How many.
+        /// Number of secrets.
         secrets: usize,
     },
-    /// Fetches secrets one after the other.
+    /// Fetches one secret after the other.
     #[command(hide = true)]
     Serial(serial::Args),
-    /// Answers with what it is sent.
+    /// Answers requests with their body.
     #[command(hide = true)]
     Echo(echo::Args),
     /// Sends a byte to an address.
@@ -80,7 +82,7 @@ enum Helper {
         /// The address.
         address: SocketAddr,
     },
-    /// Runs a program, and says what it used.
+    /// Runs a program and prints its resource use.
     #[command(hide = true)]
     Measured(measured::Args),
 }

@@ -1,4 +1,4 @@
-//! What a program uses, as its parent sees it: a process of its own, because the kernel adds up all children.
+//! Resource use of a program, as its parent sees it. This runs in a separate process, because the kernel adds up all children.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde::{Deserialize, Serialize};
 
-/// What to run.
+/// The program to run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The program and its arguments.
@@ -15,18 +15,18 @@ pub(crate) struct Args {
     command: Vec<String>,
 }
 
-/// What it used.
+/// The resources that it used.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Usage {
-    /// From start to end.
+    /// Time from start to exit.
     pub(crate) wall: Duration,
-    /// On the processor, in the program and in the kernel.
+    /// CPU time in user and kernel mode.
     pub(crate) cpu: Duration,
-    /// The most memory at a time that was its own or shared, in KiB.
+    /// Peak resident memory, including shared pages, in KiB.
     pub(crate) peak_rss_kib: u64,
 }
 
-/// Runs it, and prints the usage as JSON.
+/// Runs the program and prints its usage as JSON.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let (program, arguments) = args.command.split_first().context("no program")?;
     let started = Instant::now();

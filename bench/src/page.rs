@@ -1,22 +1,26 @@
-//! docs/performance.md: the run's tables, with what was found and done about them.
+//! docs/performance.md: the highlights, the tables of all sections, and what was learned from them.
 
 use std::fmt::Write as _;
 
 use e2e::project;
 
 use crate::machine;
-use crate::report::Section;
+use crate::report::{Section, highlights};
 
-/// What no run can know: where the time went, what was changed, and which floors stop a target.
+/// What a run cannot measure: where the time was spent, what was changed, and why some targets are not met.
 const FOUND: &str = include_str!("found.md");
 
 /// Writes the page and its plot.
 pub(crate) fn write(sections: &[Section], plot: &str) -> anyhow::Result<()> {
     let mut page = format!(
         "# Performance\n\n\
-         The output of `make bench`, which measures each figure beside a baseline of the same run, and writes this page. A \
-         figure tells of the machine below; a ratio tells of the program. `make bench ONLY=files,cost` measures some \
-         sections, and prints them.\n\n{}\n\n",
+         `make bench` measures these figures and writes this page. The most important results:\n\n\
+         {}\n\
+         Measured on {}\n\n\
+         The sections below list all results. Each result is compared with a baseline measured in the same run, because \
+         ratios depend less on the machine than absolute figures. To measure and print only some sections, run e.g. \
+         `make bench ONLY=files,cost`.\n\n",
+        highlights(sections),
         machine::facts()
     );
     for section in sections {
@@ -28,4 +32,23 @@ pub(crate) fn write(sections: &[Section], plot: &str) -> anyhow::Result<()> {
     std::fs::write(docs.join("performance.md"), page)?;
     e2e::progress::line("==> wrote docs/performance.md and docs/sidecars.svg");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use super::*;
+
+    #[test]
+    fn the_page_opens_with_ten_results_and_ends_with_the_findings() {
+        let page = std::fs::read_to_string(project::root().join("docs/performance.md")).unwrap();
+        let table = page
+            .lines()
+            .skip_while(|line| !line.starts_with('|'))
+            .take_while(|line| line.starts_with('|'));
+        // A header and a line below it come first.
+        assert_eq!(table.count(), 12);
+        assert!(page.ends_with(FOUND), "found.md is not in the page");
+    }
 }

@@ -1,4 +1,4 @@
-//! From a pod's creation to its app's first instruction, with and without injection.
+//! Pod start: from creation to the app's first instruction, with and without injection.
 
 use std::time::{Duration, Instant};
 
@@ -12,27 +12,27 @@ use kube::api::{DeleteParams, LogParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::cluster::{NAMESPACE, World, annotations};
-use crate::report::{Row, Section};
+use crate::report::{Highlight, Row, Section};
 use crate::statistics::{Sample, ratio, shown};
 
 const ROUNDS: usize = 30;
-/// How long a pod may take.
+/// Time limit for a pod to start.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// The kubelet looks at its containers this often; pods are created at any moment between.
+/// The interval at which the kubelet checks containers. Pods are created at random times within it.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// How a pod is made.
+/// What a pod consists of.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    /// The app alone.
+    /// Only the app.
     Bare,
-    /// With an init container of the injector's image that ends at once.
+    /// With an init container from the injector image that exits immediately.
     Init,
-    /// With the annotation.
+    /// With the annotation, so that the webhook injects it.
     Injected,
 }
 
-/// Measures it.
+/// Measures the start of each kind of pod.
 pub(crate) fn measure(world: &World) -> anyhow::Result<Section> {
     let (runtime, client) = blocking(&world.kubectl)?;
     let pods: Api<Pod> = Api::namespaced(client, NAMESPACE);
@@ -59,29 +59,25 @@ pub(crate) fn measure(world: &World) -> anyhow::Result<Section> {
     };
     let rows = vec![
         Row::ratio(
-            "time that injection adds, against a bare init container".to_owned(),
+            "time added by injection, vs. a trivial init container".to_owned(),
             ratio(added(&injected), added(&init)),
             1.3,
-            format!(
-                "{} against {}",
-                shown(added(&injected)),
-                shown(added(&init))
-            ),
+            format!("{} vs. {}", shown(added(&injected)), shown(added(&init))),
         ),
         Row::ratio_of(
-            "an injected pod, against one with a bare init container",
+            "injected pod, vs. a pod with a trivial init container",
             &injected,
             &init,
             figures(&injected),
         ),
         Row::ratio_of(
-            "a bare init container, against none",
+            "pod with a trivial init container, vs. a pod without",
             &init,
             &bare,
             figures(&init),
         ),
         Row::plain(
-            "a pod without init container".to_owned(),
+            "pod without an init container".to_owned(),
             shown(bare.mean()),
             figures(&bare),
         ),
@@ -90,11 +86,19 @@ pub(crate) fn measure(world: &World) -> anyhow::Result<Section> {
         title: "Pod start",
         name: "pods",
         method: format!(
-            "{ROUNDS} pods of each kind, taking turns, one at a time, on the local cluster: a real API server, kubelet and \
-             containerd. From the moment before the create request to the first instruction of the app, which prints the time. \
-             Each pod is created at a random moment of a second, because the kubelet looks for ended containers once a second. \
-             The bare init container is of the injector's image, and ends at once. The injected pod fetches four secrets."
+            "{ROUNDS} pods of each kind, alternating, one at a time, on a kind cluster with one node. The time is from the \
+             create request to the first instruction of the app, which prints the clock. Pods are created at random times \
+             within a second, because the kubelet checks for exited containers once per second. The trivial init container \
+             uses the injector image and exits immediately. The injected pod fetches four secrets."
         ),
+        highlights: vec![Highlight::new(
+            "Time added to a pod's start",
+            shown(added(&injected)),
+            format!(
+                "with four secrets; an init container that does nothing adds {}",
+                shown(added(&init))
+            ),
+        )],
         rows,
     })
 }
@@ -133,12 +137,12 @@ async fn start(pods: &Api<Pod>, kind: Kind, round: usize) -> anyhow::Result<Dura
         ..LogParams::default()
     };
     let log = loop {
-        // There is no log before the app has run.
+        // There is no log until the app has run.
         match pods.logs(&name, &params).await {
             Ok(log) if !log.is_empty() => break log,
             _ if asked.elapsed() < PATIENCE => tokio::time::sleep(Duration::from_millis(50)).await,
             other => bail!(
-                "{name} does not start ({other:?}): {:?}",
+                "{name} did not start ({other:?}): {:?}",
                 pods.get_status(&name).await?.status
             ),
         }
@@ -148,11 +152,11 @@ async fn start(pods: &Api<Pod>, kind: Kind, round: usize) -> anyhow::Result<Dura
     Ok(first.saturating_sub(created))
 }
 
-/// A clock that the containers share with this process, in hundredths of a second.
+/// A clock that this process shares with the containers. Its resolution is 10 ms.
 const UPTIME: &str = "/proc/uptime";
 
 fn uptime(text: &str) -> anyhow::Result<Duration> {
     let seconds = text.split(' ').next().unwrap_or_default().parse();
-    let seconds = seconds.with_context(|| format!("{text:?} is no uptime"))?;
+    let seconds = seconds.with_context(|| format!("{text:?} is not an uptime"))?;
     Ok(Duration::from_secs_f64(seconds))
 }

@@ -12,38 +12,38 @@ use kube::Api;
 use serde_json::json;
 
 use crate::cluster::{NAMESPACE, World, annotations};
-use crate::report::{Row, Section};
+use crate::report::{Highlight, Row, Section};
 use crate::statistics::{Sample, ratio, shown};
 
 const PODS: usize = 200;
 const SIDECARS: usize = 10_000;
-/// Secrets of each, which are a call each.
+/// Secrets per sidecar. Each takes one call per refresh.
 const SECRETS: usize = 20;
-/// The interval of the documentation's example.
+/// The interval in the documentation's example.
 const INTERVAL: Duration = Duration::from_mins(5);
-/// All of them start within this time, as after a whole cluster's restart.
+/// All sidecars start within this time, as after a restart of the whole cluster.
 const ROLLOUT: Duration = Duration::from_mins(1);
-/// Its seconds.
+/// The simulated time, in seconds.
 const HOUR: usize = 3600;
-/// Calls a second of DescribeSecret and GetSecretValue together, of an account in a region.
+/// Calls per second of DescribeSecret and GetSecretValue together, per account and region.
 ///
 /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>.
 const QUOTA: usize = 10_000;
 
-/// Measures it.
+/// Measures both; also returns the plot of the calls.
 pub(crate) fn measure(world: &World) -> anyhow::Result<(Section, String)> {
-    let mut rows = step(&format!("scale: {PODS} pods at once"), || at_once(world))?;
+    let (mut rows, failed) = step(&format!("scale: {PODS} pods at once"), || at_once(world))?;
     let together = calls_per_second(false);
     let apart = calls_per_second(true);
     let most = |calls: &[usize]| calls.iter().copied().max().unwrap_or_default();
     let later = |calls: &[usize]| most(&calls[HOUR / 2..]);
-    rows.push(Row::held(
+    rows.push(Row::with_target(
         format!("{SIDECARS} sidecars with {SECRETS} secrets each: busiest second"),
         format!("{} calls", most(&apart)),
         "≤ 10000 calls",
         most(&apart) <= QUOTA,
         format!(
-            "mean {}; in the second half hour at most {}; without jitter and offset {}",
+            "mean {}; maximum in the second half hour {}; without jitter and offset {}",
             apart.iter().sum::<usize>() / HOUR,
             later(&apart),
             most(&together)
@@ -53,23 +53,41 @@ pub(crate) fn measure(world: &World) -> anyhow::Result<(Section, String)> {
         title: "Scale",
         name: "scale",
         method: format!(
-            "{PODS} annotated pods are sent at once through the real API server, as dry runs; beside them as many without the \
-             annotation. The sidecars are simulated with the program's own schedule over an hour, at an interval of {} min: \
-             all start within a minute, and each asks for the versions of its {SECRETS} secrets in one second. The quota is \
-             [the one of Secrets Manager](https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html) for an \
-             account and region. Parameters: ten a call, but Parameter Store's \
-             [quota](https://docs.aws.amazon.com/general/latest/gr/ssm.html) is 40 calls a second until higher throughput is turned on, so \
-             that {SIDECARS} sidecars with ten parameters each, which are {} calls a second, have little room without it.\n\n\
-             ![Calls a second over an hour, with and without jitter](sidecars.svg)",
+            "{PODS} annotated pods are sent to a real API server at once, as dry runs. The same number without the annotation is \
+             the baseline.\n\n\
+             The sidecars are simulated for an hour with the program's own schedule and an interval of {} min. All start \
+             within a minute, and each checks the versions of its {SECRETS} secrets within one second. The target is the \
+             [Secrets Manager quota](https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html) per \
+             account and region. Parameters need one call per ten, but the \
+             [Parameter Store quota](https://docs.aws.amazon.com/general/latest/gr/ssm.html) is 40 calls per second unless you \
+             turn on higher throughput. {SIDECARS} sidecars with ten parameters each make {} calls per second, which is close \
+             to that limit.\n\n\
+             ![Calls per second over an hour, with and without jitter](sidecars.svg)",
             INTERVAL.as_secs() / 60,
             SIDECARS as u64 / INTERVAL.as_secs()
         ),
+        highlights: vec![
+            Highlight::new(
+                format!("Failed injections of {PODS} pods created at once"),
+                failed.to_string(),
+                "through a real API server",
+            ),
+            Highlight::new(
+                format!("AWS calls of {SIDECARS} sidecars"),
+                format!("{} per second", most(&apart)),
+                format!(
+                    "busiest second, with {SECRETS} secrets each and a refresh every {} minutes; the quota is {QUOTA}",
+                    INTERVAL.as_secs() / 60
+                ),
+            ),
+        ],
         rows,
     };
     Ok((section, plot(&together, &apart)))
 }
 
-fn at_once(world: &World) -> anyhow::Result<Vec<Row>> {
+/// Creates pods with and without the annotation. Returns rows, and how many annotated pods were not injected.
+fn at_once(world: &World) -> anyhow::Result<(Vec<Row>, usize)> {
     let (runtime, client) = blocking(&world.kubectl)?;
     let api: Api<Pod> = Api::namespaced(client, NAMESPACE);
     let all = |annotated: bool| {
@@ -81,7 +99,7 @@ fn at_once(world: &World) -> anyhow::Result<Vec<Row>> {
         };
         runtime.block_on(join_all((0..PODS).map(one)))
     };
-    // The first connections are the client's own.
+    // Opens the client's connections, so that they do not count.
     let _ = all(false);
     let (bare, annotated) = (all(false), all(true));
     let failed = annotated
@@ -96,8 +114,8 @@ fn at_once(world: &World) -> anyhow::Result<Vec<Row>> {
             .collect()
     };
     let (bare, annotated) = (times(bare), times(annotated));
-    Ok(vec![
-        Row::held(
+    let rows = vec![
+        Row::with_target(
             format!("{PODS} annotated pods at once: not injected"),
             failed.to_string(),
             "0",
@@ -105,18 +123,19 @@ fn at_once(world: &World) -> anyhow::Result<Vec<Row>> {
             String::new(),
         ),
         Row::plain(
-            "the slowest of them, against the slowest without annotation".to_owned(),
+            "slowest annotated pod, vs. slowest pod without annotation".to_owned(),
             format!(
                 "{:.2} ×",
                 ratio(annotated.percentile(100), bare.percentile(100))
             ),
             format!(
-                "{} against {}",
+                "{} vs. {}",
                 shown(annotated.percentile(100)),
                 shown(bare.percentile(100))
             ),
         ),
-    ])
+    ];
+    Ok((rows, failed))
 }
 
 fn pod(index: usize, annotated: bool) -> serde_json::Value {
@@ -131,7 +150,7 @@ fn pod(index: usize, annotated: bool) -> serde_json::Value {
     })
 }
 
-/// Calls in each second of an hour, with the schedule's random numbers or, for comparison, without.
+/// Calls in each second of an hour, with the random schedule or, for comparison, without it.
 fn calls_per_second(random: bool) -> Vec<usize> {
     let mut numbers = fastrand::Rng::with_seed(7);
     let mut calls = vec![0; HOUR];
@@ -160,7 +179,7 @@ fn calls_per_second(random: bool) -> Vec<usize> {
 const WIDTH: usize = 720;
 const HEIGHT: usize = 240;
 
-/// A line for each, and one for the quota.
+/// Plots both, and the quota.
 fn plot(together: &[usize], apart: &[usize]) -> String {
     let top = together
         .iter()
@@ -203,7 +222,7 @@ fn plot(together: &[usize], apart: &[usize]) -> String {
         "<line x1=\"0\" y1=\"{quota}\" x2=\"{WIDTH}\" y2=\"{quota}\" stroke=\"#c00\" stroke-dasharray=\"4\"/>\n\
          <text x=\"-5\" y=\"{quota}\" text-anchor=\"end\">{QUOTA}</text>\n\
          <text x=\"-5\" y=\"{HEIGHT}\" text-anchor=\"end\">0</text>\n\
-         <text x=\"0\" y=\"{}\">calls a second over an hour; red: the quota; blue: {SIDECARS} sidecars as they are; grey: without jitter</text>",
+         <text x=\"0\" y=\"{}\">calls per second over an hour; red: quota; blue: {SIDECARS} sidecars; gray: without jitter</text>",
         HEIGHT + 25
     );
     svg + "</svg>\n"

@@ -1,4 +1,4 @@
-//! The baseline: the same secrets with the same SDK, one after the other, as a simple program would.
+//! The baseline for fetching: the same secrets with the same SDK, one after the other.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::class::{REGION, secret};
 /// Options.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How many secrets.
+    /// Number of secrets.
     #[arg(long)]
     secrets: usize,
     /// The directory for their files.
@@ -20,7 +20,7 @@ pub(crate) struct Args {
     mount_path: PathBuf,
 }
 
-/// Fetches and writes.
+/// Fetches the secrets and writes them to files.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 async fn fetch(args: &Args) -> anyhow::Result<()> {
     let environment = Environment::read(|name| std::env::var(name).ok())?;
     let region: Region = REGION.parse().map_err(anyhow::Error::msg)?;
-    let http = HttpClient::new(environment.ca_bundle.as_deref())?;
+    let http = HttpClient::new(environment.ca_bundle.as_deref(), &environment.proxies)?;
     let token_file = environment
         .web_identity_token_file
         .clone()

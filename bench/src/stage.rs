@@ -1,4 +1,4 @@
-//! AWS far away, and the injector's release build to ask it.
+//! The AWS stand-in with a network delay, and the injector's release build.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,10 +11,10 @@ use tokio::runtime::Runtime;
 
 use crate::class::{ACCOUNT, REGION, class, parameter, secret};
 
-/// A web identity token in form; the stand-in verifies none.
+/// Has the form of a web identity token. The stand-in does not verify tokens.
 const TOKEN: &str = "e30.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c2hvcDp3ZWIiLCJhdWQiOlsic3RzLmFtYXpvbmF3cy5jb20iXX0.c2ln";
 
-/// AWS with secrets and parameters in it, and a folder.
+/// AWS with secrets and parameters, and a temporary folder.
 pub(crate) struct Stage {
     _runtime: Runtime,
     pub(crate) aws: StandIn,
@@ -25,7 +25,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts AWS so far away, with so many secrets and parameters.
+    /// Starts AWS at this distance with this number of secrets and parameters.
     pub(crate) fn start(
         distance: Distance,
         secrets: usize,
@@ -65,7 +65,7 @@ impl Stage {
         })
     }
 
-    /// Says how to use the stage from a shell, and leaves it there: for profilers.
+    /// Prints how to use the stage from a shell and keeps it running, for profilers.
     pub(crate) fn hold(&self, secrets: usize, parameters: usize) -> anyhow::Result<()> {
         let mut command = Command::new("env");
         self.environment(&mut command);
@@ -80,12 +80,12 @@ impl Stage {
         }
     }
 
-    /// A folder for files.
+    /// The temporary folder.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// A pod's usual environment for a program, with AWS at this stage.
+    /// Sets the environment that a program has in a pod, with this stage as AWS.
     pub(crate) fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         let [sts, secrets_manager, ssm] = &self.fronts;
         command
@@ -99,7 +99,7 @@ impl Stage {
             .env("AWS_WEB_IDENTITY_TOKEN_FILE", self.folder().join("token"))
     }
 
-    /// The arguments of a fetch of so many secrets and parameters.
+    /// The arguments to fetch this number of secrets and parameters.
     pub(crate) fn fetch_arguments(
         &self,
         secrets: usize,
@@ -119,7 +119,7 @@ impl Stage {
         ])
     }
 
-    /// A fetch of so many secrets and parameters.
+    /// The command to fetch this number of secrets and parameters.
     pub(crate) fn fetch(&self, secrets: usize, parameters: usize) -> anyhow::Result<Command> {
         let mut command = Command::new(&self.injector);
         self.environment(&mut command)
@@ -128,7 +128,7 @@ impl Stage {
     }
 }
 
-/// Runs a program to its end; how long it took.
+/// Runs a program and returns how long it took.
 pub(crate) fn timed(command: &mut Command) -> anyhow::Result<Duration> {
     command
         .stdin(Stdio::null())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Durations, in order.
+/// Durations in ascending order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sample(Vec<Duration>);
 
@@ -24,30 +24,30 @@ impl IntoIterator for Sample {
 }
 
 impl Sample {
-    /// The duration below which so many of a hundred are.
+    /// The given percentile.
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let index = (self.0.len() * percent / 100).min(self.0.len().saturating_sub(1));
         self.0.get(index).copied().unwrap_or_default()
     }
 
-    /// Their sum by their number.
+    /// The arithmetic mean.
     pub(crate) fn mean(&self) -> Duration {
         let count = u32::try_from(self.0.len()).unwrap_or(u32::MAX).max(1);
         self.0.iter().sum::<Duration>() / count
     }
 
-    /// Half of them are shorter.
+    /// The 50th percentile.
     pub(crate) fn median(&self) -> Duration {
         self.percentile(50)
     }
 }
 
-/// How many times as long.
+/// `measured` as a multiple of `baseline`.
 pub(crate) fn ratio(measured: Duration, baseline: Duration) -> f64 {
     measured.as_secs_f64() / baseline.as_secs_f64()
 }
 
-/// As text, in the unit that suits it.
+/// A duration as text, in a suitable unit.
 pub(crate) fn shown(duration: Duration) -> String {
     let micros = duration.as_micros();
     if micros < 1000 {

@@ -1,5 +1,5 @@
-//! The `caBundle` of webhook configurations: by server-side apply this field alone becomes ours, so that whoever applied
-//! the rest (kubectl, Helm, a GitOps tool) keeps it and sees no drift.
+//! The `caBundle` of webhook configurations. With server-side apply, this crate owns only this field. Whoever applied the
+//! rest (kubectl, Helm, a GitOps tool) still owns it and sees no drift.
 
 use k8s_openapi::ByteString;
 use kube::Client;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::step::Published;
 
-/// The name under which the API server notes the field as ours.
+/// The field manager's name.
 const FIELD_MANAGER: &str = "webhook-certs";
 
 /// A webhook configuration, by kind and name.
@@ -41,20 +41,20 @@ impl Configuration {
         }
     }
 
-    /// How it is reached.
+    /// Its API.
     pub fn api(&self, client: Client) -> (Api<DynamicObject>, ApiResource) {
         let kind = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", self.kind());
         let resource = ApiResource::from_gvk(&kind);
         (Api::all_with(client, &resource), resource)
     }
 
-    /// Reads it; `None` where there is none: it will be published to when it comes.
+    /// Reads it. `None` if it does not exist; the bundle is published when it is created.
     pub async fn read(&self, client: Client) -> kube::Result<Option<DynamicObject>> {
         self.api(client).0.get_opt(self.name()).await
     }
 
-    /// Writes the bundle, PEM, into every webhook of the configuration if it is still as it was read. `false`: it was
-    /// changed, read again.
+    /// Writes the PEM bundle into every webhook of the configuration if it has not changed since it was read. `false`: it
+    /// has changed, so read it again.
     pub async fn publish(
         &self,
         client: Client,

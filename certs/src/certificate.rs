@@ -1,4 +1,4 @@
-//! A certificate as it was read from PEM: what it says, and whether another signed it.
+//! A certificate that was parsed from PEM, and whether another certificate signed it.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,26 +8,26 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate};
 
-/// Clocks of API server and replicas differ: a certificate holds from this long before it is made.
+/// The clocks of API server and replicas differ, so a certificate is valid from this long before it is issued.
 pub const BACKDATED: Duration = Duration::from_hours(1);
 
-/// From when until when a certificate holds.
+/// The validity period of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
-    /// From when: [`BACKDATED`] before it was made.
+    /// The start: [`BACKDATED`] before it was issued.
     pub not_before: SystemTime,
-    /// Until when.
+    /// The end.
     pub not_after: SystemTime,
 }
 
 impl Validity {
-    /// When it is to be renewed: when two thirds of its life are over, the backdated part not counted.
+    /// When to renew it: after two thirds of its lifetime, without the backdated part.
     pub fn due_at(&self) -> SystemTime {
         let life = self.not_after.duration_since(self.made_at());
         self.not_after - life.unwrap_or_default() / 3
     }
 
-    /// When it was made.
+    /// When it was issued.
     fn made_at(&self) -> SystemTime {
         let made_at = self.not_before + BACKDATED;
         // What this crate makes is longer than the backdating; what another tool made may be shorter.
@@ -38,12 +38,12 @@ impl Validity {
         }
     }
 
-    /// Is it over?
+    /// Whether it has expired.
     pub fn is_over(&self, now: SystemTime) -> bool {
         now >= self.not_after
     }
 
-    /// Does it begin later? Then this clock is more than [`BACKDATED`] behind the one that it was made by.
+    /// Whether it is not valid yet. Then this clock is more than [`BACKDATED`] behind the issuer's.
     pub fn is_ahead(&self, now: SystemTime) -> bool {
         now < self.not_before
     }
@@ -56,7 +56,7 @@ pub struct Certificate {
     pub pem: String,
     /// As DER.
     pub der: CertificateDer<'static>,
-    /// Its time.
+    /// Its validity period.
     pub validity: Validity,
     /// The subject's common name; empty where it has none.
     pub common_name: String,
@@ -84,7 +84,7 @@ impl Certificate {
             })
             .collect();
         match all {
-            Ok(all) if all.is_empty() => Err("holds no certificate".to_owned()),
+            Ok(all) if all.is_empty() => Err("contains no certificate".to_owned()),
             all => all,
         }
     }
@@ -121,7 +121,7 @@ impl Certificate {
         })
     }
 
-    /// Did the other one sign this one?
+    /// Whether the other certificate signed this one.
     pub fn is_signed_by(&self, authority: &Self) -> bool {
         let own = X509Certificate::from_der(&self.der);
         let other = X509Certificate::from_der(&authority.der);

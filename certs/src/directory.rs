@@ -1,5 +1,5 @@
-//! A certificate from a mounted directory, as cert-manager makes one: `tls.crt` and `tls.key`, shown again whenever they
-//! change. Its `caBundle` is cert-manager's business.
+//! A certificate from a mounted directory, e.g. from cert-manager: `tls.crt` and `tls.key`, reloaded when they change.
+//! cert-manager writes the `caBundle`.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -8,10 +8,10 @@ use crate::pair::{CERTIFICATE, KEY, Serving, Unusable};
 use crate::shown::Shown;
 use crate::status::Problem;
 
-/// How often the files are looked at.
+/// How often the files are read.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// The directory, and what was last found in it.
+/// The directory and its last content.
 pub(crate) struct Directory {
     path: PathBuf,
     shown: Option<Serving>,
@@ -22,7 +22,7 @@ impl Directory {
         Self { path, shown: None }
     }
 
-    /// Shows what the files hold, if that has changed and is good; returns when to look again.
+    /// Serves the certificate in the files if it has changed and is usable. Returns when to check again.
     pub(crate) async fn look(
         &mut self,
         shown: &mut Shown,
@@ -49,8 +49,8 @@ impl Directory {
     }
 }
 
-/// Both files. The kubelet exchanges all files of a volume at once, by the symbolic link `..data`: resolved once, it names a
-/// directory in which they match.
+/// Both files. The kubelet replaces all files of a volume at once with the symbolic link `..data`. Resolved once, it leads to
+/// a directory in which they match.
 async fn read(path: &Path) -> Result<[Vec<u8>; 2], Problem> {
     let linked = path.join("..data");
     let directory = match tokio::fs::canonicalize(&linked).await {

@@ -1,4 +1,4 @@
-//! New certificates: ECDSA P-256, an authority that signs, and a serving certificate for DNS names.
+//! Issues certificates: a CA, and a serving certificate for DNS names. The keys are ECDSA P-256.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,17 +11,17 @@ use time::OffsetDateTime;
 use crate::certificate::BACKDATED;
 use crate::pair::{Authority, Serving, Unusable};
 
-/// How long certificates hold.
+/// Validity periods of certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
-    /// The authority.
+    /// Of the CA.
     pub authority: Duration,
-    /// The serving certificate; never longer than what is left of its authority.
+    /// Of the serving certificate. It never exceeds what is left of the CA's.
     pub serving: Duration,
 }
 
 impl Lifetimes {
-    /// The shortest that works: X.509 counts in seconds, and a rotation of the authority takes a tenth of its life.
+    /// The minimum: X.509 counts in seconds, and the rotation of a CA takes a tenth of its lifetime.
     pub const SHORTEST: Duration = Duration::from_secs(20);
 }
 
@@ -35,18 +35,18 @@ impl Default for Lifetimes {
     }
 }
 
-/// Why no certificate was made.
+/// Why a certificate could not be issued.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
     /// The cryptography refused, or a name is not a DNS name.
-    #[error("could not make a certificate: {0}")]
+    #[error("could not issue a certificate: {0}")]
     Certificate(#[from] rcgen::Error),
-    /// What was made cannot be read again.
-    #[error("could not make a certificate: {0}")]
+    /// The issued certificate cannot be parsed.
+    #[error("could not issue a certificate: {0}")]
     Unusable(#[from] Unusable),
 }
 
-/// A new authority.
+/// Issues a CA.
 pub fn issue_authority(
     names: &[String],
     now: SystemTime,
@@ -72,7 +72,7 @@ pub fn issue_authority(
     )?)
 }
 
-/// A new serving certificate, which does not outlive the authority that signs it.
+/// Issues a serving certificate that does not outlive the CA that signs it.
 pub fn issue_serving(
     authority: &Authority,
     names: &[String],
@@ -94,7 +94,7 @@ pub fn issue_serving(
     Ok(Serving::from_pem(&certificate, &key.serialize_pem())?)
 }
 
-/// Until when a serving certificate would hold that is made now.
+/// When a serving certificate issued now would expire.
 pub(crate) fn serving_end(
     authority: &Authority,
     now: SystemTime,
@@ -103,12 +103,12 @@ pub(crate) fn serving_end(
     authority.certificate.validity.not_after.min(now + lifetime)
 }
 
-/// The common name of authorities that are made for these names: by it they are known in a `caBundle`.
+/// The common name of CAs for these DNS names. It identifies them in a `caBundle`.
 pub(crate) fn authority_name(names: &[String]) -> String {
     format!("{} CA", common_name(names))
 }
 
-/// X.509 allows 64 characters in a common name; who verifies looks at the DNS names anyway.
+/// X.509 allows 64 characters in a common name. Clients verify the DNS names instead.
 fn common_name(names: &[String]) -> String {
     names
         .first()

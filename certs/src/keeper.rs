@@ -1,4 +1,4 @@
-//! The loop that keeps certificates right: looks whenever something is due or has changed, and reports how it goes.
+//! The loop that maintains the certificates: it acts when something is due or has changed, and reports the status.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::status::{Problem, Status};
 
 pub use crate::shared::SecretSource;
 
-/// After a failure the next try comes after this time.
+/// Delay before a retry after a failure.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// Where certificates come from.
+/// The source of certificates.
 pub enum Source {
-    /// Of our own, shared in a Secret; the `caBundle` is published.
+    /// Issued here and shared in a Secret. The `caBundle` is published.
     Secret(Box<SecretSource>),
-    /// `tls.crt` and `tls.key` in a mounted directory; who put them there publishes the `caBundle`.
+    /// `tls.crt` and `tls.key` in a mounted directory. Whoever provides them publishes the `caBundle`.
     Directory(PathBuf),
 }
 
@@ -32,10 +32,10 @@ enum Running {
     Directory(Box<Directory>),
 }
 
-/// Tells the time.
+/// A clock.
 type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// Keeps the certificates of one webhook.
+/// Maintains the certificates of one webhook.
 pub struct Keeper {
     source: Running,
     shown: Shown,
@@ -43,7 +43,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Certificates of this source are shown by this resolver, as soon as the keeper runs.
+    /// The resolver serves certificates of this source as soon as the keeper runs.
     pub fn new(source: Source, resolver: Arc<Resolver>) -> Self {
         let source = match source {
             Source::Secret(source) => Running::Shared(Box::new(Shared::new(*source))),
@@ -56,19 +56,19 @@ impl Keeper {
         }
     }
 
-    /// With another clock than the system's, for tests.
+    /// Uses another clock than the system's, for tests.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Box::new(clock);
         self
     }
 
-    /// How it goes.
+    /// The current status.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.shown.subscribe()
     }
 
-    /// Runs until it is dropped. Failures are reported and tried again.
+    /// Runs until it is dropped. Failures are reported and retried.
     pub async fn run(mut self) {
         let mut changes: BoxStream<'static, ()> = match &self.source {
             Running::Shared(shared) => shared.changes(),
@@ -83,12 +83,12 @@ impl Keeper {
                 () = tokio::time::sleep(wait) => {}
                 _ = changes.next() => {}
             }
-            // One look answers all changes that are known before it begins.
+            // One look handles all changes that are known before it starts.
             while let Some(Some(())) = changes.next().now_or_never() {}
         }
     }
 
-    /// Makes everything right once; returns when to look again.
+    /// Does what is due once. Returns when to check again.
     pub async fn keep(&mut self) -> Result<SystemTime, Problem> {
         let kept = match &mut self.source {
             Running::Shared(shared) => shared.look(&mut self.shown, &*self.clock).await,

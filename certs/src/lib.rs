@@ -1,25 +1,25 @@
-//! Certificates of an admission webhook that nobody has to think about.
+//! Automatic certificates for admission webhooks.
 //!
-//! A webhook needs a serving certificate, and the API server needs the certificate authority that signed it (the
-//! `caBundle` of the webhook configuration). This crate makes both, keeps them in one Secret that all replicas share,
-//! renews them, and writes the `caBundle`; or it shows what cert-manager puts into a directory.
+//! A webhook needs a serving certificate, and the API server needs the CA that signed it (the `caBundle` of the webhook
+//! configuration). This crate issues both, stores them in one Secret that all replicas share, renews them, and writes the
+//! `caBundle`. Or it serves a certificate that cert-manager puts into a directory.
 //!
-//! | module | holds |
+//! | module | contents |
 //! |---|---|
-//! | [`keeper`] | the loop that does it all |
-//! | [`status`] | how it goes, for readiness, metrics and the log |
-//! | [`resolver`] | the certificate that the running server shows, exchanged without dropping a connection |
+//! | [`keeper`] | the loop that maintains the certificates |
+//! | [`status`] | the state, for readiness, metrics and the log |
+//! | [`resolver`] | the certificate that the server serves, replaced without dropping connections |
 //! | **rules, pure** | |
-//! | [`certificate`], [`pair`] | a certificate that was read; with the key that belongs to it |
-//! | [`issue`] | new certificates |
-//! | [`state`] | what the Secret holds: serving certificate and authorities, verified |
-//! | [`rotate`](mod@rotate) | what of it is due to be changed |
-//! | [`step`] | in which order a replica reads, writes, publishes and shows |
+//! | [`certificate`], [`pair`] | a parsed certificate, and a certificate with its key |
+//! | [`issue`] | issues certificates |
+//! | [`state`] | the verified content of the Secret: serving certificate and CAs |
+//! | [`rotate`](mod@rotate) | the change that is due |
+//! | [`step`] | the order in which a replica reads, writes, publishes and serves |
 //! | **reads and writes** | |
-//! | [`secret`] | the Secret: the first writer wins, all others take what it wrote |
+//! | [`secret`] | the Secret: the first writer wins, and the others use what it wrote |
 //! | [`ca_bundle`] | the `caBundle` of webhook configurations |
-//! | [`directory`] | certificate and key as mounted files |
-//! | [`api_error`] | what the API server says, for people |
+//! | [`directory`] | certificate and key from mounted files |
+//! | [`api_error`] | readable errors of the API server |
 
 pub mod api_error;
 pub mod ca_bundle;
@@ -41,7 +41,7 @@ mod shown;
 #[cfg(test)]
 mod model;
 
-pub use api_error::ApiError;
+pub use api_error::describe;
 pub use ca_bundle::Configuration;
 pub use issue::{IssueError, Lifetimes};
 pub use keeper::{Keeper, SecretSource, Source};

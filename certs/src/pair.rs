@@ -1,4 +1,4 @@
-//! A certificate and its private key, which belong together: an authority, or what a server shows.
+//! A certificate with its private key: a CA or a serving certificate.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,14 +25,14 @@ pub enum Unusable {
         reason: String,
     },
     /// The private key belongs to another certificate.
-    #[error("{key} does not belong to {certificate}")]
+    #[error("{key} does not match {certificate}")]
     KeyMismatch {
         /// Where the certificate is.
         certificate: &'static str,
         /// Where the key is.
         key: &'static str,
     },
-    /// The authority did not sign the serving certificate.
+    /// The CA did not sign the serving certificate.
     #[error("tls.crt is not signed by ca.crt")]
     OtherAuthority,
 }
@@ -46,7 +46,7 @@ impl Unusable {
     }
 }
 
-/// An authority: what it signs is trusted where its certificate is in the `caBundle`.
+/// A CA. An API server trusts what it signs if its certificate is in the `caBundle`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Authority {
     /// Its certificate.
@@ -55,7 +55,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// From PEM, where `fields` are the places of certificate and key, for errors.
+    /// Parses PEM. `fields` are the names of certificate and key in errors.
     pub fn from_pem(
         fields: [&'static str; 2],
         certificate: &str,
@@ -83,7 +83,7 @@ impl Authority {
     }
 }
 
-/// Shows no key.
+/// Omits the key.
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authority")
@@ -92,7 +92,7 @@ impl fmt::Debug for Authority {
     }
 }
 
-/// What a server shows: its certificate with the chain that belongs to it, ready for rustls.
+/// A serving certificate with its chain, ready for rustls.
 #[derive(Clone)]
 pub struct Serving {
     /// Its certificate.
@@ -103,7 +103,7 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// From PEM: `tls.crt`, its own certificate first, and `tls.key`.
+    /// Parses the PEM texts of `tls.crt` (with the serving certificate first) and `tls.key`.
     pub fn from_pem(chain: &str, key: &str) -> Result<Self, Unusable> {
         let certificate = Certificate::from_pem(chain)
             .map_err(|reason| Unusable::unreadable(CERTIFICATE, &reason))?;
@@ -152,7 +152,7 @@ impl PartialEq for Serving {
 
 impl Eq for Serving {}
 
-/// Shows no key.
+/// Omits the key.
 impl fmt::Debug for Serving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Serving")
@@ -161,7 +161,7 @@ impl fmt::Debug for Serving {
     }
 }
 
-/// The serving certificate, in a Secret of type `kubernetes.io/tls` as well as in ours.
+/// The key of the serving certificate, in this Secret and in those of type `kubernetes.io/tls`.
 pub const CERTIFICATE: &str = "tls.crt";
-/// Its key.
+/// The key of its private key.
 pub const KEY: &str = "tls.key";

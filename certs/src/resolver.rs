@@ -1,26 +1,26 @@
-//! The certificate that the running server shows.
+//! The certificate that the running server serves.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-/// Holds the current certificate: new connections get the new one, open connections keep theirs.
+/// The current certificate. New connections get a new one; open connections keep theirs.
 #[derive(Debug, Default)]
 pub struct Resolver(RwLock<Option<Arc<CertifiedKey>>>);
 
 impl Resolver {
-    /// From now on this one is shown.
+    /// Serves this certificate from now on.
     pub fn set(&self, key: Arc<CertifiedKey>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
     }
 
-    /// Is there a certificate to show? [`Status::is_serving`](crate::Status::is_serving) knows whether it holds as well.
+    /// Whether there is a certificate. [`Status::is_serving`](crate::Status::is_serving) also checks that it is valid.
     pub fn is_ready(&self) -> bool {
         self.current().is_some()
     }
 
-    /// What is shown.
+    /// The certificate that is served.
     pub fn current(&self) -> Option<Arc<CertifiedKey>> {
         self.0
             .read()

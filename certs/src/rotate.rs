@@ -1,10 +1,10 @@
-//! What has to be changed in the Secret now: a pure function of what it holds and the time.
+//! The change of the Secret that is due: a pure function of its content and the time.
 //!
-//! The authority is exchanged with an overlap:
-//! 1. *Announced*: at two thirds of the active authority's life the next one is written beside it.
-//! 2. *Promoted*: once every `caBundle` has the next authority, it signs a serving certificate and becomes the active
-//!    one; the old one's key is thrown away, its certificate stays trusted.
-//! 3. *Dropped*: when the last certificate that the old one signed is over, it is taken out of every `caBundle`.
+//! CAs are rotated with an overlap:
+//! 1. *Announced*: after two thirds of the active CA's lifetime, the next one is added.
+//! 2. *Promoted*: once every `caBundle` contains the next CA, it signs a serving certificate and becomes the active one. The
+//!    key of the old CA is discarded; its certificate is still trusted.
+//! 3. *Dropped*: when the last certificate of the old CA has expired, the CA is removed from every `caBundle`.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,61 +13,61 @@ use crate::issue::{IssueError, Lifetimes, issue_authority, issue_serving, servin
 use crate::pair::{Authority, Serving};
 use crate::state::{Previous, State};
 
-/// What is wanted.
+/// The settings for issuing certificates.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// DNS names of the server, as the API server calls it.
     pub names: Vec<String>,
-    /// How long certificates hold.
+    /// Validity periods of certificates.
     pub lifetimes: Lifetimes,
 }
 
 impl Settings {
-    /// How long every `caBundle` has to have an authority before a server that shows another one's certificate changes to
-    /// its: API servers learn of a changed configuration by a watch.
+    /// How long every `caBundle` must contain a CA before a server switches from another CA's certificate to one of this CA.
+    /// API servers learn of a changed configuration through a watch.
     pub fn hold(&self) -> Duration {
         Duration::from_mins(1).min(self.lifetimes.authority / 10)
     }
 
-    /// The same for a server that shows nothing yet, and is waited for.
+    /// The same for a server that has no certificate yet. Others wait for it.
     pub fn first_hold(&self) -> Duration {
         self.hold().min(Duration::from_secs(10))
     }
 
-    /// By how much clocks may differ: so long an old authority is trusted beyond what it signed.
+    /// The maximum difference between clocks. An old CA is trusted this much longer than its last certificate.
     fn slack(&self) -> Duration {
         BACKDATED.min(self.lifetimes.serving)
     }
 
-    /// Is it over by every clock?
+    /// Whether it has expired according to every clock.
     pub(crate) fn is_long_over(&self, certificate: &Certificate, now: SystemTime) -> bool {
         now >= certificate.validity.not_after + self.slack()
     }
 }
 
-/// What a write does, for the log.
+/// The kind of a change, for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A new authority: there was none that could be used.
+    /// A new CA, because there was no usable one.
     Created,
-    /// The Secret is as it was before somebody deleted or spoiled it.
+    /// The Secret was restored after it was deleted or damaged.
     Restored,
-    /// An authority was found in a `caBundle` that the Secret did not know: it stays trusted for a while.
+    /// A `caBundle` contains a CA that was not in the Secret. It stays trusted for a while.
     Adopted,
-    /// The next authority was made.
+    /// The next CA was issued.
     Announced,
-    /// The next authority became the active one.
+    /// The next CA became the active one.
     Promoted,
-    /// A new serving certificate of the same authority.
+    /// A new serving certificate from the same CA.
     Renewed,
-    /// Old authorities are not trusted any more.
+    /// Trust in old CAs ended.
     Dropped,
-    /// No `caBundle` has them any more.
+    /// Dropped CAs were removed from every `caBundle`.
     Forgotten,
 }
 
-/// The change that is due, if any. `is_next_trusted`: every `caBundle` has had the next authority for long enough.
-/// `mend_clock`: may what begins in the future be replaced?
+/// The change that is due, if any. `is_next_trusted`: every `caBundle` has contained the next CA for long enough.
+/// `mend_clock`: whether certificates that are not valid yet may be replaced.
 pub fn rotate(
     state: &State,
     settings: &Settings,
@@ -82,7 +82,7 @@ pub fn rotate(
     });
     let is_lost = active.is_over(now) || (active.is_ahead(now) && mend_clock);
     let change = match next {
-        // With an authority that is over nothing is left that could be broken.
+        // If the CA has expired, nothing can break.
         Some(next) if is_lost || is_next_trusted => {
             (promote(state, next, settings, now)?, Change::Promoted)
         }
@@ -116,13 +116,13 @@ pub fn rotate(
     Ok(Some(change))
 }
 
-/// Is there no next authority that can be waited for?
+/// Whether there is no usable next CA.
 fn is_next_useless(state: &State, now: SystemTime, mend_clock: bool) -> bool {
     let validity = state.next.as_ref().map(|next| next.certificate.validity);
     validity.is_none_or(|next| next.is_over(now) || (next.is_ahead(now) && mend_clock))
 }
 
-/// A new authority with its first certificate.
+/// A new CA with its first certificate.
 pub fn create(settings: &Settings, now: SystemTime) -> Result<State, IssueError> {
     let active = issue_authority(&settings.names, now, settings.lifetimes.authority)?;
     Ok(State {
@@ -134,8 +134,8 @@ pub fn create(settings: &Settings, now: SystemTime) -> Result<State, IssueError>
     })
 }
 
-/// What the Secret held, to be written again. Others may have gone on from there before it was lost: nothing of it is
-/// dropped before what they may show is over.
+/// The last known content of the Secret, to restore it. Other replicas may have changed it before it was lost, so nothing is
+/// dropped before certificates that they may serve have expired.
 pub fn restore(state: &State, settings: &Settings, now: SystemTime) -> State {
     let mut restored = state.clone();
     let dropped = std::mem::take(&mut restored.dropped);
@@ -144,7 +144,7 @@ pub fn restore(state: &State, settings: &Settings, now: SystemTime) -> State {
     restored
 }
 
-/// Goes on trusting other authorities, as long as what they signed can hold.
+/// Keeps trusting other CAs for as long as their certificates can be valid.
 pub fn trust(state: &mut State, settings: &Settings, now: SystemTime, others: Vec<Certificate>) {
     if !others.is_empty() {
         let until = now + settings.lifetimes.serving + settings.slack();
@@ -166,7 +166,7 @@ fn promote(
         previous: state.previous.clone(),
         dropped: state.dropped.clone(),
     };
-    // After a restored Secret others may show a later certificate than the one that is known here, made until now.
+    // If the Secret was restored, other replicas may serve a newer certificate than the known one, issued until now.
     let latest = serving_end(&state.active, now, settings.lifetimes.serving);
     let until = latest.max(state.serving.certificate.validity.not_after) + settings.slack();
     new.previous
@@ -202,7 +202,7 @@ fn is_serving_due(state: &State, settings: &Settings, now: SystemTime, mend_cloc
 
 impl Previous {
     fn add(&mut self, certificates: Vec<Certificate>, until: SystemTime) {
-        // Whole seconds, as the Secret holds it.
+        // Whole seconds, as in the Secret.
         let seconds = until
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default()
@@ -214,7 +214,7 @@ impl Previous {
 }
 
 impl State {
-    /// Drops what nothing is shown of any more.
+    /// Drops CAs without served certificates.
     fn clean(&mut self, settings: &Settings, now: SystemTime) {
         let until = self.previous.until;
         let is_kept =

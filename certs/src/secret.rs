@@ -1,5 +1,5 @@
-//! The Secret that all replicas share. There is no leader: whoever writes first wins, by the resource version, and the
-//! others take what it wrote.
+//! The Secret that all replicas share. There is no leader: the first writer wins, by resource version, and the others use
+//! what it wrote.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -8,7 +8,7 @@ use kube::api::{ObjectMeta, PostParams};
 use crate::state::State;
 use crate::step::Found;
 
-/// The Secret as it was read, to be written only if it still is.
+/// The Secret as it was read. It is written only if it has not changed since.
 pub type Before = Option<Secret>;
 
 /// Reads the Secret.
@@ -24,7 +24,7 @@ pub async fn read(api: &Api<Secret>, name: &str) -> kube::Result<(Found, Before)
     Ok((found, secret))
 }
 
-/// Writes the Secret if it is still as it was read. `false`: another replica was faster, read again.
+/// Writes the Secret if it has not changed since it was read. `false`: another replica was faster, so read it again.
 pub async fn write(
     api: &Api<Secret>,
     name: &str,

@@ -1,4 +1,5 @@
-//! Certificates of our own, shared by all replicas in a Secret: does against the API server what [`Memory::step`] says.
+//! Certificates that the webhook issues and all replicas share in a Secret. Executes against the API server what
+//! [`Memory::step`] decides.
 
 use std::time::SystemTime;
 
@@ -15,31 +16,31 @@ use crate::shown::Shown;
 use crate::status::Problem;
 use crate::step::{Found, Memory, Step, View};
 
-/// So many writes, one after the other, are never needed: somebody undoes them.
+/// More consecutive writes than ever needed: somebody undoes them.
 const MAX_WRITES: u32 = 50;
 
-/// Where certificates of our own are kept, and who is to trust them.
+/// Where issued certificates are stored, and which configurations trust them.
 #[derive(Clone)]
 pub struct SecretSource {
-    /// For the API server.
+    /// The client for the API server.
     pub client: Client,
-    /// Where the Secret is.
+    /// The namespace of the Secret.
     pub namespace: String,
     /// The Secret's name.
     pub name: String,
-    /// What gets the `caBundle`.
+    /// The configurations that get the `caBundle`.
     pub configurations: Vec<Configuration>,
-    /// What the certificates are for, and how long they hold.
+    /// DNS names and validity periods of the certificates.
     pub settings: Settings,
 }
 
-/// A replica's part in keeping the Secret and the bundles right.
+/// A replica's part in maintaining the Secret and the bundles.
 pub(crate) struct Shared {
     source: SecretSource,
     memory: Memory,
 }
 
-/// What the API server returned in this look, to be sent back with changes.
+/// The objects that this look has read, to be sent back with changes.
 #[derive(Default)]
 struct Before {
     secret: secret::Before,
@@ -54,7 +55,7 @@ impl Shared {
         }
     }
 
-    /// Makes everything right; returns when to look again.
+    /// Does everything that is due. Returns when to check again.
     pub(crate) async fn look(
         &mut self,
         shown: &mut Shown,
@@ -88,7 +89,7 @@ impl Shared {
                     written = self.secret_name();
                     let read = before.secret.take();
                     let done = secret::write(&self.secrets(), name, read, &state).await;
-                    if done.map_err(|error| Problem::of_api(written.clone(), error))? {
+                    if done.map_err(|error| Problem::of_api(written.clone(), &error))? {
                         tracing::info!(secret = name, ?change, "certificates written");
                     }
                     writes += 1;
@@ -113,25 +114,25 @@ impl Shared {
     async fn read_configuration(&self, index: usize) -> Result<Option<DynamicObject>, Problem> {
         let configuration = &self.source.configurations[index];
         let found = configuration.read(self.source.client.clone()).await;
-        let found = found.map_err(|error| Problem::of_api(configuration.to_string(), error))?;
+        let found = found.map_err(|error| Problem::of_api(configuration.to_string(), &error))?;
         if found.is_none() {
-            tracing::warn!(%configuration, "no such webhook configuration yet");
+            tracing::warn!(%configuration, "webhook configuration not found; it gets its caBundle when it is created");
         }
         Ok(found)
     }
 
     async fn read_secret(&self) -> Result<(Found, secret::Before), Problem> {
         let read = secret::read(&self.secrets(), &self.source.name).await;
-        read.map_err(|error| Problem::of_api(self.secret_name(), error))
+        read.map_err(|error| Problem::of_api(self.secret_name(), &error))
     }
 
     async fn publish(&self, index: usize, before: &Before, bundle: &str) -> Result<(), Problem> {
         let configuration = &self.source.configurations[index];
-        // Only what was found is published to.
+        // The bundle is published only to existing configurations.
         if let Some(Some(found)) = before.configurations.get(index) {
             let client = self.source.client.clone();
             let done = configuration.publish(client, found, bundle).await;
-            if done.map_err(|error| Problem::of_api(configuration.to_string(), error))? {
+            if done.map_err(|error| Problem::of_api(configuration.to_string(), &error))? {
                 tracing::info!(%configuration, "caBundle published");
             }
         }
@@ -166,7 +167,7 @@ impl Shared {
     }
 }
 
-/// A failed watch is no change: it tries again by itself, and the keeper has its own next look.
+/// A failed watch is not a change: it retries by itself, and the keeper has its own interval.
 async fn seen<K>(event: watcher::Result<K>) -> Option<()> {
     event.ok().map(drop)
 }

@@ -1,4 +1,4 @@
-//! Shows certificates, and keeps account of them.
+//! Serves certificates and updates the status.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -10,7 +10,7 @@ use crate::pair::Serving;
 use crate::resolver::Resolver;
 use crate::status::{Problem, Status};
 
-/// The server's certificate, and the status that tells of it.
+/// The server's certificate and its status.
 pub(crate) struct Shown {
     resolver: Arc<Resolver>,
     status: watch::Sender<Status>,
@@ -30,7 +30,7 @@ impl Shown {
         self.status.subscribe()
     }
 
-    /// From now on this certificate is shown; `authority` is who signed it, where that is ours.
+    /// Serves this certificate from now on. `authority` is the CA that signed it, if it is managed here.
     pub(crate) fn show(&mut self, serving: &Serving, authority: Option<&Certificate>) {
         let is_first = !self.resolver.is_ready();
         self.resolver.set(serving.certified_key());
@@ -47,10 +47,10 @@ impl Shown {
             }
         });
         let until = humantime::format_rfc3339_seconds(validity.not_after);
-        tracing::info!(%until, "certificate shown");
+        tracing::info!(%until, "serving a new certificate");
     }
 
-    /// What stands in the way now: what happened, or that the time of the certificate is not now.
+    /// Reports the current problem: the given one, or that the certificate is not valid now.
     pub(crate) fn report(&self, problem: Option<Problem>, now: SystemTime) {
         self.status.send_if_modified(|status| {
             let problem = problem.or_else(|| out_of_time(status, now));
@@ -59,7 +59,7 @@ impl Shown {
                 Some(problem) if is_other => {
                     tracing::error!(reason = problem.reason(), "certificates: {problem}");
                 }
-                None if is_other => tracing::info!("certificates: all is right again"),
+                None if is_other => tracing::info!("certificates: recovered"),
                 _ => {}
             }
             status.problem = problem;

@@ -1,5 +1,5 @@
-//! What the Secret holds: the serving certificate, and the authorities before, during and after a rotation. A [`State`]
-//! is verified: what cannot be served never becomes one.
+//! The content of the Secret: the serving certificate, and the CAs before, during and after a rotation. A [`State`] is
+//! verified: it can always be served.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -20,23 +20,23 @@ const DROPPED: &str = "dropped-ca.crt";
 pub struct State {
     /// Signs the serving certificates.
     pub active: Authority,
-    /// What servers show, signed by the active authority.
+    /// The serving certificate, signed by the active CA.
     pub serving: Serving,
-    /// Signs from when every `caBundle` has it.
+    /// Becomes active when every `caBundle` contains it.
     pub next: Option<Authority>,
-    /// Sign nothing any more, but what they signed may still be shown.
+    /// Previous CAs. They sign nothing, but their certificates may still be served.
     pub previous: Previous,
-    /// To be taken out of every `caBundle`. What the Secret does not know is never taken out: it may be what another
-    /// replica shows a certificate of.
+    /// To be removed from every `caBundle`. A CA that is not in the Secret is never removed, because another replica may serve
+    /// a certificate from it.
     pub dropped: Vec<Certificate>,
 }
 
-/// Authorities that are still trusted, whose keys are gone.
+/// CAs that are still trusted but whose keys are gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Previous {
     /// Their certificates.
     pub certificates: Vec<Certificate>,
-    /// Until when what they signed can be shown. Whole seconds.
+    /// Until when their certificates can be served, in whole seconds.
     pub until: SystemTime,
 }
 
@@ -50,7 +50,7 @@ impl Default for Previous {
 }
 
 impl State {
-    /// From a Secret's data.
+    /// Parses the data of a Secret.
     pub fn from_data(data: &BTreeMap<String, ByteString>) -> Result<Self, Unusable> {
         let text = |field: &'static str| {
             let bytes = data.get(field).map(|bytes| bytes.0.as_slice());
@@ -86,7 +86,7 @@ impl State {
         }
     }
 
-    /// For a Secret's data.
+    /// Formats the data of a Secret.
     pub fn to_data(&self) -> BTreeMap<String, ByteString> {
         let mut fields = vec![
             (ACTIVE[0], self.active.certificate.pem.clone()),
@@ -112,7 +112,7 @@ impl State {
             .collect()
     }
 
-    /// All authorities that are to be trusted.
+    /// All CAs that must be trusted.
     pub fn trusted(&self) -> impl Iterator<Item = &Certificate> {
         let next = self.next.as_ref().map(|next| &next.certificate);
         [&self.active.certificate]
@@ -121,7 +121,7 @@ impl State {
             .chain(&self.previous.certificates)
     }
 
-    /// The `caBundle`, PEM: the same text for the same authorities, whatever their stage.
+    /// The `caBundle` in PEM. The text depends only on the CAs, not on their stage.
     pub fn bundle(&self) -> String {
         let mut trusted: Vec<_> = self.trusted().collect();
         trusted.sort_by(|a, b| {
@@ -186,11 +186,11 @@ mod tests {
 
     #[test]
     fn what_does_not_belong_together_is_not_served() {
-        assert_eq!(mixed(&["tls.key"]), "tls.key does not belong to tls.crt");
-        assert_eq!(mixed(&["ca.key"]), "ca.key does not belong to ca.crt");
+        assert_eq!(mixed(&["tls.key"]), "tls.key does not match tls.crt");
+        assert_eq!(mixed(&["ca.key"]), "ca.key does not match ca.crt");
         assert_eq!(
             mixed(&["next-ca.crt"]),
-            "next-ca.key does not belong to next-ca.crt"
+            "next-ca.key does not match next-ca.crt"
         );
         assert_eq!(
             mixed(&["tls.crt", "tls.key"]),

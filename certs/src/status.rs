@@ -1,31 +1,31 @@
-//! How it goes with the certificates: for readiness, metrics and the log.
+//! The state of the certificates, for readiness, metrics and the log.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use crate::api_error::ApiError;
+use crate::api_error::describe;
 use crate::issue::IssueError;
 use crate::pair::Unusable;
 
-/// How it goes. The keeper sends a new one through its channel whenever something changes.
+/// The state of the certificates. The keeper sends a new one through its channel whenever something changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// From when the certificate holds that is shown; `None` if none is shown.
+    /// Start of validity of the serving certificate; `None` if there is none.
     pub serving_not_before: Option<SystemTime>,
-    /// Until when it holds.
+    /// When it expires.
     pub serving_not_after: Option<SystemTime>,
-    /// Until when the authority holds that signed it; `None` if that is not ours.
+    /// When the CA that signed it expires; `None` if the CA is not managed here.
     pub authority_not_after: Option<SystemTime>,
-    /// How often another certificate was shown, the first one not counted.
+    /// Replacements of the serving certificate, not counting the first one.
     pub serving_rotations: u64,
-    /// How often it was one of another authority.
+    /// Replacements by a certificate from another CA.
     pub authority_rotations: u64,
-    /// What stands in the way now.
+    /// The current problem.
     pub problem: Option<Problem>,
 }
 
 impl Status {
-    /// Is a certificate shown that holds now?
+    /// Whether the serving certificate is valid now.
     pub fn is_serving(&self, now: SystemTime) -> bool {
         let begins = self.serving_not_before;
         let ends = self.serving_not_after;
@@ -33,15 +33,15 @@ impl Status {
     }
 }
 
-/// What stands in the way. What it says is a line for people, with what to do.
+/// A problem. Its message is one line with the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// The API server refuses a request for want of a right.
-    #[error("{object}: {message}")]
+    /// The API server refuses a request because an RBAC rule is missing.
+    #[error("{object}: {message}; add the permission to the webhook's RBAC rules")]
     Forbidden {
         /// Which object.
         object: String,
-        /// What the API server says, and what to do.
+        /// What the API server says.
         message: String,
     },
     /// The API server does not answer.
@@ -60,18 +60,16 @@ pub enum Problem {
         /// What the API server says.
         message: String,
     },
-    /// The Secret holds something else, and is being replaced.
-    #[error("{secret}: {error}; it is replaced")]
+    /// The Secret's content is unusable and is being replaced.
+    #[error("{secret}: {error}; replacing the Secret")]
     UnusableSecret {
         /// Which one.
         secret: String,
         /// What is wrong with it.
         error: Unusable,
     },
-    /// Somebody changes what is written, again and again.
-    #[error(
-        "{object}: is changed by others whenever it was written; find out by its managedFields who else writes it"
-    )]
+    /// Another writer keeps changing what the keeper writes.
+    #[error("{object}: another writer keeps changing it; check its managedFields")]
     Conflict {
         /// Which object was written last.
         object: String,
@@ -87,30 +85,30 @@ pub enum Problem {
         /// What the system says.
         message: String,
     },
-    /// A file does not hold what it should.
-    #[error("{path}: {error}; the certificate before stays shown")]
+    /// A file has unusable content.
+    #[error("{path}: {error}; still serving the previous certificate")]
     UnusableFile {
         /// The directory.
         path: PathBuf,
         /// What is wrong.
         error: Unusable,
     },
-    /// Certificate and key in the directory do not belong together.
-    #[error("{path}: tls.key does not belong to tls.crt; the certificate before stays shown")]
+    /// Certificate and key in the directory do not match.
+    #[error("{path}: tls.key does not match tls.crt; still serving the previous certificate")]
     KeyMismatch {
         /// The directory.
         path: PathBuf,
     },
-    /// The certificate is over, and there is no other.
-    #[error(
-        "the certificate expired at {since}; see whether its issuer works, and this machine's clock"
-    )]
+    /// The certificate has expired, and there is no other.
+    #[error("the certificate expired at {since}; check its issuer and this node's clock")]
     Expired {
         /// RFC 3339.
         since: String,
     },
-    /// The certificate begins in the future.
-    #[error("the certificate begins at {from}, which is in the future: a machine's clock is wrong")]
+    /// The certificate is not valid yet.
+    #[error(
+        "the certificate is not valid until {from}; check the clocks of this node and of the issuer"
+    )]
     Clock {
         /// RFC 3339.
         from: String,
@@ -133,7 +131,7 @@ impl Problem {
         "clock",
     ];
 
-    /// A short name that stays, for a metric's label.
+    /// A short, stable name for the label of a metric.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Forbidden { .. } => "forbidden",
@@ -150,13 +148,13 @@ impl Problem {
         }
     }
 
-    /// A failed request about an object.
-    pub(crate) fn of_api(object: String, error: kube::Error) -> Self {
-        let code = match &error {
+    /// The problem for a failed request about an object.
+    pub(crate) fn of_api(object: String, error: &kube::Error) -> Self {
+        let code = match error {
             kube::Error::Api(status) => Some(status.code),
             _ => None,
         };
-        let message = ApiError::from(error).to_string();
+        let message = describe(error);
         match code {
             Some(401 | 403) => Self::Forbidden { object, message },
             Some(500..) | None => Self::ApiUnreachable { object, message },

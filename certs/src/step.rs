@@ -1,10 +1,11 @@
-//! What a replica does next, as a pure function of what it has read. One *look* reads every configuration, then the
-//! Secret, and then does the first thing that is due; the next look begins after it.
+//! The next step of a replica, as a pure function of what it has read. One *look* reads every configuration and then the
+//! Secret, and does the first thing that is due. Then the next look starts.
 //!
-//! The order is what makes it safe with any number of replicas, however late each of them is. A `caBundle` is written
-//! only if its configuration is as it was *before* the Secret was read. So whoever read an older state of the Secret finds
-//! its write refused once a newer state was published: no authority that is needed can be taken out by a replica that
-//! slept. What is in a `caBundle` and unknown to the Secret stays there for a while. And a certificate is shown only when every configuration was seen to have its authority.
+//! This order makes it safe with any number of replicas, however late each of them is. A `caBundle` is written only if its
+//! configuration has not changed since *before* the Secret was read. If a replica has read an older state of the Secret,
+//! its write is refused once a newer state is published. So a replica that was paused cannot remove a CA that is needed. A
+//! CA in a `caBundle` that is unknown to the Secret stays there for a while. A certificate is served only after every
+//! configuration was seen with its CA.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -20,23 +21,23 @@ use crate::state::State;
 /// The longest time between two looks.
 pub const INTERVAL: Duration = Duration::from_mins(1);
 
-/// What was read in this look so far.
+/// What this look has read so far.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    /// The configurations, in their order, read before the Secret; `None` where there is none.
+    /// The configurations, in order, read before the Secret. `None` if one does not exist.
     pub configurations: Vec<Option<Published>>,
     /// The Secret.
     pub secret: Option<Found>,
 }
 
-/// The Secret, as it was found.
+/// The content of the Secret.
 #[derive(Clone, Debug)]
 pub enum Found {
-    /// There is none, or it is empty.
+    /// It does not exist or is empty.
     Absent,
-    /// It holds something else.
+    /// It is unusable.
     Unusable(Unusable),
-    /// It holds this.
+    /// It contains this state.
     Usable(Box<State>),
 }
 
@@ -45,7 +46,7 @@ pub enum Found {
 pub struct Published(Vec<(String, Vec<Certificate>)>);
 
 impl Published {
-    /// From PEM texts. What cannot be read of them trusts nobody.
+    /// Parses PEM texts. Unreadable parts trust nothing.
     pub fn new(bundles: impl IntoIterator<Item = String>) -> Self {
         let read = |text: String| {
             let certificates = Certificate::readable_from_pem(&text);
@@ -54,12 +55,12 @@ impl Published {
         Self(bundles.into_iter().map(read).collect())
     }
 
-    /// Do all webhooks have this bundle?
+    /// Whether all webhooks have this bundle.
     fn is(&self, bundle: &str) -> bool {
         self.0.iter().all(|(text, _)| text == bundle)
     }
 
-    /// Do all webhooks trust this authority?
+    /// Whether all webhooks trust this CA.
     fn trusts(&self, authority: &Certificate) -> bool {
         let has = |certificates: &[Certificate]| {
             certificates
@@ -74,38 +75,38 @@ impl Published {
     }
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Read this configuration, and add it to the view.
+    /// Read this configuration and add it to the view.
     ReadConfiguration(usize),
     /// Read the Secret.
     ReadSecret,
-    /// Write the Secret if it is still as it was read; then a new look.
+    /// Write the Secret if it has not changed since it was read. Then start a new look.
     Write(Box<State>, Change),
-    /// Write this bundle into a configuration if that is still as it was read; then a new look.
+    /// Write this bundle to a configuration if it has not changed since it was read. Then start a new look.
     Publish(usize, String),
-    /// Show this certificate from now on.
+    /// Serve this certificate from now on.
     Show(Serving),
-    /// All is right: the next look is at this time.
+    /// Nothing is due. The next look is at this time.
     Wait(SystemTime),
 }
 
-/// What a replica knows beside the view: lost when it ends.
+/// What a replica remembers besides the view. It is lost when the replica stops.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// What the Secret held when it was last usable.
+    /// The last usable content of the Secret.
     state: Option<State>,
-    /// The certificate that is shown, and who signed it.
+    /// The serving certificate and the CA that signed it.
     shown: Option<(Certificate, Certificate)>,
-    /// Since when every configuration was seen to have these authorities.
+    /// Since when every configuration has been seen with these CAs.
     trusted: HashMap<CertificateDer<'static>, SystemTime>,
-    /// When something was last replaced because it begins in the future.
+    /// When something was last replaced because it was not valid yet.
     mended: Option<SystemTime>,
 }
 
 impl Memory {
-    /// The certificate that is shown, and who signed it.
+    /// The serving certificate and the CA that signed it.
     pub fn shown(&self) -> Option<&(Certificate, Certificate)> {
         self.shown.as_ref()
     }
@@ -163,7 +164,7 @@ impl Memory {
         Ok(Step::Wait(self.next_look(state, settings, now)))
     }
 
-    /// For a Secret that is absent or spoiled: what it held, or a new authority.
+    /// For a missing or unusable Secret: its last known content, or a new CA.
     fn replace(&self, settings: &Settings, now: SystemTime) -> Result<Step, IssueError> {
         let (state, change) = match &self.state {
             Some(state) => (restore(state, settings, now), Change::Restored),
@@ -172,7 +173,7 @@ impl Memory {
         Ok(Step::Write(Box::new(state), change))
     }
 
-    /// Notes since when authorities of the state are in all bundles.
+    /// Records since when CAs of the state are in all bundles.
     fn note_trusted(
         &mut self,
         configurations: &[Option<Published>],
@@ -184,7 +185,7 @@ impl Memory {
         for authority in [&state.active.certificate].into_iter().chain(next) {
             let mut published = configurations.iter().flatten();
             if published.all(|published| published.trusts(authority)) {
-                // A clock that went back must not make it wait for longer.
+                // If the clock was set back, the wait must not become longer.
                 let since = before
                     .get(&authority.der)
                     .map_or(now, |since| now.min(*since));
@@ -203,7 +204,8 @@ impl Memory {
             .is_some_and(|time| now >= time)
     }
 
-    /// Two clocks that are hours apart would replace each other's certificates without end: at most every [`INTERVAL`].
+    /// Replicas with clocks that are hours apart would replace each other's certificates endlessly, so this is limited to once
+    /// per [`INTERVAL`].
     fn may_mend(&mut self, state: &State, now: SystemTime) -> bool {
         let next = state.next.as_ref().map(|next| &next.certificate);
         let is_ahead = [&state.active.certificate, &state.serving.certificate]
@@ -220,7 +222,7 @@ impl Memory {
         true
     }
 
-    /// Every bundle is known to be right here.
+    /// Every bundle is known to be correct here.
     fn is_to_be_shown(&self, state: &State, settings: &Settings, now: SystemTime) -> bool {
         let new = &state.serving.certificate;
         if new.validity.is_over(now) {
@@ -241,8 +243,8 @@ impl Memory {
             || self.is_held(&state.active.certificate, settings, now)
     }
 
-    /// When the state's certificate may be the first that is shown. An authority that took over from another one may not
-    /// have come to every API server yet, as after the Secret was lost.
+    /// When the state's certificate may be served first. A CA that replaced another one may not have reached every API server
+    /// yet, e.g. after the Secret was lost.
     fn first_at(&self, state: &State, settings: &Settings, now: SystemTime) -> Option<SystemTime> {
         if state.previous.certificates.is_empty() {
             return Some(now);
@@ -251,7 +253,7 @@ impl Memory {
         Some(*since + settings.first_hold())
     }
 
-    /// The next moment at which something is due, or a minute.
+    /// The time at which the next change is due, or in a minute.
     fn next_look(&self, state: &State, settings: &Settings, now: SystemTime) -> SystemTime {
         let active = &state.active.certificate;
         let serving = &state.serving.certificate;
@@ -272,7 +274,7 @@ impl Memory {
     }
 }
 
-/// Authorities of ours that are in a bundle, but not in the Secret: another replica may show a certificate of them, as
+/// CAs of this webhook that are in a bundle but not in the Secret. Another replica may serve a certificate from them, e.g.
 /// after the Secret was lost.
 fn unknown(
     configurations: &[Option<Published>],

@@ -1,18 +1,20 @@
-//! Which classes are fetched, and to where.
+//! The classes to fetch and their directories.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+use provider_class::document::{InvalidDocument, kinds};
 use provider_class::{
-    Class, Collision, Document, InvalidClass, NoRegion, PROVIDER, Plan, Region, SNAPSHOT_VARIABLE,
-    SecretProviderClassSpec, Snapshot,
+    Class, ClassError, Collision, Contents, Plan, Region, ResolveError, SNAPSHOT_VARIABLE, Snapshot,
 };
 
 use crate::args::Fetch;
+use crate::input::{self, InputError};
 
-/// A class that is to be fetched.
+/// A class to fetch, and where to.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct ClassToFetch {
     /// The class.
     pub class: Class,
     /// Its requests.
@@ -21,7 +23,7 @@ pub struct Wanted {
     pub mount_path: PathBuf,
 }
 
-/// Why the classes cannot be fetched at all.
+/// Why no class can be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum ClassesError {
     /// A class file that cannot be read.
@@ -30,7 +32,7 @@ pub enum ClassesError {
         /// The file.
         file: PathBuf,
         /// Why.
-        error: std::io::Error,
+        error: InputError,
     },
     /// A class file with something else in it.
     #[error("class file {}: {error}", .file.display())]
@@ -38,9 +40,9 @@ pub enum ClassesError {
         /// The file.
         file: PathBuf,
         /// Why.
-        error: provider_class::document::InvalidDocument,
+        error: InvalidDocument,
     },
-    /// Neither files nor a snapshot.
+    /// Neither class files nor a snapshot.
     #[error(
         "no classes: give --class-file FILE, or set the environment variable {SNAPSHOT_VARIABLE} as the webhook does"
     )]
@@ -48,20 +50,9 @@ pub enum ClassesError {
     /// A snapshot that the webhook did not write.
     #[error("environment variable {SNAPSHOT_VARIABLE} is not a snapshot of classes: {0}")]
     Snapshot(serde_json::Error),
-    /// The provider of a class file is missing or another one.
-    #[error("class {name:?}: provider: is {provider:?}; write \"provider: {PROVIDER}\" under spec")]
-    Provider {
-        /// The class.
-        name: String,
-        /// As written.
-        provider: String,
-    },
-    /// Classes with mistakes.
+    /// Classes with mistakes, of another provider or without a region.
     #[error("{}", lines(.0))]
-    Invalid(Vec<InvalidClass>),
-    /// A class without region.
-    #[error(transparent)]
-    Region(#[from] NoRegion),
+    Invalid(Vec<UnusableClass>),
     /// Classes that write the same file.
     #[error("in {}: {error}", .mount_path.display())]
     Collision {
@@ -72,18 +63,25 @@ pub enum ClassesError {
     },
 }
 
-fn lines(invalid: &[InvalidClass]) -> String {
-    invalid
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("\n")
+/// A line for each error.
+pub(crate) fn lines(errors: &[impl Display]) -> String {
+    let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+/// Why a class cannot be fetched.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum UnusableClass {
+    /// What it says.
+    Parse(#[from] ClassError),
+    /// What it says about its region.
+    Resolve(#[from] ResolveError),
 }
 
 /// A class as it came in.
 struct Given {
-    name: String,
-    spec: SecretProviderClassSpec,
+    class: Result<Class, ClassError>,
     mount_path: PathBuf,
 }
 
@@ -92,7 +90,7 @@ pub fn load(
     args: &Fetch,
     snapshot: Option<&str>,
     default_region: Option<&Region>,
-) -> Result<Vec<Wanted>, ClassesError> {
+) -> Result<Vec<ClassToFetch>, ClassesError> {
     let given = match (&args.mount_path, snapshot) {
         (Some(mount_path), _) if !args.class_files.is_empty() => {
             from_files(&args.class_files, mount_path)?
@@ -100,37 +98,34 @@ pub fn load(
         (mount_path, Some(json)) => from_snapshot(json, mount_path.as_deref())?,
         (_, None) => return Err(ClassesError::None),
     };
-    check(&given, default_region)
+    check(given, default_region)
 }
 
 fn from_files(files: &[PathBuf], mount_path: &Path) -> Result<Vec<Given>, ClassesError> {
     let mut given = Vec::new();
     for file in files {
-        let text = std::fs::read_to_string(file).map_err(|error| ClassesError::File {
+        let failed = |error| ClassesError::Document {
+            file: file.clone(),
+            error,
+        };
+        let text = input::read(file).map_err(|error| ClassesError::File {
             file: file.clone(),
             error,
         })?;
-        let documents = Document::read_all(&text).map_err(|error| ClassesError::Document {
-            file: file.clone(),
-            error,
-        })?;
-        for Document {
-            class, warnings, ..
-        } in documents
-        {
-            let name = class.metadata.name;
-            for warning in warnings {
-                tracing::warn!("class {name:?}: {warning}");
-            }
-            if class.spec.provider.as_deref() != Some(PROVIDER) {
-                return Err(ClassesError::Provider {
-                    name,
-                    provider: class.spec.provider.unwrap_or_default(),
-                });
-            }
+        let contents = Contents::read(&text);
+        if let Some(error) = contents.errors.into_iter().next() {
+            return Err(failed(error));
+        }
+        let others = contents.others;
+        if contents.classes.is_empty() {
+            return Err(failed(InvalidDocument::Empty { others }));
+        }
+        if !others.is_empty() {
+            tracing::info!("class file {}: skipped {}", file.display(), kinds(&others));
+        }
+        for document in contents.classes {
             given.push(Given {
-                name,
-                spec: class.spec,
+                class: document.parse(),
                 mount_path: mount_path.to_owned(),
             });
         }
@@ -143,34 +138,39 @@ fn from_snapshot(json: &str, mount_path: Option<&Path>) -> Result<Vec<Given>, Cl
     if snapshot.classes.is_empty() {
         return Err(ClassesError::None);
     }
-    let give = |class: &provider_class::SnapshotClass| Given {
-        name: class.name.clone(),
-        spec: class.spec(),
-        mount_path: mount_path.map_or_else(|| PathBuf::from(&class.mount_path), Path::to_owned),
-    };
-    Ok(snapshot.classes.iter().map(give).collect())
+    let mut given = Vec::new();
+    for class in &snapshot.classes {
+        given.push(Given {
+            class: Class::parse(&class.name, &class.spec()),
+            mount_path: mount_path.map_or_else(|| PathBuf::from(&class.mount_path), Path::to_owned),
+        });
+    }
+    Ok(given)
 }
 
-fn check(given: &[Given], default_region: Option<&Region>) -> Result<Vec<Wanted>, ClassesError> {
-    let mut parsed = Vec::new();
-    let mut invalid = Vec::new();
-    for given in given {
-        match Class::parse(&given.name, &given.spec, default_region) {
-            Ok(ok) => {
-                for warning in &ok.warnings {
-                    tracing::warn!("class {:?}: {warning}", given.name);
-                }
-                parsed.push((ok.class, &given.mount_path));
-            }
-            Err(error) => invalid.push(error),
+fn check(
+    given: Vec<Given>,
+    default_region: Option<&Region>,
+) -> Result<Vec<ClassToFetch>, ClassesError> {
+    let mut all = Vec::new();
+    let mut unusable = Vec::new();
+    for Given { class, mount_path } in given {
+        match resolve(class, default_region) {
+            Ok((class, plan)) => all.push(ClassToFetch {
+                class,
+                plan,
+                mount_path,
+            }),
+            Err(error) => unusable.push(error),
         }
     }
-    if !invalid.is_empty() {
-        return Err(ClassesError::Invalid(invalid));
+    if !unusable.is_empty() {
+        return Err(ClassesError::Invalid(unusable));
     }
     let mut by_path: BTreeMap<&Path, Vec<&Class>> = BTreeMap::new();
-    for (class, mount_path) in &parsed {
-        by_path.entry(mount_path).or_default().push(class);
+    for wanted in &all {
+        let classes = by_path.entry(&wanted.mount_path).or_default();
+        classes.push(&wanted.class);
     }
     for (mount_path, classes) in by_path {
         provider_class::collisions(&classes).map_err(|error| ClassesError::Collision {
@@ -178,12 +178,18 @@ fn check(given: &[Given], default_region: Option<&Region>) -> Result<Vec<Wanted>
             error,
         })?;
     }
-    let wanted = |(class, mount_path): (Class, &PathBuf)| {
-        Ok(Wanted {
-            plan: class.plan()?,
-            class,
-            mount_path: mount_path.clone(),
-        })
-    };
-    parsed.into_iter().map(wanted).collect()
+    Ok(all)
+}
+
+/// A class with its requests; its warnings are logged.
+fn resolve(
+    class: Result<Class, ClassError>,
+    default_region: Option<&Region>,
+) -> Result<(Class, Plan), UnusableClass> {
+    let class = class?;
+    for warning in &class.warnings {
+        tracing::warn!("class {:?}: {warning}", class.name);
+    }
+    let plan = class.resolve(default_region)?;
+    Ok((class, plan))
 }

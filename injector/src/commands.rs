@@ -1,34 +1,81 @@
 //! What each command does, from options to exit status.
 
 use std::io::Write as _;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context as _;
 
-use crate::args::{Args, Check, Command, Fetch, Refresh};
-use crate::classes::Wanted;
+use crate::args::{Args, Check, Command, Fetch, FetchOnce, Refresh};
+use crate::classes::ClassToFetch;
 use crate::environment::Environment;
-use crate::{check, classes, fetch, mount, refresh};
-use provider_class::SNAPSHOT_VARIABLE;
+use crate::exec::{self, ExecError};
+use crate::refresh::End;
+use crate::variables::{self, SecretVariables};
+use crate::{check, classes, fetch, mount, refresh, summary};
+use provider_class::{RESTART_EXIT_STATUS, SNAPSHOT_VARIABLE, VARIABLES_VARIABLE};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs the command of the command line.
-pub fn run(args: &Args) -> anyhow::Result<()> {
-    match &args.command {
-        Command::Fetch(args) => run_fetch(args),
-        Command::Refresh(args) => run_refresh(args),
-        Command::Check(args) => run_check(args),
+/// Runs the command that the arguments name. Returns its exit status.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Command::Exec(args) = &args.command {
+        return Err(exec::exec(args).into());
     }
+    args.start_logging()?;
+    // Pods run on Linux; on other systems the program is for `check`.
+    #[cfg(target_os = "linux")]
+    hide_from_other_processes()?;
+    match &args.command {
+        Command::Fetch(args) => run_fetch(args)?,
+        Command::Refresh(args) => return run_refresh(args),
+        Command::Check(args) => run_check(args)?,
+        Command::Exec(_) => {}
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-/// The classes and the environment, from the command line and the variables.
-fn read(args: &Fetch) -> anyhow::Result<(Vec<Wanted>, Environment)> {
-    let variable = |name: &str| std::env::var(name).ok();
-    let environment = Environment::read(variable)?;
-    let snapshot = variable(SNAPSHOT_VARIABLE);
+/// The exit status for an error of [`run`].
+pub fn exit_status(error: &anyhow::Error) -> u8 {
+    error
+        .downcast_ref::<ExecError>()
+        .map_or(1, ExecError::exit_status)
+}
+
+/// Other processes of the same user that share the pod's process namespace must not reach the token and the writable files
+/// through `/proc/PID/root`, nor this process's memory.
+///
+/// Source: `PR_SET_DUMPABLE` of <https://man7.org/linux/man-pages/man2/prctl.2.html>.
+#[cfg(target_os = "linux")]
+fn hide_from_other_processes() -> anyhow::Result<()> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .context("could not hide this process from other processes of its user")
+}
+
+/// What the command line and the environment variables ask for.
+struct Settings {
+    wanted: Vec<ClassToFetch>,
+    variables: Option<SecretVariables>,
+    environment: Environment,
+}
+
+/// Reads the command line and the environment variables.
+fn read(args: &Fetch) -> anyhow::Result<Settings> {
+    let environment = Environment::read(|name| std::env::var(name).ok())?;
+    let snapshot = std::env::var(SNAPSHOT_VARIABLE).ok();
     let wanted = classes::load(args, snapshot.as_deref(), environment.region.as_ref())?;
-    Ok((wanted, environment))
+    let mut variables = None;
+    if is_injected(args)
+        && let Ok(json) = std::env::var(VARIABLES_VARIABLE)
+    {
+        variables = Some(SecretVariables::from_json(&json, &wanted)?);
+    }
+    Ok(Settings {
+        wanted,
+        variables,
+        environment,
+    })
 }
 
 fn runtime() -> anyhow::Result<Runtime> {
@@ -38,59 +85,120 @@ fn runtime() -> anyhow::Result<Runtime> {
     runtime.context("could not start the runtime")
 }
 
-fn run_fetch(args: &Fetch) -> anyhow::Result<()> {
+fn run_fetch(once: &FetchOnce) -> anyhow::Result<()> {
     let started = Instant::now();
-    let (wanted, environment) = read(args)?;
+    let args = &once.fetch;
+    let settings = read(args)?;
+    check_directories(args, &settings)?;
     let runtime = runtime()?;
     let (directories, versions) = runtime.block_on(until_ended(fetch::fetch(
-        &wanted,
-        environment,
+        &settings.wanted,
+        settings.variables.as_ref(),
+        settings.environment,
         args.timeout,
     )))??;
     for (mount_path, files) in &directories {
+        if is_injected(args) {
+            mount::clear(mount_path)?;
+        }
         mount::write(mount_path, files)?;
         let milliseconds = started.elapsed().as_millis();
         tracing::info!(files = files.len(), directory = %mount_path.display(), milliseconds, "secrets written");
     }
+    if let Some(variables) = &settings.variables {
+        write_variables(variables)?;
+    }
     if let Some(directory) = &args.state
         && let Err(error) = versions.save(directory)
     {
-        // The files are there, which is what matters: a refresh without state fetches once more.
+        // The files are written, which is what matters: without state, a refresh fetches once more.
         tracing::warn!("state: {error}");
+    }
+    if let Some(file) = &once.termination_message
+        && let Err(error) = summary::write(file, &summary::lines(&settings.wanted, &versions))
+    {
+        tracing::warn!("termination message {}: {error}", file.display());
     }
     Ok(())
 }
 
-/// Waits for the work, or for a signal to end: the first process of a container is ended by none that it does not ask for,
-/// and a pod that is deleted while it starts would linger.
+/// Writes the file of all variables, and the program that containers need to read it.
+fn write_variables(variables: &SecretVariables) -> anyhow::Result<()> {
+    let file = variables.file()?;
+    let directory = variables.directory();
+    mount::clear(directory)?;
+    mount::write(directory, &[file])?;
+    tracing::info!(variables = variables.count(), directory = %directory.display(), "environment variables written");
+    if let Some(directory) = variables.program_directory() {
+        variables::install(directory)?;
+    }
+    Ok(())
+}
+
+/// Is this the webhook's init container? It owns its directories, and no app runs before it has ended.
+fn is_injected(args: &Fetch) -> bool {
+    args.mount_path.is_none()
+}
+
+/// Finds directories in which the app could not read the files, before anything is fetched.
+fn check_directories(args: &Fetch, settings: &Settings) -> anyhow::Result<()> {
+    let of_classes = settings
+        .wanted
+        .iter()
+        .map(|wanted| wanted.mount_path.as_path());
+    let of_variables = settings.variables.iter().map(SecretVariables::directory);
+    for directory in of_classes.chain(of_variables) {
+        let Some(unreadable) = mount::unreadable_links(directory) else {
+            continue;
+        };
+        anyhow::ensure!(
+            !is_injected(args),
+            "{unreadable}; the kubelet created it for a container that started earlier and mounts it: make aws-secrets-injector the first init container"
+        );
+        tracing::warn!("{unreadable}; use a directory inside it, or another one");
+    }
+    Ok(())
+}
+
+/// Waits for the work or for SIGTERM. The first process of a container ignores signals that it has no handler for, so a pod
+/// that is deleted while it starts would linger.
 async fn until_ended<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     let mut terminate = signal(SignalKind::terminate()).context("could not wait for signals")?;
     tokio::select! {
         done = work => Ok(done),
-        _ = terminate.recv() => anyhow::bail!("told to end before the secrets were written"),
+        _ = terminate.recv() => anyhow::bail!("terminated before the secrets were written"),
     }
 }
 
-fn run_refresh(args: &Refresh) -> anyhow::Result<()> {
-    let (wanted, environment) = read(&args.fetch)?;
+fn run_refresh(args: &Refresh) -> anyhow::Result<ExitCode> {
+    let Settings {
+        wanted,
+        variables,
+        environment,
+    } = read(&args.fetch)?;
     let runtime = runtime()?;
-    let done = runtime.block_on(refresh::run(args, wanted, environment));
-    // A name server that does not answer must not hold up the end.
+    let end = runtime.block_on(refresh::run(args, wanted, variables, environment));
+    // A name server that does not respond must not delay the exit.
     runtime.shutdown_background();
-    done.context("could not wait for signals")
+    Ok(match end.context("could not wait for signals")? {
+        End::Signal => ExitCode::SUCCESS,
+        End::Restart => ExitCode::from(RESTART_EXIT_STATUS),
+    })
 }
 
 fn run_check(args: &Check) -> anyhow::Result<()> {
-    let text = if args.file.as_os_str() == "-" {
-        std::io::read_to_string(std::io::stdin())
-    } else {
-        std::fs::read_to_string(&args.file)
+    let options = check::Options {
+        region: args.region.as_ref(),
+        policy: args.policy,
+        output: args.output,
     };
-    let text = text.with_context(|| args.file.display().to_string())?;
-    let report = check::check(&args.file, &text, args.region.as_ref(), args.policy);
+    let report = check::check(&args.files, options);
     std::io::stdout()
         .write_all(report.text.as_bytes())
         .context("could not write to standard output")?;
+    for note in &report.notes {
+        tracing::info!("{note}");
+    }
     for warning in &report.warnings {
         tracing::warn!("{warning}");
     }

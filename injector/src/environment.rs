@@ -1,15 +1,19 @@
-//! The environment variables, read once: the SDK's own, and those that the webhook sets.
+//! The environment variables: the SDK's own, and those that the webhook sets. They are read once.
 //!
-//! Source: <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>. Variables that would bring other
-//! credentials than the pod's own (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE` …) are not read, on purpose.
+//! Source: <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>. Variables for other
+//! credentials than the pod's own (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE` …) are deliberately not read.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use hyper_util::client::proxy::matcher::Matcher;
+use provider_class::network::{self, AgentUri, Endpoint, Flag, InvalidVariable, NoProxy, Proxy};
 use provider_class::{Region, RoleArn};
 
-use crate::aws::Service;
+use crate::service::Service;
 
-/// What the environment says.
+/// The settings in the environment.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// `AWS_REGION`: for classes without a region.
@@ -19,7 +23,7 @@ pub struct Environment {
     /// `AWS_WEB_IDENTITY_TOKEN_FILE`: the pod's token for STS.
     pub web_identity_token_file: Option<PathBuf>,
     /// `AWS_CONTAINER_CREDENTIALS_FULL_URI`: the Pod Identity agent, if not at its usual addresses.
-    pub container_credentials_uri: Option<String>,
+    pub container_credentials_uri: Option<AgentUri>,
     /// `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`: the pod's token for the Pod Identity agent.
     pub container_token_file: Option<PathBuf>,
     /// `AWS_ROLE_SESSION_NAME`, or namespace and pod name.
@@ -30,84 +34,128 @@ pub struct Environment {
     pub use_fips: bool,
     /// `AWS_USE_DUALSTACK_ENDPOINT`.
     pub use_dual_stack: bool,
-    endpoint: Option<String>,
-    service_endpoints: Vec<(Service, String)>,
+    /// The proxies to AWS.
+    pub proxies: Proxies,
+    endpoint: Option<Endpoint>,
+    service_endpoints: Vec<(Service, Endpoint)>,
 }
 
-/// An environment variable has a value that means nothing.
-#[derive(Debug, thiserror::Error)]
-#[error("environment variable {variable}: {reason}")]
-pub struct InvalidEnvironment {
-    variable: &'static str,
-    reason: String,
+/// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, or the same in lower case.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    https: Option<Proxy>,
+    http: Option<Proxy>,
+    all: Option<Proxy>,
+    none: Option<NoProxy>,
+}
+
+impl Proxies {
+    /// Which proxy is for which server.
+    pub fn matcher(&self) -> Matcher {
+        let none = self.none.as_ref().map(NoProxy::as_str);
+        Matcher::builder()
+            .https(url(self.https.as_ref()))
+            .http(url(self.http.as_ref()))
+            .all(url(self.all.as_ref()))
+            .no(none.unwrap_or_default())
+            .build()
+    }
+}
+
+/// A proxy as the matcher takes it; empty for none.
+fn url(proxy: Option<&Proxy>) -> String {
+    proxy
+        .map(Proxy::with_password)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 impl Environment {
     /// Reads the variables through `get`, which gives `None` for an unset one. An empty value counts as unset.
-    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidEnvironment> {
-        let get = |variable: &str| get(variable).filter(|value| !value.is_empty());
-        let ignore_endpoints = boolean("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", get)?;
-        let endpoint_of = |variable: &str| get(variable).filter(|_| !ignore_endpoints);
-        let service_endpoint =
-            |service: Service| Some((service, endpoint_of(service.endpoint_variable())?));
+    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidVariable> {
+        let variables = Variables(|variable: &str| get(variable).filter(|value| !value.is_empty()));
+        let ignore_endpoints = variables.flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")?;
+        let (mut endpoint, mut service_endpoints) = (None, Vec::new());
+        if !ignore_endpoints {
+            endpoint = variables.parsed("AWS_ENDPOINT_URL")?;
+            for service in Service::ALL {
+                let own: Option<Endpoint> = variables.parsed(service.endpoint_variable())?;
+                service_endpoints.extend(own.map(|endpoint| (service, endpoint)));
+            }
+        }
         Ok(Self {
-            region: parse("AWS_REGION", get)?,
-            role_arn: parse("AWS_ROLE_ARN", get)?,
-            web_identity_token_file: get("AWS_WEB_IDENTITY_TOKEN_FILE").map(PathBuf::from),
-            container_credentials_uri: get("AWS_CONTAINER_CREDENTIALS_FULL_URI"),
-            container_token_file: get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(PathBuf::from),
+            region: variables.parsed("AWS_REGION")?,
+            role_arn: variables.parsed("AWS_ROLE_ARN")?,
+            web_identity_token_file: variables.path("AWS_WEB_IDENTITY_TOKEN_FILE"),
+            container_credentials_uri: variables.parsed(network::AGENT)?,
+            container_token_file: variables.path("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
             session_name: SessionName::of(
-                get("AWS_ROLE_SESSION_NAME").as_deref(),
-                get("POD_NAMESPACE").as_deref(),
-                get("POD_NAME").as_deref(),
+                variables.text("AWS_ROLE_SESSION_NAME").as_deref(),
+                variables.text("POD_NAMESPACE").as_deref(),
+                variables.text("POD_NAME").as_deref(),
             ),
-            ca_bundle: get("AWS_CA_BUNDLE").map(PathBuf::from),
-            use_fips: boolean("AWS_USE_FIPS_ENDPOINT", get)?,
-            use_dual_stack: boolean("AWS_USE_DUALSTACK_ENDPOINT", get)?,
-            endpoint: endpoint_of("AWS_ENDPOINT_URL"),
-            service_endpoints: Service::ALL
-                .into_iter()
-                .filter_map(service_endpoint)
-                .collect(),
+            ca_bundle: variables.path("AWS_CA_BUNDLE"),
+            use_fips: variables.flag("AWS_USE_FIPS_ENDPOINT")?,
+            use_dual_stack: variables.flag("AWS_USE_DUALSTACK_ENDPOINT")?,
+            proxies: Proxies {
+                https: variables.in_either_case("HTTPS_PROXY")?,
+                http: variables.in_either_case("HTTP_PROXY")?,
+                all: variables.in_either_case("ALL_PROXY")?,
+                none: variables.in_either_case("NO_PROXY")?,
+            },
+            endpoint,
+            service_endpoints,
         })
     }
 
-    /// Where a service is, if not at its usual address: the service's own variable, or the one for all.
+    /// A service's endpoint if it is not the usual one: from the service's own variable, or from the one for all services.
     pub fn endpoint(&self, service: Service) -> Option<&str> {
         let own = self
             .service_endpoints
             .iter()
             .find(|(other, _)| *other == service);
-        own.map(|(_, url)| url.as_str())
-            .or(self.endpoint.as_deref())
+        own.map(|(_, endpoint)| endpoint)
+            .or(self.endpoint.as_ref())
+            .map(Endpoint::as_str)
     }
 }
 
-fn parse<T: std::str::FromStr<Err: ToString>>(
-    variable: &'static str,
-    get: impl Fn(&str) -> Option<String>,
-) -> Result<Option<T>, InvalidEnvironment> {
-    let parsed = get(variable).map(|value| value.parse()).transpose();
-    parsed.map_err(|error: T::Err| InvalidEnvironment {
-        variable,
-        reason: error.to_string(),
-    })
-}
+/// The variables that are set.
+struct Variables<G>(G);
 
-fn boolean(
-    variable: &'static str,
-    get: impl Fn(&str) -> Option<String>,
-) -> Result<bool, InvalidEnvironment> {
-    let reason = |value| format!("{value:?} is neither \"true\" nor \"false\"");
-    match get(variable) {
-        None => Ok(false),
-        Some(value) => value
-            .to_ascii_lowercase()
-            .parse()
-            .map_err(|_| InvalidEnvironment {
-                variable,
-                reason: reason(value),
-            }),
+impl<G: Fn(&str) -> Option<String>> Variables<G> {
+    fn text(&self, variable: &str) -> Option<String> {
+        (self.0)(variable)
+    }
+
+    fn path(&self, variable: &str) -> Option<PathBuf> {
+        self.text(variable).map(PathBuf::from)
+    }
+
+    fn parsed<T: FromStr<Err: fmt::Display>>(
+        &self,
+        variable: &str,
+    ) -> Result<Option<T>, InvalidVariable> {
+        let value = self.text(variable);
+        value
+            .map(|value| network::read(variable, &value))
+            .transpose()
+    }
+
+    fn flag(&self, variable: &str) -> Result<bool, InvalidVariable> {
+        let flag: Option<Flag> = self.parsed(variable)?;
+        Ok(flag.unwrap_or_default().0)
+    }
+
+    /// As curl reads it: the upper-case name takes precedence.
+    fn in_either_case<T: FromStr<Err: fmt::Display>>(
+        &self,
+        variable: &str,
+    ) -> Result<Option<T>, InvalidVariable> {
+        match self.parsed(variable)? {
+            Some(value) => Ok(Some(value)),
+            None => self.parsed(&variable.to_ascii_lowercase()),
+        }
     }
 }
 
@@ -127,19 +175,15 @@ impl SessionName {
             (None, Some(one), None) | (None, None, Some(one)) => one.to_owned(),
             (None, None, None) => return Self::default(),
         };
-        let allowed = |c: char| {
-            if c.is_ascii_alphanumeric() || "_+=,.@-".contains(c) {
-                c
-            } else {
-                '-'
-            }
-        };
         let name: String = text
             .chars()
-            .map(allowed)
+            .map(|c| match c {
+                c if c.is_ascii_alphanumeric() || "_+=,.@-".contains(c) => c,
+                _ => '-',
+            })
             .take(Self::MAX_CHARACTERS)
             .collect();
-        // STS takes two characters at the least.
+        // STS requires at least two characters.
         if name.len() < 2 {
             Self::default()
         } else {
@@ -199,6 +243,17 @@ mod tests {
             ("AWS_REGION", "here"),
             ("AWS_ROLE_ARN", "app"),
             ("AWS_USE_FIPS_ENDPOINT", "maybe"),
+            ("AWS_ENDPOINT_URL", "127.0.0.1:4566"),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "https:/x"),
+            ("AWS_ENDPOINT_URL_SSM", "ssm.example"),
+            ("AWS_ENDPOINT_URL_STS", "https://a b"),
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://10.0.0.1/"),
+            ("HTTPS_PROXY", "socks5://proxy"),
+            ("https_proxy", "http:proxy"),
+            ("HTTP_PROXY", "http://"),
+            ("all_proxy", "a b"),
+            ("NO_PROXY", "http://x"),
+            ("no_proxy", "a b"),
         ] {
             let error = read(&[(variable, value)]).unwrap_err();
             assert!(
@@ -207,6 +262,55 @@ mod tests {
             );
         }
         assert!(read(&[("AWS_REGION", "")]).unwrap().region.is_none());
+        let ignored = read(&[
+            ("AWS_ENDPOINT_URL", "nonsense"),
+            ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "True"),
+        ]);
+        assert_eq!(ignored.unwrap().endpoint(Service::Ssm), None);
+    }
+
+    /// The libraries must accept every value that is accepted here: they would ignore a proxy that they cannot parse.
+    #[test]
+    fn every_accepted_value_is_one_for_the_http_client() {
+        let server = "https://sts.us-east-2.amazonaws.com".parse().unwrap();
+        for (variable, value, proxy) in [
+            ("HTTPS_PROXY", "proxy:3128", "http://proxy:3128/"),
+            (
+                "https_proxy",
+                "http://u:p%40s@proxy:3128/",
+                "http://proxy:3128/",
+            ),
+            (
+                "ALL_PROXY",
+                "https://u:a!$&'()*+,;=-._~b@proxy",
+                "https://proxy/",
+            ),
+            (
+                "all_proxy",
+                "HTTP://[fd00::1]:3128",
+                "http://[fd00::1]:3128/",
+            ),
+        ] {
+            let matcher = read(&[(variable, value)]).unwrap().proxies.matcher();
+            let found = matcher.intercept(&server).expect(value);
+            assert_eq!(found.uri().to_string(), proxy);
+            assert_eq!(found.basic_auth().is_some(), value.contains('@'), "{value}");
+            let none = [
+                (variable, value),
+                ("no_proxy", "10.0.0.0/8, .amazonaws.com"),
+            ];
+            let matcher = read(&none).unwrap().proxies.matcher();
+            assert!(matcher.intercept(&server).is_none());
+        }
+        for value in [
+            "http://local_stack.:4566/",
+            "https://x/a-._~!$&'()*+,;=:@/%20b",
+            "http://[::1]:80",
+        ] {
+            let environment = read(&[("AWS_ENDPOINT_URL", value)]).unwrap();
+            let url: hyper::Uri = environment.endpoint(Service::Sts).unwrap().parse().unwrap();
+            assert!(url.host().is_some(), "{value}");
+        }
     }
 
     #[test]

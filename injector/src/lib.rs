@@ -1,20 +1,26 @@
-//! The injector: runs in the pod, as its init container, with the pod's own identity.
+//! The injector. It runs in the pod as an init container or sidecar, with the pod's own identity.
 //!
 //! What goes in: classes (from files, or the snapshot that the webhook put into the environment), the pod's token, and
-//! the SDK's environment variables. What comes out: files in each class's directory, all or none.
+//! the SDK's environment variables. What comes out: files in each class's directory, all or none, and a file with the
+//! environment variables that hold their contents.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`args`] | the command line |
-//! | [`environment`] | the environment variables, read once |
-//! | [`classes`] | which classes are fetched to where |
-//! | [`check`](mod@check) | what a class would do, offline |
+//! | [`args`] | the command line, and the variables of its options, such as `LOG_LEVEL` and `REFRESH_INTERVAL` |
+//! | [`environment`] | the variables of AWS and of proxies, read once |
+//! | [`classes`] | which classes are fetched, and to which directories |
+//! | [`input`] | files with classes |
+//! | [`check`](mod@check) | checks classes offline |
 //! | [`credentials`] | from the pod's token to credentials of its role |
+//! | [`service`] | the services that are called |
 //! | [`aws`] | clients, calls and their failures |
 //! | [`fetch`](mod@fetch) | from classes to file contents |
 //! | [`versions`] | which versions the files hold |
+//! | [`summary`] | the same as text |
 //! | [`mount`] | from file contents to a directory, atomically |
-//! | [`refresh`](mod@refresh) | keeps the files fresh, and tells the app |
+//! | [`variables`] | the file of all environment variables |
+//! | [`exec`](mod@exec) | sets them, and becomes the container's program |
+//! | [`refresh`](mod@refresh) | keeps the files up to date, and notifies the app |
 
 pub mod args;
 pub mod aws;
@@ -23,10 +29,15 @@ pub mod classes;
 pub mod commands;
 pub mod credentials;
 pub mod environment;
+pub mod exec;
 pub mod fetch;
+pub mod input;
 pub mod mount;
 pub mod refresh;
+pub mod service;
+pub mod summary;
+pub mod variables;
 pub mod versions;
 
 pub use args::Args;
-pub use commands::run;
+pub use commands::{exit_status, run};

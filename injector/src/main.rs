@@ -2,18 +2,18 @@
 
 use std::process::ExitCode;
 
-use aws_secrets_injector::{Args, run};
+use aws_secrets_injector::{Args, exit_status, run};
 use clap::Parser as _;
+use provider_class::printable::printable_lines;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    args.start_logging();
     match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
-            // The last lines of the log become the container's termination message, so they are the error alone.
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            // The last lines of the log become the container's termination message, so they contain only the error.
+            eprintln!("{}", printable_lines(&format!("error: {error:#}")));
+            ExitCode::from(exit_status(&error))
         }
     }
 }

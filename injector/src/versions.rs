@@ -1,5 +1,5 @@
-//! Which version of each object the files on disk hold, so that a refresh asks for a value only when it is another one.
-//! Fetch and refresh share it as a file of their own, out of the app's sight. It holds version ids, and no values.
+//! The version of each object on disk, so that a refresh fetches a value only when its version has changed. `fetch` and
+//! `refresh` share it in a file that the app has no access to. It holds version ids and no values.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -7,10 +7,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use provider_class::Region;
+use provider_class::{Region, RequestKey};
 use serde::{Deserialize, Serialize};
 
-use crate::classes::Wanted;
+use crate::classes::ClassToFetch;
 
 const FILE: &str = "versions.json";
 const NEW_FILE: &str = "versions.json.new";
@@ -26,7 +26,7 @@ pub struct Version {
     pub region: Region,
     /// A secret's `VersionId`, a parameter's `Version`.
     pub id: String,
-    /// When AWS got this version, in seconds since 1970.
+    /// When this version was created in AWS, in seconds since 1970.
     pub created: Option<i64>,
 }
 
@@ -40,14 +40,14 @@ fn region_from_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Region,
 }
 
 /// Versions of one class's objects, by request.
-pub type ClassVersions = BTreeMap<String, Version>;
+pub type ClassVersions = BTreeMap<RequestKey, Version>;
 
 /// Versions of all classes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct Versions(BTreeMap<String, ClassVersions>);
 
-/// Why versions could not be read or kept.
+/// Why the file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {action} {}: {error}", .path.display())]
 pub struct StateError {
@@ -57,51 +57,70 @@ pub struct StateError {
 }
 
 impl Versions {
-    /// What a class's files hold; nothing for a class that was never fetched.
-    pub fn of(&self, wanted: &Wanted) -> Option<&ClassVersions> {
+    /// The versions of a class's files, if it was ever fetched.
+    pub fn of(&self, wanted: &ClassToFetch) -> Option<&ClassVersions> {
         self.0.get(&key(wanted))
     }
 
-    /// Notes what a class's files hold now.
-    pub fn set(&mut self, wanted: &Wanted, versions: ClassVersions) {
+    /// Sets the versions of a class's files.
+    pub fn set(&mut self, wanted: &ClassToFetch, versions: ClassVersions) {
         self.0.insert(key(wanted), versions);
     }
 
-    /// Reads the file of a directory; a missing one holds nothing.
+    /// Reads the file in a directory. A missing file holds nothing.
     pub fn load(directory: &Path) -> Result<Self, StateError> {
         let path = directory.join(FILE);
-        let fail = |error| StateError {
-            action: "read",
-            path: path.clone(),
-            error,
-        };
-        match fs::read(&path) {
-            Ok(json) => serde_json::from_slice(&json).map_err(|error| fail(error.into())),
+        let versions = match fs::read(&path) {
+            Ok(json) => serde_json::from_slice(&json).map_err(io::Error::from),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(fail(error)),
-        }
-    }
-
-    /// Replaces the file of a directory in one step.
-    pub fn save(&self, directory: &Path) -> Result<(), StateError> {
-        let (path, new) = (directory.join(FILE), directory.join(NEW_FILE));
-        let write = || {
-            fs::create_dir_all(directory)?;
-            let json = serde_json::to_vec(self)?;
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            options.open(&new)?.write_all(&json)?;
-            fs::rename(&new, &path)
+            Err(error) => Err(error),
         };
-        write().map_err(|error| StateError {
-            action: "write",
-            path: path.clone(),
+        versions.map_err(|error| StateError {
+            action: "read",
+            path,
             error,
         })
     }
+
+    /// Replaces the file in a directory in one step.
+    pub fn save(&self, directory: &Path) -> Result<(), StateError> {
+        let path = directory.join(FILE);
+        self.write(directory, &path).map_err(|error| StateError {
+            action: "write",
+            path,
+            error,
+        })
+    }
+
+    fn write(&self, directory: &Path, path: &Path) -> io::Result<()> {
+        let new = directory.join(NEW_FILE);
+        fs::create_dir_all(directory)?;
+        let json = serde_json::to_vec(self)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        options.open(&new)?.write_all(&json)?;
+        fs::rename(&new, path)
+    }
 }
 
-/// One class may go to two directories.
-fn key(wanted: &Wanted) -> String {
+/// One class may be written to two directories.
+fn key(wanted: &ClassToFetch) -> String {
     format!("{} in {}", wanted.class.name, wanted.mount_path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A newer image may find the file of an older one.
+    #[test]
+    fn keys_of_another_release_are_read_and_match_no_request() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let old =
+            r#"{"db in /mnt": {"a label b": {"region": "us-east-2", "id": "1", "created": 7}}}"#;
+        fs::write(directory.path().join(FILE), old).unwrap();
+        let versions = Versions::load(directory.path()).unwrap();
+        let keys: Vec<_> = versions.0["db in /mnt"].keys().collect();
+        assert_eq!(format!("{keys:?}"), r#"[RequestKey("a label b")]"#);
+    }
 }

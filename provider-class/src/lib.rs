@@ -6,68 +6,66 @@
 //! ```
 //! use provider_class::{Class, Region, SecretProviderClassSpec};
 //!
-//! let spec = SecretProviderClassSpec {
-//!     provider: Some("aws".into()),
-//!     parameters: [("objects".into(), "- objectName: app/db\n  objectType: secretsmanager".into())].into(),
-//!     secret_objects: vec![],
-//! };
+//! let objects = "- objectName: app/db\n  objectType: secretsmanager";
+//! let spec = SecretProviderClassSpec::aws([("objects", objects)]);
+//! let class = Class::parse("db", &spec)?;
+//! assert_eq!(class.files().next().map(|file| file.path.to_string()), Some("app_db".into()));
 //! let region: Region = "us-east-2".parse()?;
-//! let parsed = Class::parse("db", &spec, Some(&region))?;
-//! assert_eq!(parsed.class.files().next().map(|file| file.path.to_string()), Some("app_db".into()));
-//! assert_eq!(parsed.class.plan()?.requests.len(), 1);
+//! assert_eq!(class.resolve(Some(&region))?.requests.len(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! | module | holds |
-//! |---|---|
-//! | [`resource`] | the resource as Kubernetes stores it |
-//! | [`document`] | YAML files with such resources |
-//! | [`snapshot`] | what the webhook hands to the injector |
-//! | [`yaml`], `raw` | the `objects` string, read as AWS's provider reads it |
-//! | [`class`], [`parameters`], [`object`] | the valid class |
-//! | [`arn`], [`region`], [`file_mode`], [`file_path`] | its words |
-//! | [`collisions`](mod@collisions) | files that would overwrite each other |
-//! | [`plan`] | the requests that fetch a class |
-//! | [`policy`] | the least IAM policy that a class needs |
-//! | [`refresh`] | the settings of a refreshing sidecar |
-//! | [`extract`] | from a fetched value to file contents |
+//! | folder | holds | uses |
+//! |---|---|---|
+//! | `words` | the values of single fields: ARN, region, file mode and path, names, JMESPath | |
+//! | [`yaml`] | YAML read as AWS's provider reads it, and the places of fields in it | |
+//! | `class` | the [`Class`], valid by construction: its parameters and objects, what is wrong with it and where | `words`, [`yaml`] |
+//! | [`document`] | files with such resources | `class` |
+//! | `plan` | what becomes of a class: its requests in a region, the contents of its files, its [IAM policy](policy) | `class` |
+//! | `protocol` | what the webhook hands to the injector: the classes ([`Snapshot`]), the environment variables of files ([`variables`]) and the settings of the sidecar ([`refresh`], [`on_refresh`]) | `class` |
+//! | [`network`] | the variables that say where the injector connects to | [`printable`](mod@printable) |
+//! | [`listen`] | the addresses on which both programs listen | |
+//! | [`printable`](mod@printable) | text from outside, fit for a log | |
 
-pub mod arn;
-pub mod class;
-pub mod collisions;
+mod class;
 pub mod document;
-pub mod extract;
-pub mod file_mode;
-pub mod file_path;
-mod jmes_path;
-mod number;
-pub mod object;
-pub mod parameters;
-pub mod plan;
-pub mod policy;
-pub mod problem;
-mod raw;
-pub mod refresh;
-pub mod region;
-pub mod resource;
-pub mod snapshot;
+pub mod listen;
+pub mod network;
+mod plan;
+pub mod printable;
+mod protocol;
+mod words;
 pub mod yaml;
 
-pub use arn::{Arn, RoleArn};
-pub use class::{Class, Parsed};
-pub use collisions::{Collision, collisions};
-pub use document::Document;
-pub use extract::{ExtractError, FileContents};
-pub use file_mode::FileMode;
-pub use file_path::FilePath;
-pub use jmes_path::JmesPath;
-pub use object::{Extract, File, Object};
-pub use parameters::{AddressPreference, AssumeRole, Credentials, PathTranslation};
-pub use plan::{NoRegion, Plan, PlannedRequest, Request, Selector};
-pub use problem::{InvalidClass, Problem};
-pub use refresh::{OnRefresh, RefreshInterval};
-pub use region::Region;
-pub use resource::{
+pub use class::Class;
+pub use class::field_path::Field;
+pub use class::object::{Extract, File, Object};
+pub use class::parameters::{AddressPreference, AssumeRole, Credentials};
+pub use class::problem::{ClassError, InvalidClass, Problem};
+pub use class::request;
+pub use class::request::{ParameterRequest, Request, RequestKey, SecretRequest, Selector};
+pub use class::resource::{
     GROUP, KIND, Metadata, PLURAL, PROVIDER, SecretProviderClass, SecretProviderClassSpec, VERSIONS,
 };
-pub use snapshot::{SNAPSHOT_VARIABLE, Snapshot, SnapshotClass};
+pub use document::{Contents, Document};
+pub use network::InvalidUrl;
+pub use plan::policy;
+pub use plan::{
+    Collision, ExtractError, FileContents, NoRegion, Plan, PlannedRequest, ResolveError,
+    collisions, parameter_calls,
+};
+pub use protocol::on_refresh;
+pub use protocol::on_refresh::{Notification, OnRefresh, RESTART_EXIT_STATUS};
+pub use protocol::refresh;
+pub use protocol::refresh::RefreshInterval;
+pub use protocol::snapshot::{SNAPSHOT_VARIABLE, Snapshot, SnapshotClass};
+pub use protocol::variables;
+pub use protocol::variables::{
+    ENV_FILE, ENVIRON_FILE, EnvMethod, PROGRAM_FILE, UnwritableValue, VARIABLES_VARIABLE, Variable,
+    VariableName, Variables,
+};
+pub use words::arn::{Arn, ObjectType, RoleArn};
+pub use words::file_mode::FileMode;
+pub use words::file_path::{FilePath, PathTranslation};
+pub use words::jmes_path::JmesPath;
+pub use words::region::Region;

@@ -5,7 +5,7 @@
 use std::path::{Component, Path};
 
 use proptest::prelude::*;
-use provider_class::{Class, SecretProviderClassSpec};
+use provider_class::{Class, ClassError, Contents, SecretProviderClassSpec};
 
 /// Words of which names with a meaning are made, among them all that could lead out of a directory.
 fn name() -> impl Strategy<Value = String> {
@@ -40,19 +40,15 @@ fn objects() -> impl Strategy<Value = String> {
 }
 
 fn check(objects: String, translation: String) {
-    let parameters = [
-        ("objects".to_owned(), objects),
-        ("pathTranslation".to_owned(), translation),
-        ("region".to_owned(), "us-east-2".to_owned()),
-    ];
-    let spec = SecretProviderClassSpec {
-        parameters: parameters.into(),
-        ..Default::default()
-    };
-    let Ok(parsed) = Class::parse("any", &spec, None) else {
+    let spec = SecretProviderClassSpec::aws([
+        ("objects", objects),
+        ("pathTranslation", translation),
+        ("region", "us-east-2".to_owned()),
+    ]);
+    let Ok(class) = Class::parse("any", &spec) else {
         return;
     };
-    for file in parsed.class.files() {
+    for file in class.files() {
         let path: &Path = file.path.as_ref();
         assert!(
             path.components()
@@ -66,22 +62,33 @@ fn check(objects: String, translation: String) {
             path.display()
         );
     }
-    let plan = parsed.class.plan().unwrap();
+    let plan = class.resolve(None).unwrap();
     let planned: usize = plan
         .requests
         .iter()
         .map(|planned| planned.objects.len())
         .sum();
-    assert_eq!(
-        planned,
-        parsed.class.objects.len(),
-        "every object has its request"
-    );
+    assert_eq!(planned, class.objects.len(), "every object has its request");
     let calls = plan.parameter_calls();
     assert_eq!(
         calls.iter().map(Vec::len).sum::<usize>() + plan.secrets().count(),
         plan.requests.len()
     );
+}
+
+/// A file of any text, and of classes with any text.
+fn check_file(text: &str) {
+    let contents = Contents::read(text);
+    for (index, class) in contents.classes.iter().enumerate() {
+        if let Err(ClassError::Invalid(invalid)) = class.parse() {
+            let problems: Vec<_> = invalid
+                .problems
+                .iter()
+                .map(|problem| (index, problem))
+                .collect();
+            assert_eq!(contents.places(text, &problems).len(), problems.len());
+        }
+    }
 }
 
 proptest! {
@@ -100,5 +107,17 @@ proptest! {
     #[test]
     fn any_yaml_like_text_is_a_class_or_an_error(objects in "[-: \\[\\]{}&*<|>!?%@`'\"#,\n\\\\a-c0-1objectName]{0,100}") {
         check(objects, String::new());
+    }
+
+    #[test]
+    fn any_file_has_classes_or_errors(text in "(?s).{0,100}", parameters in "[-: \\[\\]{}&*<|>!?%@`'\"#,\n\\\\a-c0-1objectName]{0,100}") {
+        check_file(&text);
+        check_file(&parameters);
+        let head = "apiVersion: secrets-store.csi.x-k8s.io/v1\nkind: SecretProviderClass\nmetadata: {name: a}\nspec:\n  provider: aws\n  parameters:";
+        let indented = parameters.replace('\n', "\n      ");
+        check_file(&format!("{head}\n    objects: |\n      {indented}\n"));
+        check_file(&format!("{head}\n    objects:\n      {indented}\n"));
+        check_file(&format!("{head} {{{parameters}}}\n"));
+        check_file(&format!("kind: List\nitems: [{parameters}]\n---\n{head}\n---\n{parameters}"));
     }
 }

@@ -1,5 +1,5 @@
-// The controllers of cert-manager that a Certificate of an Issuer with an authority takes, and its injector of caBundles: as
-// its images run them, but outside the cluster, since there is no registry to pull those from.
+// The cert-manager controllers for a Certificate from a CA Issuer, and its CA injector. They do the same as in cert-manager's
+// images, but run outside the cluster, because there is no registry to pull images from.
 //
 //	cert-manager KUBECONFIG
 package main
@@ -27,7 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	metrics "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	// Each makes itself known to the package controller or issuer.
+	// Each of these registers itself with the package controller or issuer.
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/approver"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/selfsigned"
@@ -71,7 +71,7 @@ func startControllers(ctx context.Context, kubeconfig string) error {
 	factory, err := controller.NewContextFactory(ctx, controller.ContextOptions{
 		Kubeconfig: kubeconfig,
 		CertificateOptions: controller.CertificateOptions{
-			// A request that fails at first, because its authority is not there yet, is not to wait for an hour.
+			// A request that fails at first because its CA does not exist yet must not wait for an hour.
 			CertificateRequestMinimumBackoffDuration: time.Second,
 			CertificateRequestMaximumBackoffDuration: time.Second,
 		},

@@ -1,4 +1,4 @@
-//! Any pod that the API server takes, it takes with the annotation as well: pods are generated, and sent as dry runs.
+//! If the API server accepts a pod, it also accepts it with the annotation. Generated pods are sent as dry runs.
 
 use e2e::admissions::{blocking, dry_run};
 use e2e::install::{example_class, service_account};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// Pods that are tried in one run.
+/// Number of pods per run.
 const PODS: u32 = 60;
 
 fn user() -> impl Strategy<Value = Option<i64>> {
@@ -54,7 +54,7 @@ fn resources() -> impl Strategy<Value = Value> {
     ])
 }
 
-/// Volumes `v0` to `v2`, of which a container may mount some.
+/// Volumes `v0` to `v2`, some of which a container mounts.
 fn mounts() -> impl Strategy<Value = Value> {
     let path = select(vec![
         "/data",

@@ -1,4 +1,4 @@
-//! Pods that ask for nothing.
+//! Pods without the annotation.
 
 use e2e::images::APP;
 
@@ -11,14 +11,14 @@ pub(crate) fn bare_pod(name: &str) -> String {
     )
 }
 
-/// A pod that asks for the example's class.
+/// A pod that uses the example's class.
 pub(crate) fn annotated_pod(name: &str) -> String {
     let annotation =
         "  annotations:\n    aws-secrets-injector.io/secret-provider-class: aws-secrets\n";
     bare_pod(name).replacen("spec:\n", &format!("{annotation}spec:\n"), 1)
 }
 
-/// It runs, and has nothing of ours.
+/// Checks that it runs and was not changed.
 pub(crate) fn runs_unchanged(namespace: &Namespace<'_>, name: &str) {
     namespace.apply(&[&bare_pod(name)]).unwrap();
     let pod = namespace.get(&["pod", name]);

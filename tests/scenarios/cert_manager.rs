@@ -1,5 +1,4 @@
-//! The chart with certificates by cert-manager: its real controllers, an authority of the chart's own, and a certificate that
-//! is exchanged while pods come.
+//! The chart with cert-manager: its real controllers, the chart's CA, and a certificate that is rotated while pods are created.
 
 use anyhow::Context as _;
 use e2e::cert_manager::CertManager;
@@ -12,7 +11,7 @@ use crate::life::{all_injected, stream};
 use crate::world::{Namespace, World};
 
 const RELEASE: &str = "issued";
-/// What the chart calls all that it makes for the release.
+/// The name of all objects of the release.
 const NAME: &str = "issued-aws-secrets-injector";
 
 pub(crate) fn issues_and_renews(world: &World) {
@@ -53,7 +52,7 @@ pub(crate) fn issues_and_renews(world: &World) {
     cert_manager.check().unwrap();
 }
 
-/// cert-manager has written the caBundle into both configurations; the webhook has no right to.
+/// Checks that cert-manager has written the caBundle into both configurations. The webhook is not allowed to.
 fn trusts_the_authority(world: &World, namespace: &Namespace<'_>) {
     let authority = namespace
         .kubectl(&[
@@ -76,8 +75,8 @@ fn trusts_the_authority(world: &World, namespace: &Namespace<'_>) {
     }
 }
 
-/// A deleted Secret makes cert-manager issue another certificate, as an old one does. All replicas show it in the end, and no
-/// pod is refused meanwhile.
+/// If the Secret is deleted, cert-manager issues another certificate, as it does on expiry. In the end all replicas serve it,
+/// and no pod is refused in the meantime.
 fn renews(world: &World, namespace: &Namespace<'_>, apps: &Namespace<'_>) {
     let rotations = || -> anyhow::Result<Vec<f64>> {
         let pods =
@@ -105,7 +104,7 @@ fn renews(world: &World, namespace: &Namespace<'_>, apps: &Namespace<'_>) {
     );
 }
 
-/// How often a replica has exchanged its certificate, as its metrics say.
+/// The number of certificate rotations in a replica's metrics.
 fn rotations(namespace: &Namespace<'_>, pod: &str) -> anyhow::Result<f64> {
     let path = format!(
         "/api/v1/namespaces/{}/pods/{pod}:8080/proxy/metrics",

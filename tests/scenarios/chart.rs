@@ -1,11 +1,11 @@
-//! The Helm chart: what it renders is valid, and what it installs goes again.
+//! The Helm chart: rendered manifests are valid, and installed objects are removed on uninstall.
 
 use std::collections::BTreeSet;
 use std::fs;
 
-use e2e::helm::{chart, helm, rendered, template, template_of};
+use e2e::helm::{chart, helm, template, template_of};
 use e2e::install::{self, example_class, service_account};
-use e2e::project;
+use e2e::{images, project};
 
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -13,18 +13,7 @@ use serde_json::Value;
 use crate::bare::annotated_pod;
 use crate::world::World;
 
-pub(crate) fn files_agree(_: &World) {
-    for (path, text) in rendered().unwrap() {
-        let file = fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            file == text,
-            "{} is not what the chart renders: run make manifests",
-            path.display()
-        );
-    }
-}
-
-/// Sets of values, each for what platforms set differently.
+/// Sets of values for different platforms.
 const VALUES: [&[&str]; 15] = [
     &[],
     &[
@@ -33,7 +22,7 @@ const VALUES: [&[&str]; 15] = [
     ],
     &[
         "--set",
-        "networkPolicy.enabled=true,priorityClassName=system-cluster-critical,log.format=json,log.level=debug,drain=30s",
+        "networkPolicy.enabled=true,networkPolicy.apiServers={10.0.0.0/28},priorityClassName=system-cluster-critical,log.format=json,log.level=debug,drain=30s",
     ],
     &[
         "--set",
@@ -86,19 +75,19 @@ const VALUES: [&[&str]; 15] = [
         "--set",
         "image.digest=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
     ],
-    // Names that YAML takes for numbers.
+    // Names that YAML reads as numbers.
     &[
         "--set-string",
         "fullnameOverride=123,nameOverride=456,priorityClassName=7,serviceAccount.name=8",
         "--set",
         "serviceMonitor.enabled=true,certificates.certManager.enabled=true",
     ],
-    // What is left of a name that is cut off ends as Kubernetes wants it.
+    // Truncated names end with a valid character.
     &[
         "--set",
         "fullnameOverride=a-name-of-fifty-characters-that-ends-with-hyphen--here",
     ],
-    // Numbers where Kubernetes takes text, as a file of values has them.
+    // Numbers from values files, where Kubernetes expects text.
     &[
         "--set-json",
         r#"injector={"secretsSizeLimit":16777216,"env":{"RETRIES":3,"ACCOUNT":111122223333,"DEBUG":true}}"#,
@@ -135,7 +124,7 @@ pub(crate) fn values(world: &World) {
     }
 }
 
-/// YAML takes such names for other things than text.
+/// Names that YAML does not read as text.
 pub(crate) fn names(_: &World) {
     for name in ["123", "true"] {
         let text = template(name, &[]).unwrap();
@@ -149,7 +138,7 @@ pub(crate) fn names(_: &World) {
     }
 }
 
-/// The program reads what the chart writes: each variable's value, as the pod of the webhook has it.
+/// The webhook parses the environment variables that the chart sets in its pod.
 pub(crate) fn environment(_: &World) {
     let env = r#"injector.env={"A":"x$$y $(POD_NAME)","B":" 1 = 2 ","C":"\"quoted\" \\ ü","D":""}"#;
     let text = template("release", &["--set-json", env]).unwrap();
@@ -158,7 +147,7 @@ pub(crate) fn environment(_: &World) {
         .iter()
         .find(|variable| variable["name"] == "INJECTOR_ENV")
         .unwrap();
-    // The kubelet makes one of two.
+    // The kubelet replaces two dollar signs with one.
     let value = variable["value"].as_str().unwrap().replace("$$", "$");
     assert_eq!(
         value,
@@ -166,7 +155,7 @@ pub(crate) fn environment(_: &World) {
     );
 }
 
-/// Variables of the webhook's container.
+/// Environment variables of the webhook's container.
 fn variables(manifests: &str) -> Vec<Value> {
     let mut documents = serde_yaml::Deserializer::from_str(manifests)
         .map(|document| Value::deserialize(document).unwrap());
@@ -177,7 +166,7 @@ fn variables(manifests: &str) -> Vec<Value> {
     container["env"].as_array().unwrap().clone()
 }
 
-/// Helm and the API server merge a list by names: one that is there twice is lost at an upgrade.
+/// Helm and the API server merge lists by name: a duplicate is lost in an upgrade.
 pub(crate) fn own_variables(_: &World) {
     let schema = fs::read_to_string(chart().join("values.schema.json")).unwrap();
     let schema: Value = serde_json::from_str(&schema).unwrap();
@@ -202,7 +191,7 @@ pub(crate) fn own_variables(_: &World) {
     assert_eq!(own, refused);
 }
 
-/// As a part of somebody's chart, where Helm adds values of its own.
+/// The chart as a dependency of another chart, where Helm adds its own values.
 pub(crate) fn dependency(_: &World) {
     let folder = project::target().join("chart-dependency");
     let _ = fs::remove_dir_all(&folder);
@@ -238,7 +227,10 @@ pub(crate) fn bad_values(_: &World) {
         ("podDisruptionBudget.minAvailable=null", "minAvailable"),
         ("podLabels.app\\.kubernetes\\.io/name=x", "podLabels"),
         ("serviceMonitor.interval=30", "interval"),
-        ("ports.https=9000,ports.health=9000", "two ports"),
+        (
+            "ports.https=9000,ports.health=9000",
+            "ports.https and ports.health must be different",
+        ),
         ("webhook.objectSelector.matchLabel.a=b", "matchLabel"),
         ("injector.env.AWS_REGION=eu-central-1", "AWS_REGION"),
         ("image.digest=0123", "digest"),
@@ -256,7 +248,7 @@ pub(crate) fn bad_values(_: &World) {
     }
 }
 
-/// Everything that a cluster holds beside namespaces' own, by kind and name.
+/// All cluster-scoped objects, by kind and name.
 fn everything(world: &World, namespace: &str) -> BTreeSet<String> {
     let kinds = [
         "clusterroles",
@@ -289,14 +281,40 @@ fn everything(world: &World, namespace: &str) -> BTreeSet<String> {
     text.lines().map(str::to_owned).collect()
 }
 
+/// `helm test`: its pod is injected, reads the example's files and is then removed; with a wrong class it fails.
+fn tested(world: &World, namespace: &str) {
+    let test = || {
+        let arguments = ["test", "life", "--namespace", namespace, "--timeout", "2m"];
+        helm(Some(&world.kubectl), &arguments)
+    };
+    let printed = test().unwrap();
+    assert!(printed.contains("Succeeded"), "{printed}");
+    let class = "test.secretProviderClass=missing";
+    let chart = chart().display().to_string();
+    let upgrade = [
+        "upgrade",
+        "life",
+        &chart,
+        "--namespace",
+        namespace,
+        "--wait",
+    ];
+    let values = ["--reset-then-reuse-values", "--set", class];
+    helm(Some(&world.kubectl), &[&upgrade[..], &values].concat()).unwrap();
+    let error = test().unwrap_err().to_string();
+    assert!(error.contains("missing"), "{error}");
+}
+
 pub(crate) fn life(world: &World) {
     let namespace = world.namespace("chart-life");
     let apps = world.namespace_with("chart-apps", "chart: life");
     let before = everything(world, &namespace.name);
     let chart = chart().display().to_string();
     let common = format!(
-        "{},webhook.namespaceSelector.matchLabels.chart=life",
-        install::values(&world.aws.stand_in.url())
+        "{},webhook.namespaceSelector.matchLabels.chart=life,test.secretProviderClass=aws-secrets,test.namespace={},test.image={}",
+        install::values(&world.aws.stand_in.url()),
+        apps.name,
+        images::APP
     );
     let run = |verb: &[&str], values: &[&str]| {
         let target = [
@@ -329,6 +347,7 @@ pub(crate) fn life(world: &World) {
         apps.kubectl(&["wait", "--for=condition=Ready", "--timeout=120s", pod])
             .unwrap();
     }
+    tested(world, &namespace.name);
     helm(
         Some(&world.kubectl),
         &[

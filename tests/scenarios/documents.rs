@@ -1,35 +1,25 @@
-//! The documents for users: the API server takes every manifest, and the commands do what the text around them says. What
-//! needs no cluster is in `tests/documents.rs`.
+//! Tests of the user documentation: the API server accepts every manifest, and the commands do what the text says. Tests that
+//! need no cluster are in `tests/documents.rs`.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use e2e::command::run;
 use e2e::documents::{Mark, Page, pages, story};
 use e2e::install::{self, NAMESPACE, service_account};
-use e2e::{helm, images, project};
+use e2e::{images, project};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
+use crate::shell::{Shell, folder};
 use crate::world::{Namespace, World};
 
 const CLASS: &str = "SecretProviderClass";
-
-/// A folder of our own, empty.
-fn folder(name: &str) -> PathBuf {
-    let folder = project::target().join("documents").join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
 
 pub(crate) fn manifests(world: &World) {
     let mut count = 0;
     for (index, page) in pages().unwrap().iter().enumerate() {
         let namespace = world.namespace(&format!("documents-{index}"));
-        // Pods of the pages run as these.
+        // The ServiceAccounts of pods in the pages.
         for name in ["web", "default"] {
             namespace.apply(&[&service_account(name)]).unwrap();
         }
@@ -60,7 +50,7 @@ fn read(text: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Gives a manifest to the API server, as a dry run; a class is made, because pods that come later ask for it.
+/// Sends a manifest to the API server as a dry run. Classes are created, because later pods use them.
 fn check(namespace: &Namespace<'_>, place: &str, mut document: Value) {
     let apply = |arguments: &[&str], file: &Path| {
         let file = file.display().to_string();
@@ -73,7 +63,7 @@ fn check(namespace: &Namespace<'_>, place: &str, mut document: Value) {
     let file = folder.join("manifest.json");
     let kind = document["kind"].as_str().map(str::to_owned);
     match kind.as_deref() {
-        // The API of Argo CD is not there.
+        // The API of Argo CD is not installed.
         Some("Application") => {
             let ignored = document["spec"]["ignoreDifferences"].as_array().unwrap();
             assert_eq!(ignored.len(), 2, "{place}");
@@ -95,21 +85,25 @@ fn check(namespace: &Namespace<'_>, place: &str, mut document: Value) {
     }
 }
 
-/// A pod with the annotations of a fragment such as `metadata: {annotations: …}`.
+/// A pod with the annotations of a fragment such as `metadata: {annotations: …}`, and with its spec, if it has one.
 fn pod_with(fragment: &Value) -> Value {
     assert!(
         fragment["metadata"]["annotations"].is_object(),
         "{fragment}"
     );
+    let spec = match &fragment["spec"] {
+        Value::Null => json!({"containers": [{"name": "web", "image": images::APP}]}),
+        spec => spec.clone(),
+    };
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "web", "annotations": fragment["metadata"]["annotations"]},
-        "spec": {"containers": [{"name": "web", "image": images::APP}]},
+        "spec": spec,
     })
 }
 
-/// The classes that a fragment names, where the page does not have them.
+/// Creates the classes that a fragment uses, if the page does not define them.
 fn make_classes(namespace: &Namespace<'_>, pod: &Value) {
     let key = "aws-secrets-injector.io/secret-provider-class";
     let names = pod["metadata"]["annotations"][key].as_str().unwrap();
@@ -128,91 +122,7 @@ fn make_classes(namespace: &Namespace<'_>, pod: &Value) {
     }
 }
 
-/// A shell as the pages' readers have it, in a folder of its own, with the programs of this cluster.
-struct Shell {
-    folder: PathBuf,
-}
-
-impl Shell {
-    fn new(world: &World, name: &str) -> Self {
-        let folder = folder(name);
-        symlink(project::root().join("manifests"), folder.join("manifests")).unwrap();
-        let shell = Self { folder };
-        shell.program(
-            "kubectl",
-            &format!("exec {} \"$@\"", world.kubectl.typed().unwrap()),
-        );
-        let values = install::values_of_tests(&world.aws.stand_in.url());
-        let helm = format!(
-            "if [ \"$1\" = install ]; then set -- \"$@\" --set '{values}'; fi\nexec '{}' --kubeconfig '{}' \"$@\"",
-            helm::program().unwrap().display(),
-            world.kubectl.kubeconfig().display()
-        );
-        shell.program("helm", &helm);
-        let injector = images::build_binaries(images::Profile::E2e)
-            .unwrap()
-            .injector;
-        shell.program(
-            "aws-secrets-injector",
-            &format!("exec '{}' \"$@\"", injector.display()),
-        );
-        // What the pages made is looked at afterwards.
-        shell.program("rm", "mkdir -p removed; mv \"$@\" removed");
-        let aws = world.aws.command_line().unwrap();
-        let environment = aws.environment.iter();
-        let environment: Vec<_> = environment
-            .map(|(name, value)| format!("export {name}='{value}'"))
-            .collect();
-        let environment = environment.join("\n");
-        let [interpreter, program] = aws.program.map(|path| path.display().to_string());
-        shell.program(
-            "aws",
-            &format!("{environment}\nexec '{interpreter}' '{program}' \"$@\""),
-        );
-        shell
-    }
-
-    fn program(&self, name: &str, script: &str) {
-        let folder = self.folder.join("bin");
-        fs::create_dir_all(&folder).unwrap();
-        let file = folder.join(name);
-        fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-
-    /// Runs a script to its end; the first command that fails ends it, and the test.
-    fn run(&self, script: &str) -> String {
-        assert!(!script.is_empty());
-        let script = script
-            .replace("public.ecr.aws/docker/library/busybox:stable", images::APP)
-            .replace("my-registry", images::REGISTRY)
-            .replace(
-                "$ACCOUNT.dkr.ecr.$REGION.amazonaws.com/aws-secrets-injector",
-                images::REGISTRY,
-            );
-        let file = self.folder.join("story.sh");
-        fs::write(&file, script).unwrap();
-        let mut bash = Command::new("bash");
-        bash.current_dir(&self.folder)
-            .env_clear()
-            .env("HOME", &self.folder)
-            .env(
-                "PATH",
-                format!("{}:/usr/bin:/bin", self.folder.join("bin").display()),
-            )
-            .args(["-eux", "-o", "pipefail"])
-            .arg(&file);
-        run(&mut bash).unwrap()
-    }
-
-    /// A file that a story has made, and removed.
-    fn json(&self, file: &str) -> Value {
-        let file = self.folder.join("removed").join(file);
-        serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
-    }
-}
-
-/// What is in an account with a cluster before the page begins.
+/// Creates what an account with a cluster contains before the page starts.
 const ACCOUNT: &str = "
 if ! aws eks describe-cluster --name my-cluster >/dev/null 2>&1; then
   vpc=$(aws ec2 create-vpc --cidr-block 10.9.0.0/16 --query Vpc.VpcId --output text)
@@ -222,13 +132,16 @@ if ! aws eks describe-cluster --name my-cluster >/dev/null 2>&1; then
 fi
 ";
 
-/// All of them, in an order that ends with the installation as it was.
+/// All stories, in an order that restores the installation at the end.
 pub(crate) fn stories(world: &World) {
     let pages = pages().unwrap();
     check_prints_files_and_policy(world, &pages);
     pod_identity(world, &pages);
     remove(world, &["install.yaml", "crd.yaml"]);
     irsa(world, &pages);
+    remove(world, &["crd.yaml"]);
+    Shell::new(world, "own-images").run(&story(&pages, "own-images"));
+    remove(world, &["install.yaml", "crd.yaml"]);
     operations(world, &pages);
     remove(world, &["install.yaml", "crd.yaml"]);
     Shell::new(world, "manifests-applied").run(&story(&pages, "manifests"));
@@ -236,7 +149,7 @@ pub(crate) fn stories(world: &World) {
     using(world, &pages);
 }
 
-/// Removes what manifests hold.
+/// Deletes the objects in manifests.
 fn remove(world: &World, manifests: &[&str]) {
     for file in manifests {
         let file = project::root().join("manifests").join(file);
@@ -327,7 +240,7 @@ fn irsa(world: &World, pages: &[Page]) {
     );
 }
 
-/// The README, from a secret to a file.
+/// The README's steps, from a secret to a file.
 fn using(world: &World, pages: &[Page]) {
     let printed = Shell::new(world, "use").run(&story(pages, "use"));
     assert!(

@@ -1,4 +1,4 @@
-//! The example of AWS's documentation, from annotation to six files.
+//! The example from the AWS documentation, from the annotation to six files.
 
 use e2e::install::{EXAMPLE_FILES, example_class, example_deployment, service_account};
 
@@ -6,7 +6,7 @@ use crate::world::{Namespace, World};
 
 const MOUNT: &str = "/mnt/secrets-store";
 
-/// Applies the example, and waits until its app runs.
+/// Applies the example and waits until its app is running.
 fn start<'a>(world: &'a World, namespace: &str, version: &str) -> Namespace<'a> {
     let namespace = world.namespace(namespace);
     namespace
@@ -132,4 +132,27 @@ pub(crate) fn calls(world: &World) {
             get("arn:aws:secretsmanager:us-east-2:111122223333:secret:MySecret2-00AABB"),
         ]
     );
+
+    let status = &namespace.get(&["pod", &namespace.pod()])["status"];
+    let ended = &status["initContainerStatuses"][0]["state"]["terminated"];
+    let message = ended["message"].as_str().unwrap_or_default();
+    let lines: Vec<Vec<_>> = message
+        .lines()
+        .map(|line| line.split(' ').collect())
+        .collect();
+    let objects: Vec<_> = lines.iter().map(|line| line[1]).collect();
+    let asked: Vec<_> = calls[1..].iter().map(|call| call.2.as_str()).collect();
+    assert_eq!(sorted(objects), asked, "{message}");
+    for line in &lines {
+        assert_eq!(
+            (line[0], line[2].len()),
+            ("secretsmanager", 36),
+            "{message}"
+        );
+    }
+}
+
+fn sorted(mut names: Vec<&str>) -> Vec<&str> {
+    names.sort_unstable();
+    names
 }

@@ -1,4 +1,4 @@
-//! Pods are created all the time while the webhook or the API server goes and comes: none is lost, none starts bare.
+//! Pods are created continuously while the webhook or the API server restarts. None is lost or starts without its secrets.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::bare::{annotated_pod, runs_unchanged};
 use crate::world::{Namespace, World};
 
-/// A pod; with the annotation, or without.
+/// A pod with or without the annotation.
 fn pod(annotated: bool) -> Pod {
     let annotations = json!({"aws-secrets-injector.io/secret-provider-class": "aws-secrets"});
     let pod = json!({
@@ -38,6 +38,22 @@ pub(crate) fn prepared<'a>(world: &'a World, name: &str) -> Namespace<'a> {
     namespace
 }
 
+/// Waits until the API server reaches the webhook. A Service that had no endpoints refuses connections until the node's
+/// proxy learns of the new ones.
+pub(crate) fn wait_until_reached(namespace: &Namespace<'_>) {
+    let kubectl = &namespace.world.kubectl;
+    let (runtime, client) = blocking(kubectl).unwrap();
+    let api = Api::namespaced(client, &namespace.name);
+    let pod = pod(true);
+    let is_reached = || {
+        runtime.block_on(dry_run(&api, &pod))?;
+        Ok(true)
+    };
+    kubectl
+        .wait_until("the API server reaches the webhook", is_reached)
+        .unwrap();
+}
+
 pub(crate) fn all_injected(what: &str, counts: &Counts) {
     line(&format!("{what}: {counts}"));
     assert!(counts.refused.is_empty(), "{:#?}", counts.refused);
@@ -54,7 +70,7 @@ pub(crate) fn rolling_restart(world: &World) {
             .run(&["-n", NAMESPACE, "rollout", "restart", DEPLOYMENT])
             .unwrap();
         install::wait(&world.kubectl).unwrap();
-        // The old ones are to be seen to end, too.
+        // Wait until the old pods are gone, too.
         world
             .kubectl
             .wait_until("the old replicas are gone", || {
@@ -100,7 +116,7 @@ pub(crate) fn api_server_restart(world: &World) {
     install::wait(&world.kubectl).unwrap();
     let counts = stream.stop().unwrap();
     all_injected("the API server restarted", &counts);
-    // The watches go on: a class that is changed now reaches the webhook's memory.
+    // The watches continue: a change of a class reaches the webhook's memory.
     let changed = example_class("v1").replace("MySecret4", "Changed");
     namespace.apply(&[&changed]).unwrap();
     let (runtime, client) = blocking(&world.kubectl).unwrap();
@@ -119,7 +135,7 @@ pub(crate) fn api_server_restart(world: &World) {
 pub(crate) fn flood(world: &World) {
     let namespace = prepared(world, "flood");
     let stream = stream(&namespace, true, 50);
-    // How long the flood lasts, nothing is waited for.
+    // Nothing waits while the load lasts.
     std::thread::sleep(Duration::from_secs(10));
     let counts = stream.stop().unwrap();
     all_injected("ten seconds of 50 pods a second", &counts);

@@ -1,7 +1,7 @@
-//! What a user sees, on a real cluster. All scenarios share one cluster; each has a namespace of its own.
+//! Tests of what a user sees on a real cluster. All scenarios share one cluster; each has its own namespace.
 //!
-//! `cargo test -p e2e` runs all; names as arguments choose. `E2E_KEEP=1` leaves the cluster running, and takes one that was
-//! left: the images are built and loaded again, so that changes are seen.
+//! `cargo test -p e2e` runs all scenarios; pass names to select some. `E2E_KEEP=1` keeps the cluster running and reuses a kept
+//! one. The images are built and loaded again, so that changes take effect.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(missing_docs, reason = "a test program has no interface")]
@@ -18,10 +18,14 @@ mod life;
 mod other_webhook;
 mod others;
 mod outage;
+mod readers;
 mod refresh;
 mod refused;
+mod restart;
 mod restricted;
 mod secrets;
+mod shell;
+mod variables;
 mod world;
 
 use std::process::ExitCode;
@@ -31,11 +35,11 @@ use e2e::progress::line;
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use world::World;
 
-/// A scenario: its name, and what it does.
+/// A scenario: its name and its function.
 type Scenario = (&'static str, fn(&World));
 
-/// Those that leave the installation alone: they run at the same time.
-const SIDE_BY_SIDE: [Scenario; 32] = [
+/// Scenarios that do not change the installation. They run in parallel.
+const SIDE_BY_SIDE: [Scenario; 53] = [
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
         example::v1alpha1,
@@ -73,6 +77,14 @@ const SIDE_BY_SIDE: [Scenario; 32] = [
         refused::no_role,
     ),
     (
+        "a_misspelt_annotation_is_refused_with_the_one_that_was_meant",
+        refused::misspelt_annotation,
+    ),
+    (
+        "a_container_without_the_files_cannot_reach_them_through_the_sidecar",
+        readers::through_processes,
+    ),
+    (
         "a_missing_secret_stops_the_pod_until_it_is_created",
         secrets::missing,
     ),
@@ -87,6 +99,15 @@ const SIDE_BY_SIDE: [Scenario; 32] = [
     ("workloads_of_every_kind_get_their_files", kinds::workloads),
     ("unusual_pods_get_their_files", kinds::unusual_pods),
     ("quotas_and_the_quality_of_service_are_kept", kinds::quotas),
+    (
+        "a_pod_with_resources_of_its_own_gets_its_files",
+        kinds::pod_level_resources,
+    ),
+    ("the_largest_pods_are_admitted", kinds::large_pods),
+    (
+        "the_documented_annotations_fit_into_limit_ranges",
+        kinds::limit_ranges,
+    ),
     ("any_valid_pod_is_valid_when_injected", any_pod::is_valid),
     (
         "other_webhooks_before_and_after_leave_a_whole_pod",
@@ -105,7 +126,68 @@ const SIDE_BY_SIDE: [Scenario; 32] = [
     ("a_changed_secret_signals_the_app", refresh::signals_the_app),
     ("a_sidecar_outlives_every_outage", refresh::outage),
     ("readers_see_whole_sets_alone", refresh::whole_sets),
-    ("install_yaml_is_what_the_chart_renders", chart::files_agree),
+    (
+        "variables_have_every_byte_of_their_values",
+        variables::values,
+    ),
+    (
+        "variables_come_before_the_containers_own",
+        variables::beside_own,
+    ),
+    (
+        "a_restarted_container_has_the_new_value",
+        variables::restarted,
+    ),
+    (
+        "a_change_restarts_the_containers_in_place_once",
+        restart::in_place,
+    ),
+    (
+        "a_value_that_the_kubelet_cannot_read_stops_the_pod_until_it_is_changed",
+        variables::unwritable,
+    ),
+    (
+        "containers_of_every_kind_have_their_variables",
+        variables::kinds,
+    ),
+    (
+        "the_nodes_have_the_kernel_settings_of_users_nodes",
+        readers::node_settings,
+    ),
+    ("an_image_of_root_reads_its_files", readers::root_image),
+    (
+        "an_image_of_another_user_reads_its_files",
+        readers::image_user,
+    ),
+    (
+        "containers_of_two_users_read_their_files",
+        readers::two_users,
+    ),
+    ("an_fs_group_reads_files_of_mode_0440", readers::fs_group),
+    (
+        "the_user_of_run_as_user_reads_files_of_mode_0400",
+        readers::run_as_user,
+    ),
+    (
+        "the_pods_user_reads_files_of_mode_0400",
+        readers::shared_user,
+    ),
+    (
+        "init_containers_and_sidecars_read_their_files",
+        readers::init_containers,
+    ),
+    (
+        "one_file_can_be_mounted_and_the_whole_volume_cannot",
+        readers::one_file,
+    ),
+    (
+        "a_pod_whose_sandbox_ended_reads_its_files_again",
+        readers::sandbox_ended,
+    ),
+    (
+        "the_webhook_may_write_its_ca_bundle_and_nothing_else",
+        certificates::own_configuration,
+    ),
     ("the_chart_is_valid_with_any_values", chart::values),
     ("the_chart_is_valid_with_any_name", chart::names),
     ("the_chart_can_be_a_part_of_another", chart::dependency),
@@ -127,8 +209,8 @@ const SIDE_BY_SIDE: [Scenario; 32] = [
     ),
 ];
 
-/// Those that change the installation: one after the other, when the others are done.
-const ALONE: [Scenario; 10] = [
+/// Scenarios that change the installation. They run one by one after the others.
+const ALONE: [Scenario; 12] = [
     (
         "certificates_are_exchanged_under_load_and_fail_no_admission",
         certificates::rotations,
@@ -154,6 +236,14 @@ const ALONE: [Scenario; 10] = [
     (
         "a_restart_of_the_api_server_loses_no_pod",
         life::api_server_restart,
+    ),
+    (
+        "an_old_node_has_variables_by_exec_alone",
+        variables::old_node,
+    ),
+    (
+        "without_webhook_configuration_pods_without_their_variables_are_refused",
+        variables::configuration_deleted,
     ),
     (
         "without_webhook_configuration_annotated_pods_are_refused",

@@ -1,10 +1,10 @@
-//! A mutating webhook of somebody else's, in this process: it changes pods as the well-known ones do.
+//! Another mutating webhook, in this process. It changes pods like well-known webhooks do.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_secrets_webhook::server::{serve_tls, tls_acceptor};
+use aws_secrets_webhook::server::{REVIEWS, serve_tls, tls_acceptor};
 use axum::Json;
 use axum::routing::post;
 use base64::Engine as _;
@@ -17,10 +17,10 @@ use tokio::sync::oneshot;
 
 use crate::world::World;
 
-/// From a pod to JSON patch operations.
+/// Computes JSON patch operations for a pod.
 pub(crate) type Change = fn(&Value) -> Value;
 
-/// A webhook that is registered and served until it is dropped.
+/// A webhook that is registered and served until this is dropped.
 pub(crate) struct OtherWebhook<'a> {
     world: &'a World,
     name: String,
@@ -28,8 +28,8 @@ pub(crate) struct OtherWebhook<'a> {
 }
 
 impl<'a> OtherWebhook<'a> {
-    /// Serves pods with the label `other-webhook` of this name. The API server calls webhooks in the order of their names,
-    /// and with `again` once more where a pod was changed since.
+    /// Serves pods with the label `other-webhook` and this name. The API server calls webhooks in the order of their names.
+    /// With `again`, it calls this one again if a later one changed the pod.
     pub(crate) fn start(world: &'a World, name: &str, change: Change, again: bool) -> Self {
         let address = world.cluster.address();
         let names = [address.to_string()];
@@ -56,7 +56,7 @@ impl<'a> OtherWebhook<'a> {
                     let _ = ended.await;
                 };
                 let acceptor = tls_acceptor(resolver).unwrap();
-                serve_tls(listener, acceptor, router, end, Duration::ZERO).await;
+                serve_tls(listener, acceptor, router, REVIEWS, end, Duration::ZERO).await;
             });
         });
         let address = told.recv().unwrap();

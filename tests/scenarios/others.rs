@@ -1,4 +1,4 @@
-//! Other webhooks change the same pods, before and after ours: the result is valid, or it is refused.
+//! Other webhooks change the same pods before and after this one. The result is valid, or it is refused.
 
 use e2e::admissions::{blocking, dry_run};
 use e2e::images::APP;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::other_webhook::{Change, OtherWebhook};
 use crate::world::{Namespace, World};
 
-/// As Istio and Linkerd do it: an init container that turns the network over to a proxy, which is a native sidecar.
+/// Like Istio and Linkerd: an init container redirects traffic to a proxy, which is a native sidecar.
 fn mesh(pod: &Value) -> Value {
     let container =
         |name: &str| json!({"name": name, "image": APP, "imagePullPolicy": "IfNotPresent"});
@@ -27,7 +27,7 @@ fn mesh(pod: &Value) -> Value {
     json!([{"op": "add", "path": "/spec/initContainers", "value": containers}])
 }
 
-/// As the older meshes do it: the proxy is one more container.
+/// Like older meshes: the proxy is another container.
 fn mesh_without_native_sidecar(pod: &Value) -> Value {
     let mut patch = mesh(pod);
     let containers = patch[0]["value"].as_array_mut().unwrap();
@@ -38,7 +38,7 @@ fn mesh_without_native_sidecar(pod: &Value) -> Value {
     patch
 }
 
-/// As EKS's pod-identity webhook does it: variables, a token and its mount for every container that has none of them.
+/// Like EKS's pod-identity webhook: variables, a token and its mount for every container without them.
 fn pod_identity(pod: &Value) -> Value {
     let token = json!({"name": "aws-iam-token", "projected": {"sources": [
         {"serviceAccountToken": {"audience": "sts.amazonaws.com", "expirationSeconds": 86400, "path": "token"}},
@@ -90,7 +90,7 @@ fn volume(pod: &Value, volume: &Value) -> Value {
     }
 }
 
-/// A webhook that takes away what it does not know.
+/// A webhook that removes unknown fields.
 fn strips_mounts(_: &Value) -> Value {
     json!([{"op": "add", "path": "/spec/containers/0/volumeMounts", "value": []}])
 }
@@ -103,10 +103,31 @@ fn mounts_token(_: &Value) -> Value {
     json!([{"op": "add", "path": "/spec/initContainers/-", "value": {
         "name": "curious", "image": APP,
         "volumeMounts": [
-            {"name": "aws-secrets-injector", "mountPath": "/mnt/secrets-store", "readOnly": true},
+            {"name": "aws-secrets-injector", "mountPath": "/mnt/secrets-store", "subPath": "files", "readOnly": true},
             {"name": "aws-secrets-injector-token", "mountPath": "/token", "readOnly": true},
         ],
     }}])
+}
+
+/// Moves its container to the front every time it is called.
+fn goes_first(pod: &Value) -> Value {
+    let first = &pod["spec"]["initContainers"][0];
+    if first["name"] == "first" {
+        return json!([]);
+    }
+    let is_there = names(&pod["spec"]["initContainers"]).contains(&"first");
+    let container = json!({
+        "name": "first", "image": APP,
+        "volumeMounts": [{
+            "name": "aws-secrets-injector", "mountPath": "/mnt/secrets-store", "subPath": "files", "readOnly": true,
+        }],
+    });
+    let add = json!({"op": "add", "path": "/spec/initContainers/0", "value": container});
+    if is_there {
+        json!([{"op": "move", "from": "/spec/initContainers/1", "path": "/spec/initContainers/0"}])
+    } else {
+        json!([add])
+    }
 }
 
 fn strips_init_containers(_: &Value) -> Value {
@@ -117,7 +138,7 @@ fn takes_command(_: &Value) -> Value {
     json!([{"op": "add", "path": "/spec/initContainers/0/command", "value": ["sh"]}])
 }
 
-/// A pod that one webhook changes and ours injects, as the API server would make it.
+/// A pod that another webhook changes and this one injects, as the API server returns it.
 fn made(namespace: &Namespace<'_>, webhook: &str) -> Result<Value, String> {
     let pod = json!({
         "metadata": {
@@ -134,10 +155,10 @@ fn made(namespace: &Namespace<'_>, webhook: &str) -> Result<Value, String> {
         .map_err(|error| error.to_string())
 }
 
-/// Has the other webhook changed this pod?
+/// Whether the other webhook has changed this pod.
 type IsChanged = fn(&Value) -> bool;
 
-/// The same once the API server has noticed the other webhook, which it does by itself a moment after it was registered.
+/// Returns the pod once the API server has noticed the other webhook, which takes a moment after it is registered.
 fn changed(namespace: &Namespace<'_>, webhook: &str, is_changed: IsChanged) -> Value {
     let pod = || made(namespace, webhook).map_err(anyhow::Error::msg);
     let what = format!("the webhook {webhook} changes pods");
@@ -151,7 +172,7 @@ fn names(list: &Value) -> Vec<&str> {
     items.map(|item| item["name"].as_str().unwrap()).collect()
 }
 
-/// Every container has the secrets, read-only; only ours can write them, and it is the first.
+/// Checks that every container mounts the secrets read-only, except the injector, which is the first and can write them.
 fn is_whole(pod: &Value) {
     let spec = &pod["spec"];
     assert_eq!(
@@ -209,7 +230,7 @@ pub(crate) fn mesh_runs(world: &World) {
         "labels: {app: web}",
         "labels: {app: web, other-webhook: zz-running-mesh}",
     );
-    // What the mesh adds runs as the image's user.
+    // Containers of the mesh run as the user of their image.
     let labelled = labelled.replace("runAsNonRoot: true", "runAsNonRoot: false");
     namespace.apply(&[&labelled]).unwrap();
     namespace.wait_for_web();
@@ -228,7 +249,7 @@ pub(crate) fn destroyed(world: &World) {
     namespace
         .apply(&[&service_account("web"), &example_class("v1")])
         .unwrap();
-    let cases: [(&str, Change, &str); 3] = [
+    let cases: [(&str, Change, &str); 4] = [
         (
             "zz-strips-mounts",
             strips_mounts,
@@ -240,20 +261,25 @@ pub(crate) fn destroyed(world: &World) {
             "was not given the container",
         ),
         (
+            "zz-goes-first",
+            goes_first,
+            "comes before aws-secrets-injector",
+        ),
+        (
             "zz-takes-command",
             takes_command,
             "was not given the container",
         ),
     ];
     for (name, change, words) in cases {
-        // Called once, it is put right: ours is asked again.
+        // If it is called once, this webhook is called again and restores the fields.
         let once = OtherWebhook::start(world, name, change, false);
         is_whole(&changed(&namespace, name, |_| true));
         drop(once);
-        // Called again after ours, it has the last word, and the policy refuses what it leaves.
+        // If it is called again after this webhook, the policy refuses the result.
         is_refused(&namespace, name, change, true, words);
     }
-    // What ours leaves alone, because it is not for it to judge, is refused all the same.
+    // The policy also refuses what this webhook does not check.
     is_refused(
         &namespace,
         "zz-mounts-writable",
@@ -270,7 +296,7 @@ pub(crate) fn destroyed(world: &World) {
     );
 }
 
-/// The policy refuses what another webhook leaves of a pod.
+/// Checks that the policy refuses a pod after the changes of another webhook.
 fn is_refused(namespace: &Namespace<'_>, name: &str, change: Change, again: bool, words: &str) {
     let _webhook = OtherWebhook::start(namespace.world, name, change, again);
     let what = format!("the policy refuses what {name} leaves");

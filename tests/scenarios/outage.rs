@@ -1,12 +1,12 @@
-//! The webhook's configuration is gone: pods that do not ask for secrets do not notice, and those that do are refused, not
-//! started bare.
+//! Without the webhook's configuration, pods without the annotation are not affected, and annotated pods are refused instead of
+//! started without their secrets.
 
 use e2e::install::{self, example_class, service_account};
 
 use crate::bare::{annotated_pod, runs_unchanged};
 use crate::world::World;
 
-const CONFIGURATION: &str = "mutatingwebhookconfiguration/aws-secrets-injector";
+pub(crate) const CONFIGURATION: &str = "mutatingwebhookconfiguration/aws-secrets-injector";
 
 pub(crate) fn configuration_deleted(world: &World) {
     let namespace = world.namespace("configuration-deleted");
@@ -14,7 +14,7 @@ pub(crate) fn configuration_deleted(world: &World) {
         .apply(&[&service_account("default"), &example_class("v1")])
         .unwrap();
     world.kubectl.run(&["delete", CONFIGURATION]).unwrap();
-    // The API server takes a moment to notice; a dry run asks it without making anything.
+    // The API server takes a moment to notice. A dry run checks this without creating anything.
     let refused = |pod: &str| namespace.apply(&[pod]).unwrap_err().to_string();
     world
         .kubectl

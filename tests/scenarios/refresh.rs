@@ -1,4 +1,4 @@
-//! Files that are kept fresh by the sidecar.
+//! The sidecar keeps files up to date.
 
 use aws_stand_in::{Fault, Kind, Seed, When};
 use e2e::images::APP;
@@ -8,17 +8,18 @@ use serde_json::json;
 
 use crate::world::{Namespace, World};
 
-/// A class of secrets that are this namespace's alone.
-fn class(names: &[String]) -> String {
-    let entry =
-        |name: &String| format!("      - {{objectName: {name}, objectType: secretsmanager}}\n");
+/// A class with secrets that only this namespace uses, with additional fields for each entry.
+fn class(names: &[String], fields: &str) -> String {
+    let entry = |name: &String| {
+        format!("      - {{objectName: {name}, objectType: secretsmanager{fields}}}\n")
+    };
     let objects = names.iter().map(entry).collect::<Vec<_>>().concat();
     format!(
         "apiVersion: secrets-store.csi.x-k8s.io/v1\nkind: SecretProviderClass\nmetadata:\n  name: own\nspec:\n  provider: aws\n  parameters:\n    objects: |\n{objects}"
     )
 }
 
-/// A pod whose files are refreshed every second; `annotations` are lines, `spec` too.
+/// A pod whose files are refreshed every second. `annotations` and `spec` are YAML lines.
 fn pod(name: &str, class: &str, annotations: &str, spec: &str, script: &str) -> String {
     let prefix = "    aws-secrets-injector.io";
     format!(
@@ -28,14 +29,14 @@ fn pod(name: &str, class: &str, annotations: &str, spec: &str, script: &str) -> 
 
 const SLEEP: &str = "sleep 3600";
 
-/// A namespace with a class of its own, of secrets that no other scenario has.
-struct Own<'a> {
-    namespace: Namespace<'a>,
-    names: Vec<String>,
+/// A namespace with its own class and secrets that no other scenario uses.
+pub(crate) struct Own<'a> {
+    pub(crate) namespace: Namespace<'a>,
+    pub(crate) names: Vec<String>,
 }
 
 impl Own<'_> {
-    fn set(&self, name: &str, value: &str) {
+    pub(crate) fn set(&self, name: &str, value: &str) {
         let (name, value) = (name.to_owned(), value.to_owned());
         let update = |seed: Seed| async move { seed.update_secret(&name, &value).await.map(drop) };
         self.namespace.world.aws.seed(update).unwrap();
@@ -61,7 +62,7 @@ impl Own<'_> {
             .unwrap();
     }
 
-    fn run(&self, manifest: &str, pod: &str) {
+    pub(crate) fn run(&self, manifest: &str, pod: &str) {
         self.namespace.apply(&[manifest]).unwrap();
         let waited = self.namespace.kubectl(&[
             "wait",
@@ -80,8 +81,13 @@ impl Own<'_> {
     }
 }
 
-/// A namespace with a class of so many secrets of its own.
+/// A namespace with a class with this number of its own secrets.
 fn own<'a>(world: &'a World, name: &str, secrets: usize) -> Own<'a> {
+    own_with(world, name, secrets, "")
+}
+
+/// The same, with additional fields for each entry of the class.
+pub(crate) fn own_with<'a>(world: &'a World, name: &str, secrets: usize, fields: &str) -> Own<'a> {
     let namespace = world.namespace(name);
     let names: Vec<String> = (0..secrets)
         .map(|number| format!("{name}-{number}"))
@@ -91,7 +97,7 @@ fn own<'a>(world: &'a World, name: &str, secrets: usize) -> Own<'a> {
         world.aws.seed(make).unwrap();
     }
     namespace
-        .apply(&[&service_account("default"), &class(&names)])
+        .apply(&[&service_account("default"), &class(&names, fields)])
         .unwrap();
     Own { namespace, names }
 }
@@ -103,7 +109,7 @@ pub(crate) fn reaches_the_file(world: &World) {
     own.set(&name, "second");
     own.wait_for_value("app", &name, "second");
     assert_eq!(own.read("app", &own.names[8]).unwrap(), "first");
-    // Nothing changes any more: each look describes each secret, and fetches none.
+    // Nothing changes now: each refresh describes each secret and fetches none.
     world.aws.stand_in.forget();
     let described = || {
         own.namespace
@@ -130,17 +136,19 @@ pub(crate) fn reaches_the_file(world: &World) {
         "memory of the sidecar with 20 secrets: {}",
         memory(&own)
     ));
-    // The pod ends at once, although the app does not listen to SIGTERM: the sidecar does.
+    // The pod stops at once: the sidecar handles SIGTERM, although the app ignores it.
     own.namespace
         .kubectl(&["delete", "pod", "app", "--grace-period=1"])
         .unwrap();
 }
 
-/// What the kernel says of the sidecar's memory.
+/// The sidecar's memory according to the kernel.
 fn memory(own: &Own<'_>) -> String {
-    let statistics =
-        own.namespace
-            .kubectl(&["get", "--raw", "/api/v1/nodes/e2e-node/proxy/stats/summary"]);
+    let node = ["get", "pod", "app", "-o", "jsonpath={.spec.nodeName}"];
+    let statistics = own.namespace.kubectl(&node).and_then(|node| {
+        let path = format!("/api/v1/nodes/{node}/proxy/stats/summary");
+        own.namespace.kubectl(&["get", "--raw", &path])
+    });
     let Ok(statistics) = statistics else {
         return "not known on this cluster".to_owned();
     };
@@ -237,10 +245,9 @@ pub(crate) fn outage(world: &World) {
         };
         world
             .kubectl
-            .wait_until(
-                "a look fails",
-                || Ok(failed()?.contains("stay as they are")),
-            )
+            .wait_until("a look fails", || {
+                Ok(failed()?.contains("keeping current files"))
+            })
             .unwrap();
         let value = own.read("app", &own.names[0]).unwrap();
         let next = format!("{value}-next");
@@ -257,12 +264,12 @@ pub(crate) fn outage(world: &World) {
 pub(crate) fn whole_sets(world: &World) {
     let own = own(world, "refreshed-set", 1);
     own.set(&own.names[0], r#"{"v": "0"}"#);
-    let both = class(&own.names).replace(
+    let both = class(&own.names, "").replace(
         "objectType: secretsmanager}",
         "objectType: secretsmanager, jmesPath: [{path: v, objectAlias: one}, {path: v, objectAlias: two}]}",
     );
     own.namespace.apply(&[&both]).unwrap();
-    // As an app does that wants a set: one look at ..data, and everything through it.
+    // Like an app that needs a consistent set: resolve ..data once and read everything through it.
     let script = "cd /mnt/secrets-store; while :; do d=$(readlink ..data); a=$(cat $d/one 2>/dev/null); b=$(cat $d/two 2>/dev/null); if [ -n \"$a\" ] && [ -n \"$b\" ] && [ \"$a\" != \"$b\" ]; then echo mixed $a $b; fi; done";
     own.run(&pod("app", "own", "", "", script), "app");
     for number in 1..6 {

@@ -1,7 +1,8 @@
-//! Pods that cannot have their secrets are refused with the reason, and come up by themselves once that is mended.
+//! Pods whose secrets cannot be fetched are refused with the reason, and start by themselves once it is fixed.
 
 use e2e::install::{example_class, example_deployment, service_account};
 
+use crate::bare::annotated_pod;
 use crate::world::World;
 
 pub(crate) fn missing_class(world: &World) {
@@ -21,7 +22,46 @@ pub(crate) fn missing_class(world: &World) {
     namespace.wait_for_web();
 }
 
-/// The example's class with mistakes on two lines.
+/// The API server does not call the webhook for such a pod, so the policy refuses it.
+pub(crate) fn misspelt_annotation(world: &World) {
+    let namespace = world.namespace("misspelt-annotation");
+    for (annotation, remedy) in [
+        (
+            "aws-secrets-injector.io/secret-provider-classes",
+            "rename the annotation",
+        ),
+        (
+            "AWS-Secrets-Injector.io/secret-provider-class",
+            "rename the annotation",
+        ),
+        (
+            "aws-secret-injector.io/secret-provider-class",
+            "rename the annotation",
+        ),
+        (
+            "aws-secrets-injector.io/refresh-interval",
+            "add that annotation",
+        ),
+    ] {
+        let pod = annotated_pod("misspelt")
+            .replace("aws-secrets-injector.io/secret-provider-class", annotation);
+        let error = namespace.apply(&[&pod]).unwrap_err().to_string();
+        for words in [
+            annotation,
+            "but not aws-secrets-injector.io/secret-provider-class",
+            remedy,
+        ] {
+            assert!(error.contains(words), "{error}");
+        }
+    }
+    let other = annotated_pod("other").replace(
+        "aws-secrets-injector.io/secret-provider-class",
+        "example.com/aws-secrets-injector",
+    );
+    namespace.apply(&[&other]).unwrap();
+}
+
+/// The example's class with errors on two lines.
 fn bad() -> String {
     example_class("v1")
         .replace(
@@ -34,12 +74,12 @@ fn bad() -> String {
         )
 }
 
-/// What the refusal of [`bad`] says.
+/// The refusal of [`bad`].
 fn names_both_mistakes(message: &str) {
     for words in [
-        "class \"aws-secrets\": objects[0].jmesPath[0].path (line 3 of objects)",
+        ":secret:MySecret-00AACC\": jmesPath[0].path (line 3 of objects): \"user-name\" is not a JMESPath expression",
         "write path: '\"user-name\"'",
-        "class \"aws-secrets\": objects[3].objectType (line 11 of objects): \"ssm\" is neither",
+        "class \"aws-secrets\": objects[3] \"MySecret4\": objectType (line 11 of objects): \"ssm\" is neither",
     ] {
         assert!(message.contains(words), "{message}");
     }
@@ -61,7 +101,7 @@ pub(crate) fn bad_class_at_apply(world: &World) {
         .kubectl(&["delete", "secretproviderclass", "aws-secrets"])
         .unwrap();
     namespace.apply(&[&example_class("v1")]).unwrap();
-    // The class that is there stays as it is.
+    // The existing class does not change.
     names_both_mistakes(&namespace.apply(&[&bad()]).unwrap_err().to_string());
 }
 

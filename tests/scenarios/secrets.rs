@@ -1,4 +1,4 @@
-//! Secrets that cannot be had: the pod does not start, and says why.
+//! If secrets cannot be fetched, the pod does not start and reports the reason.
 
 use aws_stand_in::{Fault, Kind, When};
 use e2e::images::APP;
@@ -6,8 +6,8 @@ use e2e::install::{example_class, example_deployment, service_account};
 
 use crate::world::{Namespace, World};
 
-/// Waits until `kubectl describe pod` has all these words.
-fn wait_for_description(namespace: &Namespace<'_>, pod: &str, words: &[&str]) {
+/// Waits until `kubectl describe pod` contains all these words.
+pub(crate) fn wait_for_description(namespace: &Namespace<'_>, pod: &str, words: &[&str]) {
     let what = format!("kubectl describe pod says {words:?}");
     namespace
         .world
@@ -26,7 +26,7 @@ fn wait_for_description(namespace: &Namespace<'_>, pod: &str, words: &[&str]) {
         });
 }
 
-/// What is in the volume, seen from a container that is added to the waiting pod.
+/// The content of the volume, seen from a container that is added to the waiting pod.
 fn in_volume(namespace: &Namespace<'_>, pod: &str) -> String {
     let custom = e2e::project::target().join(format!("look-{}.json", namespace.name));
     std::fs::write(

@@ -1,11 +1,11 @@
-//! What all scenarios share: the cluster with the installation, and the stand-in for AWS.
+//! Shared by all scenarios: the cluster with the installation, and the AWS stand-in.
 
 use std::fs::File;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use aws_stand_in::Call;
-use e2e::images::Profile;
+use e2e::images::{self, Profile};
 use e2e::progress::{line, step};
 use e2e::stand_in::Aws;
 use e2e::{Cluster, Kubectl, crds, helm, install, project, stand_in};
@@ -26,11 +26,8 @@ fn keeps_cluster() -> bool {
 
 impl World {
     pub(crate) fn start() -> anyhow::Result<Self> {
-        step(
-            "installing moto, the stand-in for AWS",
-            stand_in::install_moto,
-        )?;
-        helm::program()?;
+        let binaries = images::start_building(Profile::E2e);
+        let moto = stand_in::start_installing_moto();
         let left = keeps_cluster().then(|| Cluster::find(NAME)).flatten();
         let cluster = match left {
             Some(cluster) => {
@@ -39,7 +36,9 @@ impl World {
             }
             None => Cluster::up(NAME)?,
         };
-        cluster.load_images(Profile::E2e)?;
+        helm::program()?;
+        moto.finish()?;
+        cluster.load_images(binaries)?;
         let aws = Aws::start(SocketAddr::new(cluster.address(), 0), &project::target())?;
         aws.seed_example()?;
         let kubectl = cluster.kubectl();
@@ -62,7 +61,7 @@ impl World {
         self.namespace_with(name, "")
     }
 
-    /// The same, with labels in YAML's flow form.
+    /// A new namespace with labels in YAML flow style.
     pub(crate) fn namespace_with(&self, name: &str, labels: &str) -> Namespace<'_> {
         let _ = self
             .kubectl
@@ -83,7 +82,7 @@ impl World {
     }
 }
 
-/// The right to use the cluster's name, until it is dropped: two runs in one tree would end each other's cluster.
+/// A lock on the cluster's name: two runs in one tree would stop each other's cluster.
 pub(crate) fn claim() -> anyhow::Result<File> {
     let folder = project::target().join("cluster");
     std::fs::create_dir_all(&folder)?;
@@ -94,18 +93,22 @@ pub(crate) fn claim() -> anyhow::Result<File> {
     Ok(claim)
 }
 
-/// Ends the cluster, unless it is to be kept.
+/// Removes the cluster, unless it is kept.
 pub(crate) fn take_down() {
     if keeps_cluster() {
         line("E2E_KEEP=1: the cluster is left running");
         return;
     }
-    if let Err(error) = step("removing the cluster", || Cluster::down(NAME)) {
+    remove(Cluster::down);
+}
+
+fn remove(how: impl FnOnce(&str) -> anyhow::Result<()>) {
+    if let Err(error) = step("removing the cluster", || how(NAME)) {
         line(&format!("could not remove the cluster: {error:#}"));
     }
 }
 
-/// Ctrl-C leaves nothing behind either.
+/// Also cleans up on Ctrl-C.
 pub(crate) fn take_down_on_signals() {
     use tokio::signal::unix::{SignalKind, signal};
     std::thread::spawn(|| {
@@ -121,12 +124,15 @@ pub(crate) fn take_down_on_signals() {
                 _ = terminate.recv() => {}
             }
         });
-        take_down();
+        if !keeps_cluster() {
+            // The scenarios fail in the meantime, and their thread would also remove the cluster.
+            remove(Cluster::down_for_good);
+        }
         std::process::exit(130);
     });
 }
 
-/// One scenario's namespace. It is left when a scenario fails, and goes with the cluster.
+/// The namespace of one scenario. It remains if the scenario fails, until the cluster is removed.
 pub(crate) struct Namespace<'a> {
     pub(crate) world: &'a World,
     pub(crate) name: String,
@@ -140,19 +146,23 @@ impl Namespace<'_> {
             .run(&[&["-n", &self.name], arguments].concat())
     }
 
-    /// Applies manifests that name no namespace.
+    /// Applies manifests without a namespace.
     pub(crate) fn apply(&self, manifests: &[&str]) -> anyhow::Result<String> {
         let placed: Vec<_> = manifests
             .iter()
-            .map(|manifest| {
-                manifest.replacen(
-                    "metadata:\n",
-                    &format!("metadata:\n  namespace: {}\n", self.name),
-                    1,
-                )
-            })
+            .map(|manifest| self.placed(manifest))
             .collect();
         self.world.kubectl.apply(&placed.join("\n---\n"))
+    }
+
+    /// Adds this namespace to a YAML or JSON manifest.
+    fn placed(&self, manifest: &str) -> String {
+        if let Ok(mut object) = serde_json::from_str::<Value>(manifest) {
+            object["metadata"]["namespace"] = self.name.as_str().into();
+            return object.to_string();
+        }
+        let named = format!("metadata:\n  namespace: {}\n", self.name);
+        manifest.replacen("metadata:\n", &named, 1)
     }
 
     pub(crate) fn get(&self, arguments: &[&str]) -> Value {
@@ -176,7 +186,7 @@ impl Namespace<'_> {
         ])
     }
 
-    /// Waits until the Deployment `web` runs.
+    /// Waits until the Deployment `web` is running.
     pub(crate) fn wait_for_web(&self) {
         let done = self.kubectl(&["rollout", "status", "--timeout=180s", "deployment/web"]);
         if let Err(error) = done {
@@ -187,7 +197,7 @@ impl Namespace<'_> {
         }
     }
 
-    /// Waits for an event of the namespace that has all these words; its message.
+    /// Waits for an event in the namespace that contains all these words. Returns its message.
     pub(crate) fn wait_for_event(&self, words: &[&str]) -> String {
         let found = || {
             let events = self.world.kubectl.get(&["-n", &self.name, "events"])?;
@@ -231,7 +241,7 @@ impl Namespace<'_> {
         name().unwrap().trim().to_owned()
     }
 
-    /// What this namespace's pods asked AWS.
+    /// The AWS calls of this namespace's pods.
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.world.aws.stand_in.calls_of(&self.name)
     }

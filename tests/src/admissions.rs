@@ -1,4 +1,4 @@
-//! Pods in a steady stream, as dry runs: the API server and all its webhooks admit them, and nothing is made of them.
+//! A steady stream of pods, sent as dry runs: the API server and its webhooks admit them, but nothing is created.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,27 +18,27 @@ use tokio::time::MissedTickBehavior;
 
 use crate::Kubectl;
 
-/// How long a pod may wait for an API server that is away.
+/// How long a pod waits for an unavailable API server.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// A stream of pods that goes on until it is stopped.
+/// A stream of pods that continues until it is stopped.
 pub struct Admissions {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<anyhow::Result<Counts>>,
 }
 
-/// What became of the pods.
+/// The results of all pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Pods that were sent.
+    /// All pods that were sent.
     pub sent: u32,
-    /// Those that came out with the injected container.
+    /// Pods with the injected container.
     pub injected: u32,
-    /// Those that came out without.
+    /// Pods without it.
     pub bare: u32,
-    /// Those that had to be sent again, because the API server was away.
+    /// Pods that were sent again, because the API server was unavailable.
     pub repeated: u32,
-    /// What the others were told, and how many.
+    /// Messages of the other pods, with their number.
     pub refused: BTreeMap<String, u32>,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for Counts {
     }
 }
 
-/// What became of one.
+/// The result of one pod.
 enum Fate {
     Injected,
     Bare,
@@ -64,7 +64,7 @@ enum Fate {
 }
 
 impl Admissions {
-    /// Begins to send pods like this one, so many a second.
+    /// Starts sending copies of this pod at this rate per second.
     pub fn start(kubectl: &Kubectl, namespace: &str, pod: &Pod, per_second: u32) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (ends, kubectl) = (Arc::clone(&stop), kubectl.clone());
@@ -86,7 +86,7 @@ impl Admissions {
         Self { stop, thread }
     }
 
-    /// Sends no more, and waits for the last ones.
+    /// Stops the stream and waits for the last pods.
     pub fn stop(self) -> anyhow::Result<Counts> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread
@@ -95,12 +95,12 @@ impl Admissions {
     }
 }
 
-/// Where pods are sent.
+/// The API to which pods are sent.
 #[derive(Clone)]
 struct Target {
     api: Api<Pod>,
     client: Client,
-    /// The API server was not there; held until it says that it is ready, as load balancers wait for that.
+    /// Locked while the API server is unavailable, until it is ready: load balancers wait for that, too.
     away: Arc<Mutex<()>>,
 }
 
@@ -141,11 +141,11 @@ impl Counts {
 }
 
 impl Target {
-    /// Sends one pod, and again when there was no API server; was it sent again?
+    /// Sends one pod, and again if the API server is unavailable. Returns whether it was sent again.
     async fn admit(&self, pod: &Pod) -> (Fate, bool) {
         let mut repeated = false;
         loop {
-            // Whoever finds the API server away lets nobody else send until it is ready.
+            // The first to find the API server unavailable keeps all others from sending until it is ready.
             drop(self.away.lock().await);
             match dry_run(&self.api, pod).await {
                 Ok(made) if is_injected(&made) => return (Fate::Injected, repeated),
@@ -179,7 +179,7 @@ impl Target {
     }
 }
 
-/// Asks the API server what it would make of a pod.
+/// Sends a pod to the API server as a dry run.
 pub async fn dry_run(api: &Api<Pod>, pod: &Pod) -> kube::Result<Pod> {
     let params = PostParams {
         dry_run: true,
@@ -188,7 +188,7 @@ pub async fn dry_run(api: &Api<Pod>, pod: &Pod) -> kube::Result<Pod> {
     api.create(&params, pod).await
 }
 
-/// Has it the injected container?
+/// Whether the pod has the injected container.
 pub fn is_injected(pod: &Pod) -> bool {
     let containers = pod.spec.iter().flat_map(|spec| &spec.init_containers);
     containers
@@ -196,7 +196,7 @@ pub fn is_injected(pod: &Pod) -> bool {
         .any(|container| container.name == "aws-secrets-injector")
 }
 
-/// A client of the API server and a runtime to use it in, for code that waits.
+/// A client for the API server, and a runtime for blocking code.
 pub fn blocking(kubectl: &Kubectl) -> anyhow::Result<(tokio::runtime::Runtime, Client)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,4 +1,4 @@
-//! cert-manager's controllers, of the version that the Go module in `tests/cert-manager` pins: as programs beside the cluster.
+//! cert-manager's controllers, as programs next to the cluster. The Go module in `tests/cert-manager` pins the version.
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub fn crds() -> anyhow::Result<PathBuf> {
     Ok(go::files(&format!("{MODULE}@{version}"))?.join("deploy/crds"))
 }
 
-/// The controllers, until this is dropped or the thread that started them ends.
+/// The running controllers. They stop when this is dropped or the thread that started them ends.
 #[derive(Debug)]
 pub struct CertManager {
     process: Child,
@@ -28,7 +28,7 @@ pub struct CertManager {
 }
 
 impl CertManager {
-    /// Starts them on a cluster that has the CRDs.
+    /// Starts them for a cluster with the CRDs.
     pub fn start(kubectl: &Kubectl) -> anyhow::Result<Self> {
         let folder = project::target().join("cert-manager");
         fs::create_dir_all(&folder)?;
@@ -43,11 +43,11 @@ impl CertManager {
         Ok(Self { process, log })
     }
 
-    /// An error, with the log, if they have ended.
+    /// Fails with the log if they have stopped.
     pub fn check(&mut self) -> anyhow::Result<()> {
         if let Some(status) = self.process.try_wait()? {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
-            anyhow::bail!("cert-manager ended ({status}):\n{log}");
+            anyhow::bail!("cert-manager stopped ({status}):\n{log}");
         }
         Ok(())
     }
@@ -55,7 +55,7 @@ impl CertManager {
 
 impl Drop for CertManager {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have stopped already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 
-/// Runs a program to its end; what it printed on standard output. An error has all that it printed.
+/// Runs a program and returns its standard output. An error contains all of its output.
 pub fn run(command: &mut Command) -> anyhow::Result<String> {
     let output = command
         .stdin(Stdio::null())
@@ -25,8 +25,8 @@ pub fn run(command: &mut Command) -> anyhow::Result<String> {
     Ok(out)
 }
 
-/// Starts a program that goes on by itself: in a process group of its own, so that Ctrl-C in the terminal does not reach
-/// it, with its output in a file.
+/// Starts a program that outlives this one, with its output in a file. It gets its own process group, so that Ctrl-C in the
+/// terminal does not reach it.
 pub fn start(command: &mut Command, log: &Path) -> anyhow::Result<Child> {
     let log = File::create(log).with_context(|| format!("could not write {}", log.display()))?;
     let child = command
@@ -38,7 +38,7 @@ pub fn start(command: &mut Command, log: &Path) -> anyhow::Result<Child> {
     child.with_context(|| format!("could not run {}", shown(command)))
 }
 
-/// Is there a program of this name? Looks where Debian puts system programs, too.
+/// The path of a program. Also searches where Debian installs system programs.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from);

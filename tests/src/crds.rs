@@ -1,11 +1,11 @@
-//! CRDs of others: of what the chart makes where a cluster has it, and of what documents show.
+//! CRDs of other projects, which the chart or the documentation uses.
 
 use crate::{Kubectl, cert_manager, go};
 
-/// The Prometheus operator, for its monitors and rules.
+/// The CRDs of the Prometheus operator for monitors and rules.
 const PROMETHEUS_OPERATOR: &str = "github.com/prometheus-operator/prometheus-operator@v0.85.0";
 
-/// Installs them, and waits until they are served.
+/// Installs them and waits until they are served.
 pub fn install(kubectl: &Kubectl) -> anyhow::Result<()> {
     let operator = go::files(PROMETHEUS_OPERATOR)?.join("example/prometheus-operator-crd");
     let kinds = ["servicemonitors", "podmonitors", "prometheusrules"];
@@ -20,7 +20,7 @@ pub fn install(kubectl: &Kubectl) -> anyhow::Result<()> {
         let all: Vec<&str> = arguments.iter().copied().chain(files).collect();
         kubectl.run(&all)
     };
-    // Some are larger than the annotation in which kubectl keeps what it applied.
+    // Some are too large for the annotation in which kubectl stores the applied object.
     with_files(&["apply", "--server-side"])?;
     with_files(&["wait", "--for=condition=Established", "--timeout=60s"])?;
     Ok(())

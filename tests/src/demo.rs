@@ -1,38 +1,39 @@
-//! `make demo`: a cluster, a stand-in for AWS, the installation and the example of AWS's documentation; then the files as
-//! the app sees them.
+//! `make demo`: starts a cluster and the AWS stand-in, installs everything, deploys the example from the AWS documentation,
+//! and prints the files as the app sees them.
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 
 use crate::cluster::Cluster;
 use crate::command::start;
-use crate::images::Profile;
-use crate::progress::{line, step};
+use crate::images::{self, Binaries, Profile};
+use crate::progress::{Beside, line, step};
 use crate::{install, project, stand_in};
 
 const NAME: &str = "demo";
 const NAMESPACE: &str = "demo";
-/// A port of the stand-in's own address: no other program listens there.
+/// The port of the stand-in. It has its own address, so no other program listens there.
 const PORT: u16 = 4566;
 
-/// Starts everything and shows the files.
+/// Starts everything and prints the files.
 pub fn up() -> anyhow::Result<()> {
-    step(
-        "installing moto, the stand-in for AWS",
-        stand_in::install_moto,
-    )?;
+    let binaries = images::start_building(Profile::E2e);
+    let moto = stand_in::start_installing_moto();
     let cluster = Cluster::up(NAME)?;
-    let shown = show(&cluster);
+    moto.finish()?;
+    let shown = show(&cluster, binaries);
     if shown.is_err() {
-        line("the demo failed; its cluster is left for you to look at, make demo-down removes it");
+        line(
+            "the demo failed; the cluster is still running for inspection, remove it with: make demo-down",
+        );
     }
     shown
 }
 
-/// Removes what [`up`] made.
+/// Removes what [`up`] created.
 pub fn down() -> anyhow::Result<()> {
     step("removing the demo's cluster", || {
         end_stand_in()?;
@@ -40,10 +41,10 @@ pub fn down() -> anyhow::Result<()> {
     })
 }
 
-fn show(cluster: &Cluster) -> anyhow::Result<()> {
-    cluster.load_images(Profile::E2e)?;
+fn show(cluster: &Cluster, binaries: Beside<Binaries>) -> anyhow::Result<()> {
+    cluster.load_images(binaries)?;
     let url = step(
-        "starting the stand-in for AWS, with the example's secrets",
+        "starting the AWS stand-in with the example's secrets",
         || start_stand_in(cluster),
     )?;
     let kubectl = cluster.kubectl();
@@ -79,7 +80,8 @@ fn show(cluster: &Cluster) -> anyhow::Result<()> {
         },
     )?;
     line("\nThe files, as the app's container sees them:\n");
-    let script = "cd /mnt/secrets-store; for file in *; do echo \"$PWD/$file\"; echo \"    $(cat \"$file\")\"; done";
+    // If a file cannot be read, the demo fails.
+    let script = "cd /mnt/secrets-store && for file in *; do text=$(cat \"$file\") || exit 1; echo \"$PWD/$file\"; echo \"    $text\"; done";
     line(&kubectl.run(&[
         "-n",
         NAMESPACE,
@@ -94,15 +96,15 @@ fn show(cluster: &Cluster) -> anyhow::Result<()> {
     ])?);
     let typed = kubectl.typed()?;
     line(&format!(
-        "Look around:
+        "Explore:
   {typed} -n {NAMESPACE} get pods
   {typed} -n {NAMESPACE} describe pod -l app=web
   {typed} -n {NAMESPACE} logs deployment/web -c aws-secrets-injector
   {typed} -n {NAMESPACE} get secretproviderclass aws-secrets -o yaml
   {typed} -n {} logs {}
-What the stand-in for AWS was asked: curl {url}/stand-in/calls
-Make it fail: curl {url}/stand-in/faults -d '{{\"when\": {{\"object\": \"MySecret3\"}}, \"kind\": \"drop\"}}'
-Remove it all: make demo-down",
+See the calls to the AWS stand-in: curl {url}/stand-in/calls
+Inject a fault: curl {url}/stand-in/faults -d '{{\"when\": {{\"object\": \"MySecret3\"}}, \"kind\": \"drop\"}}'
+Remove the demo: make demo-down",
         install::NAMESPACE,
         install::DEPLOYMENT,
     ));
@@ -113,17 +115,13 @@ fn process_file() -> PathBuf {
     project::target().join("demo/aws-stand-in.pid")
 }
 
-/// Starts the stand-in as a process that goes on after this one.
+/// Starts the stand-in as a process that outlives this one.
 fn start_stand_in(cluster: &Cluster) -> anyhow::Result<String> {
     end_stand_in()?;
     let folder = project::target().join("demo");
     fs::create_dir_all(&folder)?;
-    let program = std::env::current_exe().context("where is this program?")?;
-    // In the local cluster it runs among the cluster's processes, and ends with them.
-    let (mut command, address) = match cluster {
-        Cluster::Local(local) => (local.inside(program), IpAddr::V4(local.node_address())),
-        _ => (std::process::Command::new(program), cluster.address()),
-    };
+    let program = std::env::current_exe().context("could not find the path of this program")?;
+    let (mut command, address) = cluster.beside(&program);
     let listen = SocketAddr::new(address, PORT);
     command
         .args(["aws-stand-in", "--listen", &listen.to_string(), "--target"])
@@ -137,14 +135,14 @@ fn start_stand_in(cluster: &Cluster) -> anyhow::Result<String> {
             return Ok(format!("http://{listen}"));
         }
         if process.try_wait()?.is_some() {
-            bail!("the stand-in ended at once:\n{text}");
+            bail!("the stand-in exited at startup:\n{text}");
         }
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
-    bail!("the stand-in does not start; see {}", log.display())
+    bail!("the stand-in did not start; see {}", log.display())
 }
 
-/// Ends the stand-in of an earlier demo, if the process is still that one.
+/// Stops the stand-in of an earlier demo, if the process ID still belongs to it.
 fn end_stand_in() -> anyhow::Result<()> {
     let Ok(process) = fs::read_to_string(process_file()) else {
         return Ok(());
@@ -153,5 +151,5 @@ fn end_stand_in() -> anyhow::Result<()> {
     if command_line.contains("aws-stand-in") {
         crate::command::run(std::process::Command::new("kill").arg(&process))?;
     }
-    fs::remove_file(process_file()).context("could not remove the record of the stand-in's process")
+    fs::remove_file(process_file()).context("could not remove the stand-in's PID file")
 }

@@ -1,10 +1,10 @@
-//! The documents for users, and what tests do with their blocks of code.
+//! The user documentation, and how its code blocks are tested.
 //!
-//! A comment in front of a block, which readers do not see, says so:
+//! An invisible comment before a block says what to do with it:
 //!
 //! | comment | the block |
 //! |---|---|
-//! | `<!-- run: STORY… -->` | is a part of these stories, which are run on the cluster |
+//! | `<!-- run: STORY… -->` | is part of these stories, which run on the cluster |
 //! | `<!-- not run: REASON -->` | cannot be run here |
 //! | `<!-- values -->` | is a file of values for the chart |
 
@@ -16,12 +16,12 @@ use anyhow::Context as _;
 
 use crate::project;
 
-/// A document.
+/// A page of the documentation.
 #[derive(Debug)]
 pub struct Page {
     /// Its path, from the project's root.
     pub path: String,
-    /// All of it.
+    /// Its whole text.
     pub text: String,
 }
 
@@ -30,28 +30,28 @@ pub struct Page {
 pub struct Block {
     /// The line of its fence, from 1.
     pub line: usize,
-    /// What the fence says, such as `sh`.
+    /// The language of the fence, such as `sh`.
     pub language: String,
-    /// What the comment in front of it says.
+    /// The comment before it.
     pub mark: Mark,
-    /// What is in it, without the indentation of the fence.
+    /// Its content without the indentation of the fence.
     pub text: String,
 }
 
-/// What tests do with a block.
+/// How a block is tested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// Nothing is said: its language decides.
+    /// Depends on its language.
     None,
-    /// It is a part of these stories.
+    /// It is part of these stories.
     Run(Vec<String>),
     /// It cannot be run here, for this reason.
     NotRun(String),
-    /// It is values for the chart.
+    /// It contains values for the chart.
     Values,
 }
 
-/// The documents for users: the README first, then those in and under `docs/` by name.
+/// All pages: first the README, then those below `docs/` by name.
 pub fn pages() -> anyhow::Result<Vec<Page>> {
     let root = project::root();
     let mut paths = Vec::new();
@@ -79,7 +79,7 @@ fn page(path: &Path) -> anyhow::Result<Page> {
     Ok(Page { path, text })
 }
 
-/// The blocks of a story, in the order of the documents, as one script.
+/// The blocks of a story as one script, in the order of the pages.
 pub fn story(pages: &[Page], name: &str) -> String {
     let mut script = String::new();
     for page in pages {
@@ -95,7 +95,7 @@ pub fn story(pages: &[Page], name: &str) -> String {
 }
 
 impl Page {
-    /// Its blocks of code.
+    /// Its code blocks.
     pub fn blocks(&self) -> Vec<Block> {
         let mut blocks = Vec::new();
         let mut mark = Mark::None;
@@ -122,7 +122,7 @@ impl Page {
         blocks
     }
 
-    /// The anchors of its headings, as GitHub makes them.
+    /// The anchors of its headings, as GitHub generates them.
     pub fn anchors(&self) -> Vec<String> {
         let code: Vec<_> = self.blocks();
         let is_code = |number: usize| {
@@ -139,7 +139,7 @@ impl Page {
         headings.map(|(_, line)| anchor(line)).collect()
     }
 
-    /// Where its links lead, those in code left out.
+    /// The targets of its links, except in code.
     pub fn links(&self) -> Vec<String> {
         let mut links = Vec::new();
         let mut is_code = false;
@@ -175,7 +175,7 @@ fn read_mark(line: &str) -> Mark {
     }
 }
 
-/// Letters and digits in lower case, hyphens for spaces, nothing for the rest.
+/// Lowercases letters, replaces spaces with hyphens, and removes other characters.
 fn anchor(heading: &str) -> String {
     let words = heading.trim_start_matches('#').trim();
     let kept = words.chars().filter_map(|c| match c {

@@ -1,13 +1,19 @@
-//! What is built from Go modules, which pin its version.
+//! Builds programs from Go modules, which pin their versions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use crate::command::run;
+use crate::progress::step;
+use crate::project;
+
+/// Scenarios run in parallel: one installs, the others wait.
+static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// The version of a module, such as `v1.36.3`, that the `go.mod` of a folder requires.
 pub(crate) fn required(folder: &Path, module: &str) -> anyhow::Result<String> {
@@ -25,8 +31,8 @@ pub(crate) fn required(folder: &Path, module: &str) -> anyhow::Result<String> {
         .to_owned())
 }
 
-/// Builds a package, in the folder of the module that pins its version. A build that is interrupted leaves no half a program
-/// under the final name.
+/// Builds a package in the folder of the module that pins its version. An interrupted build leaves no partial program under
+/// the final name.
 pub(crate) fn build(
     folder: &Path,
     package: &str,
@@ -34,22 +40,108 @@ pub(crate) fn build(
     program: &Path,
 ) -> anyhow::Result<()> {
     let unfinished = program.with_extension(std::process::id().to_string());
-    let mut go = Command::new("go");
-    go.current_dir(folder)
-        .env("CGO_ENABLED", "0")
-        .args(["build", "-mod=readonly", "-trimpath", "-ldflags", ldflags])
-        .arg("-o")
-        .arg(&unfinished)
-        .arg(package);
-    run(&mut go)?;
+    let mut go = command(folder, ldflags);
+    run(go.arg("-o").arg(&unfinished).arg(package))?;
     fs::rename(&unfinished, program).with_context(|| program.display().to_string())
 }
 
-/// The folder with the files of a module, `MODULE@VERSION`, fetched where it is not there yet.
+/// A program of a module, built once per version. The Go module in a folder of the project pins the version.
+pub fn tool(source: &str, module: &str, package: &str) -> anyhow::Result<PathBuf> {
+    let source = project::root().join(source);
+    let version = required(&source, module)?;
+    let name = package.rsplit('/').next().unwrap_or(package);
+    let folder = project::target().join(name);
+    fs::create_dir_all(&folder)?;
+    let program = folder.join(format!("{name}-{version}"));
+    if !program.exists() {
+        build(&source, &format!("{module}/{package}"), "-s -w", &program)?;
+    }
+    Ok(program)
+}
+
+/// A program of the project's own that is made of another project's packages: `folder` is below the Go module `source`.
+///
+/// # Errors
+///
+/// When it cannot be built.
+pub fn own_tool(source: &str, folder: &str) -> anyhow::Result<PathBuf> {
+    let programs = project::target().join("go");
+    fs::create_dir_all(&programs)?;
+    let program = programs.join(folder);
+    build(
+        &project::root().join(source),
+        &format!("./{folder}"),
+        "-s -w",
+        &program,
+    )?;
+    Ok(program)
+}
+
+/// A program, built once per version with `go install`. Its own `go.mod` pins its dependencies, and Go's
+/// checksum database verifies all of them.
+pub fn install(name: &str, package: &str, version: &str) -> anyhow::Result<PathBuf> {
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = project::target().join(name).join(version);
+    let program = folder.join(name);
+    if !program.exists() {
+        step(&format!("building {name} {version} (once)"), || {
+            let unfinished = folder.join(format!("unfinished-{}", std::process::id()));
+            let mut go = Command::new("go");
+            go.env("GOBIN", &unfinished).env("CGO_ENABLED", "0");
+            let package = format!("{package}@{version}");
+            run(go.args(["install", "-trimpath", "-ldflags", "-s -w", &package]))?;
+            fs::rename(unfinished.join(name), &program)?;
+            fs::remove_dir(unfinished)?;
+            Ok(())
+        })?;
+    }
+    Ok(program)
+}
+
+/// Builds several packages into a folder, each under its package's name. An existing program is complete.
+pub(crate) fn build_all(
+    source: &Path,
+    packages: &[String],
+    ldflags: &str,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    fs::create_dir_all(folder)?;
+    let unfinished = folder.join(format!("unfinished-{}", std::process::id()));
+    let mut go = command(source, ldflags);
+    // The trailing slash marks a folder.
+    go.arg("-o").arg(unfinished.join("")).args(packages);
+    let built = run(&mut go);
+    for program in fs::read_dir(&unfinished).into_iter().flatten().flatten() {
+        fs::rename(program.path(), folder.join(program.file_name()))
+            .with_context(|| program.path().display().to_string())?;
+    }
+    let _ = fs::remove_dir(&unfinished);
+    built.map(drop)
+}
+
+/// `go build` in the folder of the module that pins versions.
+fn command(source: &Path, ldflags: &str) -> Command {
+    let mut go = Command::new("go");
+    go.current_dir(source).env("CGO_ENABLED", "0").args([
+        "build",
+        "-mod=readonly",
+        "-trimpath",
+        // The linker strips debug information anyway; skipping it saves compile time.
+        "-gcflags=all=-dwarf=false",
+        "-ldflags",
+        ldflags,
+    ]);
+    go
+}
+
+/// The folder with the files of a module, `MODULE@VERSION`, downloaded if needed.
 pub(crate) fn files(module: &str) -> anyhow::Result<PathBuf> {
     let printed = run(Command::new("go").args(["mod", "download", "-json", module]))?;
-    let answer: Value = serde_json::from_str(&printed).context("go printed no JSON")?;
+    let answer: Value = serde_json::from_str(&printed).context("go did not print JSON")?;
     let folder = answer["Dir"].as_str().unwrap_or_default();
-    ensure!(!folder.is_empty(), "go has no files of {module}: {printed}");
+    ensure!(
+        !folder.is_empty(),
+        "go did not find the files of {module}: {printed}"
+    );
     Ok(folder.into())
 }

@@ -3,45 +3,26 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 
 use crate::command::run;
-use crate::progress::step;
-use crate::{Kubectl, project};
+use crate::{Kubectl, chart_readme, go, project};
 
-/// Its version, and where Go finds it.
-const VERSION: &str = "v3.19.0";
+/// The version of Helm. The release workflow uses the same.
+pub const VERSION: &str = "v3.19.0";
+/// Its Go package.
 const PACKAGE: &str = "helm.sh/helm/v3/cmd/helm";
 
-/// The oldest Kubernetes that the chart is for: what is rendered does not depend on it.
+/// The oldest Kubernetes version that the chart supports. The rendered manifests do not depend on it.
 const KUBE_VERSION: &str = "1.30.0";
 
-/// The name of the release in what is rendered for `kubectl apply`, and its namespace.
+/// Name and namespace of the release in the manifests for `kubectl apply`.
 const RELEASE: &str = "aws-secrets-injector";
 
-/// Scenarios run side by side: one builds, the others wait.
-static BUILDING: Mutex<()> = Mutex::new(());
-
-/// The program, built once for each version.
+/// The program, built once per version.
 pub fn program() -> anyhow::Result<PathBuf> {
-    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = project::target().join("helm").join(VERSION);
-    let program = folder.join("helm");
-    if !program.exists() {
-        step(&format!("building Helm {VERSION}, once"), || {
-            let unfinished = folder.join(format!("unfinished-{}", std::process::id()));
-            let mut go = Command::new("go");
-            go.env("GOBIN", &unfinished).env("CGO_ENABLED", "0");
-            let package = format!("{PACKAGE}@{VERSION}");
-            run(go.args(["install", "-trimpath", "-ldflags", "-s -w", &package]))?;
-            fs::rename(unfinished.join("helm"), &program)?;
-            fs::remove_dir(unfinished)?;
-            Ok(())
-        })?;
-    }
-    Ok(program)
+    go::install("helm", PACKAGE, VERSION)
 }
 
 /// The chart.
@@ -49,7 +30,7 @@ pub fn chart() -> PathBuf {
     project::root().join("manifests/chart")
 }
 
-/// Helm with a kubeconfig, and with nothing of the user's own.
+/// Helm with a kubeconfig and without the user's configuration.
 pub fn helm(kubectl: Option<&Kubectl>, arguments: &[&str]) -> anyhow::Result<String> {
     let mut helm = Command::new(program()?);
     let home = project::target().join("helm/home");
@@ -63,12 +44,12 @@ pub fn helm(kubectl: Option<&Kubectl>, arguments: &[&str]) -> anyhow::Result<Str
     run(helm.args(arguments))
 }
 
-/// The chart's manifests for a release, with these values.
+/// Renders the chart for a release with these arguments.
 pub fn template(release: &str, values: &[&str]) -> anyhow::Result<String> {
     template_of(&chart(), release, values)
 }
 
-/// The same of another chart.
+/// Renders another chart.
 pub fn template_of(chart: &Path, release: &str, values: &[&str]) -> anyhow::Result<String> {
     let chart = chart.display().to_string();
     let mut arguments = vec!["template", release, &chart, "--namespace", release];
@@ -77,8 +58,8 @@ pub fn template_of(chart: &Path, release: &str, values: &[&str]) -> anyhow::Resu
     helm(None, &arguments)
 }
 
-/// The files beside the chart that are made of it, by name.
-pub fn rendered() -> anyhow::Result<[(PathBuf, String); 2]> {
+/// The files rendered from the chart, by name.
+pub fn rendered() -> anyhow::Result<[(PathBuf, String); 3]> {
     let manifests = project::root().join("manifests");
     let install = template(RELEASE, &["--set", "namespace.create=true"])?;
     let crd = template(
@@ -91,8 +72,9 @@ pub fn rendered() -> anyhow::Result<[(PathBuf, String); 2]> {
         ],
     )?;
     let file = |name: &str, use_: &str, text: &str| {
-        let head =
-            format!("# {use_}\n# Made of manifests/chart by `make manifests`: change it there.\n");
+        let head = format!(
+            "# {use_}\n# Rendered from manifests/chart by `make manifests`. Do not edit.\n"
+        );
         (manifests.join(name), head + text)
     };
     Ok([
@@ -106,10 +88,11 @@ pub fn rendered() -> anyhow::Result<[(PathBuf, String); 2]> {
             "For clusters without the Secrets Store CSI Driver: kubectl apply -f crd.yaml",
             &crd,
         ),
+        (chart().join("README.md"), chart_readme::text()?),
     ])
 }
 
-/// Writes them.
+/// Writes these files.
 pub fn render() -> anyhow::Result<()> {
     for (path, text) in rendered()? {
         write(&path, &text)?;

@@ -1,5 +1,5 @@
-//! Our static binaries, and images: from the two Dockerfiles, as users build them, but with the binaries that cargo has
-//! just built in place of the Dockerfiles' compile stage, so that nothing is pulled.
+//! Static binaries and images. The images are built from the two Dockerfiles, as users do, but with the binaries that cargo
+//! built instead of the Dockerfiles' compile stage. This way nothing is pulled.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,10 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 
 use crate::command::{find, run};
-use crate::project;
+use crate::progress::Beside;
+use crate::{cluster, project};
 
-/// Where the documents' commands find our images: on the nodes already, so no machine of this name has to be there.
+/// The registry in image names. The images are loaded on the nodes, so it does not have to exist.
 pub const REGISTRY: &str = "aws-secrets-injector.test";
 macro_rules! of_this_version {
     ($name:literal) => {
@@ -27,24 +28,24 @@ macro_rules! of_this_version {
 pub const WEBHOOK: &str = of_this_version!("webhook");
 /// Tag of the injector's image.
 pub const INJECTOR: &str = of_this_version!("injector");
-/// Tag of the image of pods in tests and the demo: a shell and the usual tools.
+/// Tag of the app image in tests and the demo, with a shell and the usual tools.
 pub const APP: &str = "busybox-app:dev";
-/// What kubelet's containerd starts first in every pod: any program that sleeps.
-pub const PAUSE: &str = "registry.k8s.io/pause:3.6";
+/// The same, running as root, like most images.
+pub const ROOT_APP: &str = "busybox-root:dev";
 
-/// Binaries must be static: their images have nothing else in them.
+/// Target of the static binaries: their images contain nothing else.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// How binaries are built.
+/// The build profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// Quickly.
+    /// Builds quickly.
     E2e,
-    /// As they are released.
+    /// The release settings.
     Release,
 }
 
-/// Our programs.
+/// The built programs.
 #[derive(Clone, Debug)]
 pub struct Binaries {
     /// The injector.
@@ -53,37 +54,58 @@ pub struct Binaries {
     pub webhook: PathBuf,
 }
 
-/// Where certificate authorities are, by distribution.
+/// Paths of the CA certificates on different distributions.
 const CA_ROOTS: [&str; 3] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 ];
 
-/// Builds the binaries.
-pub fn build_binaries(profile: Profile) -> anyhow::Result<Binaries> {
-    let (injector, webhook) = match profile {
-        Profile::E2e => ("e2e", "e2e"),
-        Profile::Release => ("release", "webhook"),
-    };
-    Ok(Binaries {
-        injector: build("aws-secrets-injector", injector)?,
-        webhook: build("aws-secrets-webhook", webhook)?,
+const INJECTOR_PROGRAM: &str = "aws-secrets-injector";
+const WEBHOOK_PROGRAM: &str = "aws-secrets-webhook";
+
+/// Starts building the binaries while the cluster is created.
+pub fn start_building(profile: Profile) -> Beside<Binaries> {
+    Beside::start("building the static binaries", move || {
+        build_binaries(profile)
     })
 }
 
-fn build(package: &str, profile: &str) -> anyhow::Result<PathBuf> {
+/// Builds the binaries.
+pub fn build_binaries(profile: Profile) -> anyhow::Result<Binaries> {
+    let (injector, webhook) = match profile {
+        Profile::E2e => {
+            build(&[INJECTOR_PROGRAM, WEBHOOK_PROGRAM], "e2e")?;
+            ("e2e", "e2e")
+        }
+        // Each in a build of its own, as the Dockerfiles do it: no crate gets features that only the other program needs.
+        Profile::Release => {
+            build(&[INJECTOR_PROGRAM], "release")?;
+            build(&[WEBHOOK_PROGRAM], "webhook")?;
+            ("release", "webhook")
+        }
+    };
+    let folder = project::target().join(TARGET);
+    Ok(Binaries {
+        injector: folder.join(injector).join(INJECTOR_PROGRAM),
+        webhook: folder.join(webhook).join(WEBHOOK_PROGRAM),
+    })
+}
+
+fn build(packages: &[&str], profile: &str) -> anyhow::Result<()> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(project::root())
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
         .args(["build", "--locked", "--target", TARGET])
-        .args(["--profile", profile, "--package", package]);
-    run(&mut cargo)?;
-    Ok(project::target().join(TARGET).join(profile).join(package))
+        .args(["--profile", profile]);
+    for package in packages {
+        cargo.args(["--package", package]);
+    }
+    run(&mut cargo).map(drop)
 }
 
-/// Builds all images; an archive of each, by its tag.
+/// Builds all images. Returns an archive for each tag.
 pub fn build_images(binaries: &Binaries) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     let folder = project::target().join("images");
     let stage = folder.join("stage");
@@ -97,60 +119,57 @@ pub fn build_images(binaries: &Binaries) -> anyhow::Result<Vec<(&'static str, Pa
     let roots = CA_ROOTS
         .iter()
         .find(|path| Path::new(path).exists())
-        .context("no certificate authorities: install ca-certificates")?;
+        .context("no CA certificates found: install ca-certificates")?;
     fs::copy(roots, stage.join("etc/ssl/certs/ca-certificates.crt"))?;
     let apps = folder.join("apps");
     write_app_files(&apps)?;
+    let builder = builder()?;
     let root = project::root();
     let mut archives = Vec::new();
     for (tag, file, context) in [
         (WEBHOOK, root.join("Dockerfile.webhook"), &root),
         (INJECTOR, root.join("Dockerfile.injector"), &root),
         (APP, apps.join("Dockerfile.app"), &apps),
-        (PAUSE, apps.join("Dockerfile.pause"), &apps),
+        (ROOT_APP, apps.join("Dockerfile.root"), &apps),
     ] {
         let archive = folder.join(format!("{}.tar", tag.replace(['/', ':'], "_")));
         let _ = fs::remove_file(&archive);
-        builder()?.build(tag, &file, context, &stage, &archive)?;
+        builder.build(tag, &file, context, &stage, &archive)?;
         archives.push((tag, archive));
     }
     Ok(archives)
 }
 
-/// The image of the app, and one in the place of Kubernetes' own: both are busybox, which is static.
+/// Writes the files for the app images, which contain a static busybox.
 fn write_app_files(folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
-    let busybox = find("busybox").context("no busybox: install busybox-static")?;
+    let busybox = find("busybox").context("busybox not found: install busybox-static")?;
     fs::copy(busybox, folder.join("busybox"))?;
-    let app = "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"/bin\"]\nENV PATH=/bin\nUSER 1000:1000\nCMD [\"sleep\", \"100000\"]\n";
-    fs::write(folder.join("Dockerfile.app"), app)?;
+    let root = "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"/bin\"]\nENV PATH=/bin\nCMD [\"sleep\", \"100000\"]\n";
+    fs::write(folder.join("Dockerfile.root"), root)?;
     fs::write(
-        folder.join("Dockerfile.pause"),
-        "FROM scratch\nCOPY busybox /busybox\nENTRYPOINT [\"/busybox\", \"sleep\", \"1000000000\"]\n",
+        folder.join("Dockerfile.app"),
+        format!("{root}USER 1000:1000\n"),
     )?;
     Ok(())
 }
 
-/// What builds images.
+/// A program that builds images.
 enum Builder {
     Docker,
     Buildah(PathBuf),
 }
 
-/// Does a Docker engine answer?
-pub fn has_docker() -> bool {
-    find("docker").is_some()
-        && run(Command::new("docker").args(["version", "--format", "{{.Server.Version}}"])).is_ok()
-}
-
+/// Docker if it has buildx, which can replace a stage with a folder; otherwise buildah.
 fn builder() -> anyhow::Result<Builder> {
-    if has_docker() {
+    let has_buildx = || run(Command::new("docker").args(["buildx", "version"])).is_ok();
+    if cluster::machine_has_one() && has_buildx() {
         return Ok(Builder::Docker);
     }
     match find("buildah") {
         Some(program) => Ok(Builder::Buildah(program)),
         None => bail!(
-            "neither Docker nor buildah: install one of them, such as with apt-get install buildah"
+            "no image builder found: install Docker with buildx, or buildah with: apt-get install buildah"
         ),
     }
 }
@@ -189,7 +208,7 @@ impl Builder {
                 let buildah = || {
                     let storage = project::target().join("images/storage");
                     let mut command = Command::new(program);
-                    // Storage of its own, with plain copies: nothing is left in the machine's, and no mount either.
+                    // Separate storage with plain copies, so that nothing remains in the machine's storage, and no mounts.
                     command
                         .arg("--root")
                         .arg(storage.join("root"))
@@ -217,7 +236,7 @@ impl Builder {
                     tag,
                     &format!("docker-archive:{}:{tag}", archive.display()),
                 ]))?;
-                // A build leaves the layers of the last one behind, without a name.
+                // A build leaves untagged layers of the previous one.
                 let _ = run(buildah().args(["rmi", "--prune"]));
             }
         }

@@ -1,4 +1,4 @@
-//! The installation, as a user does it, and the example of AWS's documentation.
+//! The installation as a user does it, and the example from the AWS documentation.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ pub const NAMESPACE: &str = "aws-secrets-injector";
 /// The webhook's Deployment.
 pub const DEPLOYMENT: &str = "deployment/aws-secrets-injector";
 
-/// Secrets of the example. The ARNs' endings are part of the names here: moto finds them so.
+/// Secrets of the example. The names include the suffixes of the ARNs, so that moto finds them.
 pub const EXAMPLE_SECRETS: [(&str, &str); 4] = [
     (
         "MySecret-00AACC",
@@ -24,7 +24,7 @@ pub const EXAMPLE_SECRETS: [(&str, &str); 4] = [
     ("MySecret4", "fourth"),
 ];
 
-/// The files that the example makes, with their contents.
+/// The files of the example with their contents.
 pub const EXAMPLE_FILES: [(&str, &str); 6] = [
     ("MySecret3", "third"),
     ("MySecret4", "fourth"),
@@ -40,7 +40,7 @@ pub const EXAMPLE_FILES: [(&str, &str); 6] = [
     ("dbusername", "admin"),
 ];
 
-/// The class of the example, word for word, in a version of the resource.
+/// The class of the example, verbatim, in an API version.
 pub fn example_class(version: &str) -> String {
     format!(
         r#"apiVersion: secrets-store.csi.x-k8s.io/{version}
@@ -67,7 +67,7 @@ spec:
     )
 }
 
-/// A Deployment that asks for the class, with two containers.
+/// A Deployment with two containers that uses the class.
 pub fn example_deployment() -> String {
     let container = |name: &str| {
         format!(
@@ -107,7 +107,7 @@ spec:
     )
 }
 
-/// A ServiceAccount with a role, as for IRSA.
+/// A ServiceAccount with a role for IRSA.
 pub fn service_account(name: &str) -> String {
     format!(
         "apiVersion: v1
@@ -120,7 +120,7 @@ metadata:
     )
 }
 
-/// Applies the CRD and the manifests, with the images that were just built, and injectors that ask the stand-in.
+/// Applies the CRD and the manifests, with the images that were just built, and with the stand-in as AWS.
 pub fn install(kubectl: &Kubectl, aws_url: &str) -> anyhow::Result<()> {
     let manifests = project::root().join("manifests");
     let crd = manifests.join("crd.yaml");
@@ -139,7 +139,7 @@ pub fn install(kubectl: &Kubectl, aws_url: &str) -> anyhow::Result<()> {
     wait(kubectl)
 }
 
-/// Values of the chart for the same, as `--set` takes them.
+/// The equivalent values for the chart, for `--set`.
 pub fn values(aws_url: &str) -> String {
     let images = images::REGISTRY;
     format!(
@@ -148,12 +148,12 @@ pub fn values(aws_url: &str) -> String {
     )
 }
 
-/// What is different from a user's in any case: another AWS, and a short end.
+/// The differences from a user's installation: the AWS endpoint, and a short shutdown.
 pub fn values_of_tests(aws_url: &str) -> String {
     format!("injector.env.AWS_ENDPOINT_URL={aws_url},drain=3s")
 }
 
-/// Waits for the webhook.
+/// Waits until the webhook is ready.
 pub fn wait(kubectl: &Kubectl) -> anyhow::Result<()> {
     let waited = kubectl.run(&[
         "-n",
@@ -177,16 +177,16 @@ pub fn wait(kubectl: &Kubectl) -> anyhow::Result<()> {
                 DEPLOYMENT,
             ])
             .unwrap_or_default();
-        format!("the webhook does not start:\n{pods}\n{logs}")
+        format!("the webhook did not start:\n{pods}\n{logs}")
     })
 }
 
-/// A kustomization over `manifests/install.yaml`, as users keep one for what is theirs.
+/// A kustomization of `manifests/install.yaml`, as users write for their own settings.
 fn overlay(aws_url: &str) -> anyhow::Result<PathBuf> {
     let folder = project::target().join(format!("overlay-{}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder)?;
-    // kustomize takes resources by relative paths alone.
+    // kustomize accepts only relative paths.
     let installed = project::root().join("manifests/install.yaml");
     fs::copy(&installed, folder.join("install.yaml")).context("manifests/install.yaml")?;
     let text = format!(

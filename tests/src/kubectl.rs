@@ -1,4 +1,4 @@
-//! What a user does to a cluster, as a user does it: by kubectl.
+//! Access to a cluster with kubectl, as a user does it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,21 +10,20 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::Value;
 
-use crate::cluster::Local;
 use crate::command::run;
-use crate::project;
+use crate::{cluster, project};
 
-/// How long a condition may take to come true. Generous: a slow machine is not a failed test.
+/// Time limit for a condition. It is long, so that tests do not fail on slow machines.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// kubectl with one kubeconfig.
+/// kubectl with a kubeconfig.
 #[derive(Clone, Debug)]
 pub struct Kubectl {
     kubeconfig: PathBuf,
 }
 
 impl Kubectl {
-    /// For a kubeconfig.
+    /// Uses this kubeconfig.
     pub fn new(kubeconfig: &Path) -> Self {
         Self {
             kubeconfig: kubeconfig.to_owned(),
@@ -32,14 +31,14 @@ impl Kubectl {
     }
 
     fn command(&self) -> anyhow::Result<Command> {
-        let mut command = Command::new(Local::kubectl_program()?);
+        let mut command = Command::new(cluster::kubectl()?);
         command.arg("--kubeconfig").arg(&self.kubeconfig);
-        // Not the ambient configuration, in any way.
+        // Ignore the ambient configuration.
         command.env_remove("KUBECONFIG");
         Ok(command)
     }
 
-    /// A client of the API server, for what kubectl is too slow for.
+    /// A client for the API server, where kubectl is too slow.
     pub async fn client(&self) -> anyhow::Result<Client> {
         let kubeconfig = Kubeconfig::read_from(&self.kubeconfig)?;
         let config =
@@ -47,11 +46,11 @@ impl Kubectl {
         Ok(Client::try_from(config)?)
     }
 
-    /// What a person types to get the same.
+    /// The equivalent command line for a person.
     pub fn typed(&self) -> anyhow::Result<String> {
         Ok(format!(
             "{} --kubeconfig {}",
-            Local::kubectl_program()?.display(),
+            cluster::kubectl()?.display(),
             self.kubeconfig.display()
         ))
     }
@@ -61,7 +60,7 @@ impl Kubectl {
         &self.kubeconfig
     }
 
-    /// Runs kubectl; what it printed.
+    /// Runs kubectl and returns its output.
     pub fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
         run(self.command()?.args(arguments))
     }
@@ -69,15 +68,15 @@ impl Kubectl {
     /// `get … -o json`.
     pub fn get(&self, arguments: &[&str]) -> anyhow::Result<Value> {
         let text = self.run(&[&["get", "-o", "json"], arguments].concat())?;
-        serde_json::from_str(&text).context("kubectl printed no JSON")
+        serde_json::from_str(&text).context("kubectl did not print JSON")
     }
 
-    /// `apply -f -`; what it printed, or why it was refused.
+    /// Runs `apply -f -`. Returns its output, or the reason of a refusal.
     pub fn apply(&self, manifest: &str) -> anyhow::Result<String> {
         self.with_input("apply", manifest)
     }
 
-    /// `create -f -`, which says no more than the API server.
+    /// Runs `create -f -`, which adds nothing to the API server's message.
     pub fn create(&self, manifest: &str) -> anyhow::Result<String> {
         self.with_input("create", manifest)
     }
@@ -97,7 +96,7 @@ impl Kubectl {
         result
     }
 
-    /// Asks until the answer is yes; an error counts as no, and is told at the end.
+    /// Waits until the condition is true. An error counts as false; the last one is reported on timeout.
     pub fn wait_until(
         &self,
         what: &str,
@@ -112,7 +111,10 @@ impl Kubectl {
             };
             if started.elapsed() > PATIENCE {
                 let why = last.map(|error| format!(": {error:#}")).unwrap_or_default();
-                bail!("waited {} s in vain until {what}{why}", PATIENCE.as_secs());
+                bail!(
+                    "timed out after {} s waiting until {what}{why}",
+                    PATIENCE.as_secs()
+                );
             }
             std::thread::sleep(Duration::from_millis(100));
         }

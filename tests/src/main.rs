@@ -1,11 +1,11 @@
-//! `e2e`: the demo, and what it is made of.
+//! `e2e`: the demo and its parts.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use e2e::{demo, helm, stand_in};
 
-/// Runs the demo on a cluster of its own.
+/// Runs the demo on its own cluster.
 #[derive(Debug, Parser)]
 struct Args {
     #[command(subcommand)]
@@ -14,13 +14,13 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Starts a cluster and a stand-in for AWS, installs everything, and shows a pod's secrets.
+    /// Starts a cluster and the AWS stand-in, installs everything, and prints a pod's secrets.
     Demo,
-    /// Removes what the demo started.
+    /// Removes the demo.
     DemoDown,
-    /// Writes manifests/install.yaml and manifests/crd.yaml anew, from the chart.
+    /// Renders manifests/install.yaml, manifests/crd.yaml and the chart's README from the chart.
     Manifests,
-    /// Serves the stand-in for AWS, for the demo's cluster.
+    /// Serves the AWS stand-in for the demo's cluster.
     #[command(hide = true)]
     AwsStandIn(stand_in::Args),
 }

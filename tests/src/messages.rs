@@ -1,7 +1,7 @@
-//! The sentences in the sources of the programs, which users meet as messages.
+//! The messages in the sources of the programs.
 //!
-//! A sentence is a string literal of two words or more. Those that no user meets as a message are left out: comments,
-//! tests, help of commands and metrics, reasons why something cannot fail, and what is logged when all is well.
+//! A message is a string literal with at least two words. Excluded are comments, tests, help texts of commands and metrics,
+//! reasons why something cannot fail, and log lines about normal operation.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::project;
 
 /// The crates of the programs.
 const CRATES: [&str; 4] = ["certs", "injector", "provider-class", "webhook"];
-/// Functions and macros that print nothing for users, when their names end a path.
+/// Names of functions and macros whose arguments are not messages.
 const SILENT: [&str; 9] = [
     "cfg",
     "debug",
@@ -32,16 +32,16 @@ const SILENT: [&str; 9] = [
     "describe",
 ];
 
-/// A sentence in a source.
+/// A message in a source file.
 #[derive(Debug)]
 pub struct Message {
-    /// Its file, from the project's root.
+    /// Its file, relative to the project's root.
     pub file: String,
-    /// Its text, with `…` for what is filled in when it is printed. Constants are filled in here.
+    /// Its text, with `…` for each value that is filled in at run time. Constants are filled in here.
     pub text: String,
 }
 
-/// All sentences of the programs, by file and place.
+/// All messages of the programs, by file and position.
 ///
 /// # Errors
 ///
@@ -70,7 +70,7 @@ pub fn messages() -> anyhow::Result<Vec<Message>> {
     Ok(messages.collect())
 }
 
-/// What the ValidatingAdmissionPolicy says, of the manifest.
+/// The messages of the ValidatingAdmissionPolicies in the manifest.
 ///
 /// # Errors
 ///
@@ -103,8 +103,8 @@ fn sources(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         if path.is_dir() {
-            // The model of `certs` is for tests alone.
-            if !path.ends_with("model") {
+            // The model of `certs` is only for tests.
+            if !path.ends_with("model") && !path.ends_with("tests") {
                 paths.extend(sources(&path)?);
             }
         } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs") {
@@ -115,7 +115,7 @@ fn sources(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Values of public constants that are text or a number, by name; none where a name has several.
+/// Public constants with text or a number, by name. `None` if a name has several values.
 #[derive(Clone, Default)]
 struct Constants(BTreeMap<String, Option<String>>);
 
@@ -132,7 +132,7 @@ impl Constants {
         }
     }
 
-    /// For a file: its own go before those of others.
+    /// The constants for a file. Its own take precedence.
     fn and_own(&self, file: &File) -> Self {
         let mut all = self.clone();
         let own =
@@ -182,7 +182,7 @@ impl Finder<'_> {
         }
     }
 
-    /// Macros may have a grammar of their own, as those of `tracing` do, so their tokens are looked at one by one.
+    /// Macros can have their own grammar, e.g. those of `tracing`, so their tokens are checked one by one.
     fn take_all(&mut self, tokens: TokenStream) {
         for token in tokens {
             match token {
@@ -254,7 +254,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 }
 
 impl Constants {
-    /// `…` for each `{…}` of a format that is not a constant.
+    /// Replaces each `{…}` of a format with the constant of this name, or with `…`.
     fn template(&self, format: &str) -> String {
         let mut text = String::new();
         let mut rest = format;

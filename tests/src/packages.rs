@@ -1,4 +1,4 @@
-//! Programs that have to be there: installed where the machine allows it, or else named with the command that does it.
+//! Required programs. They are installed if possible; otherwise an error shows the command that installs them.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,21 +8,19 @@ use anyhow::bail;
 use crate::command::{find, run};
 use crate::progress::step;
 
-/// A program or file, and the Debian package that brings it.
-const NEEDED: [(&str, &str); 9] = [
+/// A program or file, and the Debian package that provides it.
+const NEEDED: [(&str, &str); 7] = [
     ("buildah", "buildah"),
-    ("etcd", "etcd-server"),
     ("containerd", "containerd"),
     ("runc", "runc"),
-    ("/usr/lib/cni/bridge", "containernetworking-plugins"),
     ("iptables", "iptables"),
-    ("conntrack", "conntrack"),
     ("ip", "iproute2"),
     ("busybox", "busybox-static"),
+    ("mmdebstrap", "mmdebstrap"),
 ];
 
-/// Makes sure that the local cluster has its programs.
-pub fn for_local_cluster() -> anyhow::Result<()> {
+/// Ensures that all programs for a separate engine and for building a node image are installed.
+pub fn for_own_engine() -> anyhow::Result<()> {
     let missing: Vec<&str> = NEEDED
         .iter()
         .filter(|(program, _)| !is_there(program))
@@ -46,14 +44,14 @@ pub fn for_local_cluster() -> anyhow::Result<()> {
     })
 }
 
-/// The local cluster makes namespaces and mounts.
+/// A separate engine needs namespaces and mounts.
 pub fn is_root() -> bool {
     run(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }
 
 fn apt() -> Command {
     let mut command = Command::new("apt-get");
-    // Packages of servers start them otherwise, where the machine has a service manager; ours are started by hand.
+    // Without this, packages start their servers if there is a service manager. The tests start them themselves.
     command
         .arg("-qq")
         .env("DEBIAN_FRONTEND", "noninteractive")

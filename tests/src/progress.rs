@@ -1,13 +1,16 @@
-//! Lines that say what is going on, and how long it took.
+//! Progress lines: the current step and how long it took.
 
 use std::io::Write as _;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// A step that takes longer says so at this interval.
+use anyhow::anyhow;
+
+/// Interval of progress lines during a long step.
 const TICK: Duration = Duration::from_secs(15);
 
-/// Runs a step, between a line that names it and one with its time.
+/// Runs a step. Prints a line before it, and one with its duration after it.
 pub fn step<T>(what: &str, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
     line(&format!("==> {what}"));
     let started = Instant::now();
@@ -23,11 +26,36 @@ pub fn step<T>(what: &str, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::
     let _ = ticker.join();
     if result.is_ok() {
         line(&format!(
-            "    done in {:.1} s",
+            "    {what}: done in {:.1} s",
             started.elapsed().as_secs_f32()
         ));
     }
     result
+}
+
+/// A step that runs on its own thread while others continue.
+#[derive(Debug)]
+pub struct Beside<T>(JoinHandle<anyhow::Result<T>>);
+
+impl<T: Send + 'static> Beside<T> {
+    /// Starts a step.
+    pub fn start(
+        what: &'static str,
+        work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+    ) -> Self {
+        Self(std::thread::spawn(move || step(what, work)))
+    }
+
+    /// Waits until the step has ended.
+    ///
+    /// # Errors
+    ///
+    /// Those of the step.
+    pub fn finish(self) -> anyhow::Result<T> {
+        self.0
+            .join()
+            .unwrap_or_else(|_| Err(anyhow!("the step panicked")))
+    }
 }
 
 /// Prints a line.
@@ -35,7 +63,7 @@ pub fn line(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Prints a result, on standard output.
+/// Prints a result to standard output.
 pub fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }

@@ -10,7 +10,7 @@ pub fn root() -> PathBuf {
         .unwrap_or_default()
 }
 
-/// The build's folder, for all that is built and downloaded.
+/// The build folder, for everything that is built or downloaded.
 pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }

@@ -1,4 +1,4 @@
-//! AWS for a cluster: in this process for tests, in one of its own for the demo.
+//! The AWS stand-in for a cluster: in this process for tests, in a separate one for the demo.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,14 +7,15 @@ use anyhow::Context as _;
 use aws_stand_in::{CommandLine, Seed, StandIn};
 use tokio::runtime::Runtime;
 
+use crate::progress::Beside;
 use crate::project;
 
-/// The account of AWS's own example.
+/// The account in the AWS example.
 pub const ACCOUNT: &str = "111122223333";
 /// Its region.
 pub const REGION: &str = "us-east-2";
 
-/// The stand-in with the runtime that it needs: everything else here waits for programs, and needs none.
+/// The stand-in with its runtime. The rest of this crate is blocking and needs none.
 #[derive(Debug)]
 pub struct Aws {
     runtime: Runtime,
@@ -23,14 +24,14 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Starts it on any port of an address that pods reach.
+    /// Starts it on a free port of an address that pods can reach.
     pub fn start(listen: SocketAddr, target: &std::path::Path) -> anyhow::Result<Self> {
         let runtime = Runtime::new().context("could not start the runtime")?;
         let stand_in = runtime.block_on(StandIn::start(target, listen))?;
         Ok(Self { runtime, stand_in })
     }
 
-    /// Puts something into the example's account and region.
+    /// Creates objects in the example's account and region.
     pub fn seed<F>(&self, work: impl FnOnce(Seed) -> F) -> anyhow::Result<()>
     where
         F: Future<Output = anyhow::Result<()>>,
@@ -39,14 +40,14 @@ impl Aws {
             .block_on(work(self.stand_in.seed(ACCOUNT, REGION)))
     }
 
-    /// AWS's command line, for the example's account and region.
+    /// The AWS CLI for the example's account and region.
     pub fn command_line(&self) -> anyhow::Result<CommandLine> {
         let target = project::target();
         let made = self.stand_in.command_line(&target, ACCOUNT, REGION);
         self.runtime.block_on(made)
     }
 
-    /// The secrets of AWS's own example.
+    /// The secrets of the AWS example.
     pub fn seed_example(&self) -> anyhow::Result<()> {
         self.seed(|seed| async move {
             for (name, value) in crate::install::EXAMPLE_SECRETS {
@@ -60,7 +61,7 @@ impl Aws {
 /// Options of the process that serves the demo.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where it is reached.
+    /// The address to listen on.
     #[arg(long)]
     listen: SocketAddr,
     /// The folder for moto.
@@ -68,7 +69,7 @@ pub struct Args {
     target: PathBuf,
 }
 
-/// Serves the example's secrets until the process is ended.
+/// Serves the example's secrets until the process is stopped.
 pub fn serve(args: &Args) -> anyhow::Result<()> {
     let aws = Aws::start(args.listen, &args.target)?;
     aws.seed_example()?;
@@ -85,10 +86,11 @@ fn println_ready(url: &str) {
     crate::progress::line(&format!("{READY} at {url}"));
 }
 
-/// Installs moto, so that later steps do not wait for it.
-pub fn install_moto() -> anyhow::Result<()> {
-    let runtime = Runtime::new().context("could not start the runtime")?;
-    runtime
-        .block_on(aws_stand_in::moto::install(&project::target()))
-        .map(drop)
+/// Starts installing moto while the cluster is created.
+pub fn start_installing_moto() -> Beside<()> {
+    Beside::start("installing moto, the AWS stand-in", || {
+        let runtime = Runtime::new().context("could not start the runtime")?;
+        runtime.block_on(aws_stand_in::moto::install(&project::target()))?;
+        Ok(())
+    })
 }

@@ -1,45 +1,50 @@
-//! The command line; every option can be an environment variable.
+//! The command line. Every option can be set by an environment variable.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use certs::{Configuration, Lifetimes, SecretSource, Source};
-use clap::{Parser, ValueEnum};
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command, Parser, ValueEnum};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::Client;
-use provider_class::Region;
+use provider_class::{Region, network};
 use tracing_subscriber::EnvFilter;
 
-use crate::annotations::{self, Resources};
-use crate::injection::{OF_EACH_POD, Settings};
+use crate::logging;
+use crate::pod::annotations::Resources;
+use crate::pod::injection::{InjectorSettings, OF_EACH_POD};
+use crate::pod::quantity::quantity;
 
 /// Mutating admission webhook that gives annotated pods their AWS secrets as files.
 #[derive(Clone, Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub struct Args {
-    /// What is logged, such as debug, or warn,aws_secrets_webhook=debug. The Kubernetes client's own lines repeat what this
-    /// program says.
+    /// Log level, e.g. debug, or warn,aws_secrets_webhook=debug. The Kubernetes client's own log is off by default because it
+    /// repeats this program's.
     #[arg(long, env = "LOG_LEVEL", default_value = "info,kube_client=off", value_parser = log_filter)]
     log_level: String,
-    /// How it is logged.
+    /// Log format.
     #[arg(long, env = "LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
 
-    /// Where AdmissionReviews are served, over TLS.
+    /// Address for AdmissionReviews, over TLS.
     #[arg(long, env = "LISTEN", default_value = "[::]:8443")]
     pub listen: SocketAddr,
-    /// Where /healthz, /readyz and /metrics are served, in plain text.
+    /// Address for /healthz, /readyz and /metrics, over plain HTTP.
     #[arg(long, env = "HEALTH_LISTEN", default_value = "[::]:8080")]
     pub health_listen: SocketAddr,
-    /// How long requests may go on after SIGTERM. New ones come until the cluster has noticed, for the first third of it.
+    /// Time for open requests after SIGTERM. New requests are accepted during the first third, until the cluster has noticed.
     #[arg(long, env = "DRAIN", default_value = "15s", value_parser = humantime::parse_duration)]
     pub drain: Duration,
 
     /// The namespace that the webhook runs in.
     #[arg(long, env = "POD_NAMESPACE", default_value = "aws-secrets-injector")]
     pub namespace: String,
-    /// The Service by which the API server calls it.
+    /// The Service through which the API server calls the webhook.
     #[arg(long, env = "SERVICE_NAME", default_value = "aws-secrets-injector")]
     pub service: String,
     /// The Secret with its certificates.
@@ -49,8 +54,8 @@ pub struct Args {
         default_value = "aws-secrets-injector-certificates"
     )]
     pub certificate_secret: String,
-    /// A directory with tls.crt and tls.key, as cert-manager makes them, in place of that Secret. Then the caBundle is
-    /// cert-manager's to write.
+    /// A directory with tls.crt and tls.key from cert-manager, used instead of that Secret. cert-manager then writes the
+    /// caBundle.
     #[arg(long, env = "CERTIFICATE_DIRECTORY")]
     pub certificate_directory: Option<PathBuf>,
     /// The MutatingWebhookConfiguration that gets the caBundle.
@@ -67,45 +72,44 @@ pub struct Args {
         default_value = "aws-secrets-injector"
     )]
     pub validating_webhook_configuration: String,
-    /// How long the certificate authority holds, such as 3650d.
+    /// Validity period of the CA certificate, e.g. 3650d.
     #[arg(long, env = "AUTHORITY_LIFETIME", default_value = "3650d", value_parser = lifetime)]
     authority_lifetime: Duration,
-    /// How long the serving certificate holds.
+    /// Validity period of the serving certificate.
     #[arg(long, env = "CERTIFICATE_LIFETIME", default_value = "90d", value_parser = lifetime)]
     certificate_lifetime: Duration,
 
     /// Image of the injector.
     #[arg(long, env = "INJECTOR_IMAGE")]
     injector_image: String,
-    /// When the kubelet pulls it: Always, IfNotPresent or Never; by its tag, if not set.
+    /// When the kubelet pulls the image: Always, IfNotPresent or Never. Depends on the tag if not set.
     #[arg(long, env = "INJECTOR_IMAGE_PULL_POLICY")]
     injector_image_pull_policy: Option<PullPolicy>,
-    /// An environment variable that every injector gets, NAME=VALUE; may be given several times. In INJECTOR_ENV one a
-    /// line.
-    #[arg(long = "injector-env", env = "INJECTOR_ENV", value_name = "NAME=VALUE", value_delimiter = '\n', value_parser = variable)]
+    /// Environment variable for every injector, NAME=VALUE. Can be repeated; INJECTOR_ENV has one per line.
+    #[arg(long = "injector-env", env = "INJECTOR_ENV", value_name = "NAME=VALUE", value_delimiter = '\n', value_parser = VariableParser)]
     injector_environment: Vec<(String, String)>,
     /// requests.cpu of injected containers.
     #[arg(long, env = "INJECTOR_CPU_REQUEST", default_value = "10m", value_parser = quantity)]
     injector_cpu_request: Quantity,
-    /// limits.cpu of injected containers; none, if not set.
+    /// limits.cpu of injected containers. No limit if not set.
     #[arg(long, env = "INJECTOR_CPU_LIMIT", value_parser = quantity)]
     injector_cpu_limit: Option<Quantity>,
     /// requests.memory of injected containers.
     #[arg(long, env = "INJECTOR_MEMORY_REQUEST", default_value = "32Mi", value_parser = quantity)]
     injector_memory_request: Quantity,
-    /// limits.memory of injected containers; the secrets count, they are in memory.
+    /// limits.memory of injected containers. It includes the secrets, which are in memory.
     #[arg(long, env = "INJECTOR_MEMORY_LIMIT", default_value = "64Mi", value_parser = quantity)]
     injector_memory_limit: Quantity,
-    /// How large the secrets of one directory may be together.
+    /// Size limit for all secrets of one directory.
     #[arg(long, env = "SECRETS_SIZE_LIMIT", default_value = "16Mi", value_parser = quantity)]
     secrets_size_limit: Quantity,
 
-    /// The region of classes that name none; if not set, the one that the nodes' labels say.
+    /// Default region for classes without one. Taken from the nodes' labels if not set.
     #[arg(long, env = "AWS_REGION", value_parser = str::parse::<Region>)]
     pub region: Option<Region>,
 }
 
-/// How lines of the log look.
+/// Log format.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum LogFormat {
     Text,
@@ -126,61 +130,87 @@ fn log_filter(text: &str) -> Result<String, String> {
     parsed.map(|_| text.to_owned())
 }
 
+/// Reads NAME=VALUE. clap's own error would quote all of it, and a proxy's URL may contain a password.
+#[derive(Clone, Debug)]
+struct VariableParser;
+
+impl TypedValueParser for VariableParser {
+    type Value = (String, String);
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        _: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Self::Value, clap::Error> {
+        variable(&value.to_string_lossy()).map_err(|reason| {
+            let message = format!("--injector-env (INJECTOR_ENV): {reason}");
+            command.clone().error(ErrorKind::ValueValidation, message)
+        })
+    }
+}
+
 fn variable(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text
-        .split_once('=')
-        .ok_or_else(|| format!("{text:?} is not NAME=VALUE"))?;
+    let Some((name, value)) = text.split_once('=') else {
+        return Err("an entry is not NAME=VALUE".into());
+    };
     if name == "AWS_REGION" {
-        return Err(
-            "AWS_REGION: the region of classes that name none is the setting --region".into(),
-        );
+        return Err("AWS_REGION: set the default region with --region instead".into());
     }
     if OF_EACH_POD.contains(&name) {
-        return Err(format!(
-            "{name} is set for each pod, and cannot be one for all"
-        ));
+        return Err(format!("{name} is set per pod and cannot be set globally"));
     }
-    if name.is_empty() || name.contains(char::is_whitespace) {
-        return Err(format!(
-            "{name:?} is not the name of an environment variable"
-        ));
+    if name.is_empty() || name.contains(|c: char| c.is_whitespace() || ":@/".contains(c)) {
+        return Err("an entry's name is not the name of an environment variable".into());
     }
+    network::check(name, &as_the_kubelet(value)).map_err(|error| error.to_string())?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// Not shorter than what can be renewed in time, and X.509 has no dates beyond the year 9999.
+/// The value as a container gets it: `$$` is `$`, and `$(NAME)` another variable's value, which is not known here.
+fn as_the_kubelet(value: &str) -> String {
+    let mut whole = String::new();
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once('$') {
+        whole += before;
+        rest = after;
+        if let Some(after) = after.strip_prefix('$') {
+            whole.push('$');
+            rest = after;
+        } else if let Some((_, after)) = after.strip_prefix('(').and_then(|a| a.split_once(')')) {
+            whole.push('x');
+            rest = after;
+        } else {
+            whole.push('$');
+        }
+    }
+    whole + rest
+}
+
+/// Long enough to be renewed in time, and short enough for X.509, which has no dates beyond the year 9999.
 fn lifetime(text: &str) -> Result<Duration, String> {
     let bounds = Lifetimes::SHORTEST..=Duration::from_hours(24 * 36500);
     let lifetime = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if bounds.contains(&lifetime) {
         Ok(lifetime)
     } else {
-        Err("is not from 20s to 36500d".to_owned())
+        Err("must be from 20s to 36500d".to_owned())
     }
-}
-
-fn quantity(text: &str) -> Result<Quantity, String> {
-    annotations::quantity("", text)
-        .map_err(|_| format!("{text:?} is not a quantity, such as 100m or 64Mi"))
 }
 
 impl Args {
     /// Sends the log to standard error.
     pub fn start_logging(&self) {
         let filter = EnvFilter::new(&self.log_level);
-        let builder = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .with_target(false);
         match self.log_format {
-            LogFormat::Text => builder.with_ansi(false).init(),
-            LogFormat::Json => builder.json().flatten_event(true).init(),
+            LogFormat::Text => logging::start_text(filter),
+            LogFormat::Json => logging::start_json(filter),
         }
     }
 
     /// What is injected.
-    pub fn settings(&self) -> Settings {
-        Settings {
+    pub fn settings(&self) -> InjectorSettings {
+        InjectorSettings {
             image: self.injector_image.clone(),
             image_pull_policy: self
                 .injector_image_pull_policy
@@ -196,13 +226,13 @@ impl Args {
         }
     }
 
-    /// The names by which the API server calls the webhook.
+    /// The DNS names by which the API server calls the webhook.
     pub fn server_names(&self) -> Vec<String> {
         let short = format!("{}.{}.svc", self.service, self.namespace);
         vec![short.clone(), format!("{short}.cluster.local")]
     }
 
-    /// What gets the caBundle.
+    /// The webhook configurations that get the caBundle.
     pub fn configurations(&self) -> Vec<Configuration> {
         vec![
             Configuration::Mutating(self.mutating_webhook_configuration.clone()),
@@ -227,7 +257,7 @@ impl Args {
         }))
     }
 
-    /// How long certificates hold.
+    /// Validity periods of certificates.
     pub fn lifetimes(&self) -> Lifetimes {
         Lifetimes {
             authority: self.authority_lifetime,
@@ -272,18 +302,62 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_is_set_for_each_pod_cannot_be_one_for_all() {
+    fn a_variable_that_is_set_per_pod_cannot_be_set_globally() {
         for (text, words) in [
-            (
-                "AWS_ROLE_ARN=arn:aws:iam::111122223333:role/all",
-                "for each pod",
-            ),
-            ("SECRET_PROVIDER_CLASSES={}", "for each pod"),
+            ("AWS_ROLE_ARN=arn:aws:iam::111122223333:role/all", "per pod"),
+            ("SECRET_PROVIDER_CLASSES={}", "per pod"),
             ("AWS_REGION=eu-central-1", "--region"),
         ] {
             let error = variable(text).unwrap_err();
             assert!(error.contains(words), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_variable_that_every_injector_would_refuse_is_refused_without_its_password() {
+        for (variables, words) in [
+            (
+                "AWS_ENDPOINT_URL_STS=vpce-0abc.sts.us-east-2.vpce.amazonaws.com",
+                "AWS_ENDPOINT_URL_STS: \"vpce-0abc.sts.us-east-2.vpce.amazonaws.com\" has no scheme; write https://",
+            ),
+            ("HTTPS_PROXY=http:user:hunter2@proxy", "HTTPS_PROXY: "),
+            ("A=b\nhttp_proxy=ftp://user:hunter2@proxy", "http_proxy: "),
+            ("no_proxy=a b", "no_proxy: "),
+            (
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://10.0.0.1/",
+                "token",
+            ),
+            (
+                "AWS_USE_FIPS_ENDPOINT=maybe",
+                "neither \"true\" nor \"false\"",
+            ),
+            ("http://user:hunter2@proxy", "is not NAME=VALUE"),
+            (
+                "http://user:hunter2@proxy/?a=b",
+                "not the name of an environment variable",
+            ),
+        ] {
+            let args = [
+                "webhook",
+                "--injector-image",
+                "i",
+                "--injector-env",
+                variables,
+            ];
+            let error = Args::try_parse_from(args).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        let good = "HTTPS_PROXY=http://user:hunter2@proxy:3128\nAWS_ENDPOINT_URL=";
+        let args = ["webhook", "--injector-image", "i", "--injector-env", good];
+        assert_eq!(Args::parse_from(args).settings().environment.len(), 2);
+        // The kubelet replaces these.
+        let proxy = "HTTP_PROXY=http://u:pa$$w@proxy.$(POD_NAMESPACE):3128";
+        assert_eq!(
+            variable(proxy).map(|(_, value)| value),
+            Ok(proxy[11..].to_owned())
+        );
+        assert_eq!(as_the_kubelet("$$(A)$(B)c$"), "$(A)xc$");
     }
 
     #[test]

@@ -1,54 +1,30 @@
-//! The webhook: the API server asks it about every pod that is created with our annotation, and it answers with a patch,
-//! or with the reason why the pod cannot have its secrets.
+//! The webhook. The API server asks it about every pod that is created with the project's annotation. The answer is a patch,
+//! or the reason why the pod's secrets cannot be fetched.
+//!
+//! | room | holds | uses |
+//! |---|---|---|
+//! | [`server`] | TLS, the router, the AdmissionReview protocol, health, metrics | `admission`, `cluster` |
+//! | [`admission`] | the decision about a pod or a class, and every reason to refuse one | `pod`, `cluster` |
+//! | [`cluster`] | what is known about the cluster: classes, ServiceAccounts, the region, the version | `pod` |
+//! | [`pod`] | from annotations to a patch; pure, without I/O | |
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`args`] | the command line |
-//! | [`annotations`] | what a pod asks for (pure) |
-//! | [`service_account`] | the IAM role of a ServiceAccount (pure) |
-//! | [`injection`] | what is added to a pod, as data (pure) |
-//! | `readability` | who will be able to read the files (pure) |
-//! | [`refreshing`] | can the app be told of changes (pure) |
-//! | [`sidecars`] | has the cluster what refreshing needs |
-//! | [`patch`] | from that to JSON patch operations (pure) |
-//! | [`refusal`] | every reason for which a pod is refused |
-//! | [`stores`] | classes and ServiceAccounts, kept in memory |
-//! | [`parsed`] | classes that were parsed before |
-//! | [`region`] | the region of classes that name none |
-//! | [`admission`] | from a pod to its patch |
-//! | [`review`] | the AdmissionReview protocol |
-//! | `pods`, `classes` | the reviews of each |
-//! | [`router`] | the paths, and bounds for every request |
-//! | [`server`] | TLS, graceful end |
-//! | `listen` | addresses to listen on |
-//! | `panics` | what a bug may cost |
-//! | [`readiness`], [`metrics`], [`health`] | how it is doing, and who is told |
+//! | `webhook` | puts the rooms together, serves, and shuts down in order |
+//! | `panics` | how far a panic reaches |
+//! | `text`, `logging` | text from outside, made safe for a line of the log or an answer |
 
 pub mod admission;
-pub mod annotations;
 pub mod args;
-pub mod health;
-pub mod injection;
-pub mod metrics;
-pub mod parsed;
-pub mod patch;
-pub mod readiness;
-pub mod refreshing;
-pub mod refusal;
-pub mod region;
-pub mod review;
-pub mod router;
+pub mod cluster;
+pub mod pod;
 pub mod server;
-pub mod service_account;
-pub mod sidecars;
-pub mod stores;
 
-mod classes;
-mod listen;
+mod logging;
 mod panics;
-mod pods;
-mod readability;
-mod start;
+mod text;
+mod webhook;
 
 pub use args::Args;
-pub use start::run;
+pub use webhook::Webhook;

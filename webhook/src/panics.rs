@@ -1,20 +1,23 @@
-//! What a panic, a bug of ours, may cost: one request, and never a task that keeps running without what it needs.
+//! A panic is an internal error. It costs one request, or ends the program if a critical task is lost.
 
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 
-/// The outcome of a request's work, or nothing if it panicked. What is shared between requests is in stores that are
-/// replaced as a whole, so that a panic leaves nothing half done.
+/// The outcome of a request's work, or `None` if it panicked. What requests share is replaced as a whole, so a panic leaves
+/// nothing half done.
+///
+/// A layer around the router, such as tower-http's CatchPanic, would not know the review's uid and resource, which the log
+/// and the metrics need.
 pub(crate) async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
     AssertUnwindSafe(work).catch_unwind().await.ok()
 }
 
-/// Starts a task without which the program is of no use: a panic in it ends the program, and kubelet starts it again.
+/// Starts a critical task. If it panics, the program exits and the kubelet restarts it.
 pub(crate) fn spawn_vital(task: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(async {
         if contained(task).await.is_none() {
-            tracing::error!("a task has panicked that nothing works without: ending");
+            tracing::error!("a critical task panicked; exiting");
             std::process::abort();
         }
     });

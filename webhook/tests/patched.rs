@@ -8,10 +8,12 @@ use std::fs;
 use std::path::Path;
 
 use aws_secrets_webhook::Args;
-use aws_secrets_webhook::admission::inject;
-use aws_secrets_webhook::annotations::Wanted;
-use aws_secrets_webhook::injection::Inputs;
-use aws_secrets_webhook::service_account::Role;
+use aws_secrets_webhook::admission::Refusal;
+use aws_secrets_webhook::admission::{Admitted, inject};
+use aws_secrets_webhook::pod::Role;
+use aws_secrets_webhook::pod::annotations::{ClassMount, PodRequest};
+use aws_secrets_webhook::pod::class::MountedClass;
+use aws_secrets_webhook::pod::injection::Inputs;
 use clap::Parser as _;
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::Pod;
@@ -27,15 +29,15 @@ fn patched(pod: &Value) -> Value {
 }
 
 fn patch_of(pod: &Value) -> Patch {
+    injected(pod).unwrap().patch
+}
+
+fn injected(pod: &Value) -> Result<Admitted, Refusal> {
     let pod: Pod = serde_json::from_value(pod.clone()).unwrap();
     let annotations = pod.metadata.annotations.clone().unwrap();
-    let wanted = Wanted::read(&annotations).unwrap().unwrap();
+    let request = PodRequest::read(&annotations).unwrap().unwrap();
     let region = "us-east-2".parse().unwrap();
-    let classes: Vec<_> = wanted
-        .classes
-        .iter()
-        .map(|mount| class(&mount.class))
-        .collect();
+    let classes: Vec<_> = request.classes.iter().map(class).collect();
     let role = Role {
         arn: "arn:aws:iam::111122223333:role/web".parse().unwrap(),
         audience: "sts.amazonaws.com".to_owned(),
@@ -43,30 +45,30 @@ fn patch_of(pod: &Value) -> Patch {
     };
     let settings = Args::parse_from(["webhook", "--injector-image", "injector:1"]).settings();
     let inputs = Inputs {
-        wanted: &wanted,
+        request: &request,
         classes: &classes,
         role: Some(&role),
         default_region: Some(&region),
         settings: &settings,
         pod: &pod,
     };
-    inject(inputs).unwrap().patch
+    inject(inputs)
 }
 
 /// The class `pod-identity` uses EKS Pod Identity, all others the role of the ServiceAccount.
-fn class(name: &str) -> (Class, BTreeMap<String, String>) {
+fn class(mount: &ClassMount) -> MountedClass {
+    let name = &mount.class;
     let objects = format!("- {{objectName: {name}, objectType: secretsmanager}}\n");
     let mut parameters = BTreeMap::from([("objects".to_owned(), objects)]);
     if name == "pod-identity" {
         parameters.insert("usePodIdentity".to_owned(), "true".to_owned());
     }
-    let spec = SecretProviderClassSpec {
-        parameters: parameters.clone(),
-        ..SecretProviderClassSpec::default()
-    };
-    let region = "us-east-2".parse().unwrap();
-    let class = Class::parse(name, &spec, Some(&region)).unwrap().class;
-    (class, parameters)
+    let spec = SecretProviderClassSpec::aws(parameters);
+    MountedClass {
+        mount_path: mount.mount_path.clone(),
+        class: Class::parse(name, &spec).unwrap().into(),
+        parameters: spec.parameters.into(),
+    }
 }
 
 #[test]
@@ -94,5 +96,33 @@ fn pods_become_what_is_written_down() {
         } else {
             assert_eq!(documents.get(1), Some(&after), "{name}");
         }
+    }
+}
+
+/// A pod whose container mounts one part of the secrets by itself.
+fn with_sub_path(sub_path: &str) -> Value {
+    serde_json::json!({
+        "metadata": {"name": "web", "annotations": {"aws-secrets-injector.io/secret-provider-class": "db"}},
+        "spec": {"containers": [{"name": "web", "image": "web", "volumeMounts": [
+            {"name": "aws-secrets-injector", "mountPath": "/etc/one", "subPath": sub_path, "readOnly": true},
+        ]}]},
+    })
+}
+
+#[test]
+fn a_mount_of_a_file_that_no_class_makes_is_refused_with_the_files_that_there_are() {
+    let after = patched(&with_sub_path("files/db"));
+    assert_eq!(
+        after["spec"]["containers"][0]["volumeMounts"][0]["subPath"],
+        "files/db"
+    );
+    let error = injected(&with_sub_path("files/password")).unwrap_err();
+    let message = error.to_string();
+    for words in [
+        "container \"web\"",
+        "\"files/password\"",
+        "the files are files/db",
+    ] {
+        assert!(message.contains(words), "{message}");
     }
 }

@@ -1,5 +1,5 @@
-//! The rules under every interleaving: replicas that stop between any two requests, restart, and have clocks that differ,
-//! while people delete and spoil what they keep.
+//! Tests the rules under every interleaving: replicas stop between any two requests, restart, and have different clocks, while
+//! objects are deleted and damaged.
 
 mod trust;
 mod world;
@@ -12,19 +12,19 @@ use crate::Lifetimes;
 use crate::rotate::Settings;
 use world::World;
 
-/// Something that happens.
+/// An event.
 #[derive(Clone, Debug)]
 enum Event {
-    /// A replica does this many steps.
+    /// A replica runs this number of steps.
     Steps(usize, usize),
-    /// A replica goes on until it waits.
+    /// A replica runs until it waits.
     Look(usize),
     Crash(usize),
-    /// Time passes, in thousandths of the authority's life.
+    /// Time passes, in thousandths of the CA's lifetime.
     Time(u32),
     DeleteSecret,
     SpoilSecret(&'static str),
-    /// Somebody puts back an empty bundle.
+    /// A bundle is emptied.
     Overwrite(usize),
     DeleteConfiguration(usize),
 }
@@ -62,7 +62,7 @@ fn settings(authority: Duration, serving: Duration) -> Settings {
     }
 }
 
-/// Clocks differ by up to an hour where certificates hold for days, and by seconds where they hold for a minute.
+/// Clocks differ by up to an hour if certificates are valid for days, and by seconds if they are valid for a minute.
 fn world() -> impl Strategy<Value = World> {
     let days = prop::collection::vec(-1800..1800i64, REPLICAS).prop_map(|skews| {
         let day = Duration::from_hours(24);
@@ -110,13 +110,13 @@ proptest! {
     }
 }
 
-/// A replica restores the Secret from before another one renewed the serving certificate, and exchanges the authority: what
-/// that other one shows stays trusted.
+/// A replica restores an outdated Secret after another replica has renewed the serving certificate, and then rotates the CA. The
+/// certificate of the other replica stays trusted.
 #[test]
 fn a_restored_secret_drops_no_authority_of_a_later_certificate() {
     let day = Duration::from_hours(24);
     let mut world = World::new(settings(90 * day, 20 * day), CONFIGURATIONS, &[0, 0]);
-    // Replica 1 knows a certificate that is not due yet, and restores it when it is just over.
+    // Replica 1 knows a certificate that is not due yet, and restores it just after it has expired.
     let events = [
         Event::Look(0),
         Event::Time(521),
@@ -135,7 +135,7 @@ fn a_restored_secret_drops_no_authority_of_a_later_certificate() {
     assert!(world.promotions > 0);
 }
 
-/// Every certificate is shown in its time, and trusted, at every moment of a long time.
+/// Over a long time, every served certificate is valid and trusted at every moment.
 fn live(world: &mut World, tick: Duration, ticks: u32) {
     for _ in 0..ticks {
         for replica in 0..REPLICAS {

@@ -1,4 +1,4 @@
-//! Which certificates API servers would accept.
+//! The certificates that API servers accept.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,7 +13,7 @@ use super::world::{Bundle, Versioned, World};
 use crate::pair::Serving;
 
 impl World {
-    /// Does this replica show a certificate that every configuration trusts now?
+    /// Whether this replica serves a certificate that every configuration trusts now.
     pub(super) fn is_good(&self, index: usize) -> Result<(), String> {
         let shown = self.replicas[index].shown.as_ref();
         let shown = shown.ok_or(format!("{index} shows nothing"))?;
@@ -25,8 +25,8 @@ impl World {
         }
     }
 
-    /// Configurations for which this replica cannot make anything worse: it shows a certificate whose time is over by its clock, or none
-    /// while no other shows a good one.
+    /// Configurations for which this replica cannot make things worse: its certificate has expired according to its clock, or
+    /// it serves none while no other replica serves a good one.
     pub(super) fn lost(&self, index: usize) -> Vec<usize> {
         let is_good = |shown: &Serving, bundle: &Bundle| {
             !shown.certificate.validity.is_over(self.now) && self.all_trust(bundle, shown)
@@ -47,7 +47,7 @@ impl World {
             .collect()
     }
 
-    /// Replicas that show a certificate in its time, with configurations that do not trust it though nobody broke them.
+    /// Replicas that serve a valid certificate, with undamaged configurations that do not trust it.
     pub(super) fn failures(&self) -> Vec<(usize, usize)> {
         let mut failures = Vec::new();
         for (index, replica) in self.replicas.iter().enumerate() {
@@ -69,7 +69,7 @@ impl World {
         failures
     }
 
-    /// Do all API servers trust it, also those that are late?
+    /// Whether all API servers trust it, including those that learn of changes late.
     fn all_trust(&self, bundle: &Bundle, shown: &Serving) -> bool {
         let late = bundle.older.iter().filter(|(_, until)| self.now < *until);
         let late = late.map(|(text, _)| text);
@@ -87,7 +87,7 @@ impl World {
         })
     }
 
-    /// Would an API server with this bundle accept the certificate, now that it is in its time?
+    /// Whether an API server with this bundle accepts the certificate, given that it is valid now.
     fn verifies(&self, bundle: &str, shown: &Serving) -> bool {
         let key = (bundle.to_owned(), shown.certificate.pem.clone());
         let known = self.verified.borrow().get(&key).copied();
@@ -98,7 +98,7 @@ impl World {
         })
     }
 
-    /// Would an API server with this bundle accept the certificate?
+    /// Whether an API server with this bundle accepts the certificate.
     fn verify(&self, bundle: &str, shown: &Serving) -> bool {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {

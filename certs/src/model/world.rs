@@ -1,5 +1,5 @@
-//! A cluster as the certificates see one: a Secret, configurations, replicas that can be stopped between any two requests,
-//! and people who break things.
+//! A model of a cluster: a Secret, configurations, replicas that can be stopped between any two requests, and users who damage
+//! objects.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -19,12 +19,12 @@ pub(super) struct Versioned<T> {
     pub(super) content: T,
 }
 
-/// A `caBundle`; `is_broken` from when somebody spoiled it until it verifies again whatever is shown.
+/// A `caBundle`. `is_broken` is set while it is damaged, until it verifies every served certificate again.
 #[derive(Clone)]
 pub(super) struct Bundle {
     pub(super) text: String,
     pub(super) is_broken: bool,
-    /// What API servers may still go by that learn of changes late, and until when.
+    /// Old values that late API servers may still use, and until when.
     pub(super) older: Vec<(String, SystemTime)>,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Replica {
     secret_version: Option<u64>,
     versions: Vec<Option<u64>>,
     pub(super) shown: Option<Serving>,
-    /// How its clock differs, in seconds.
+    /// The offset of its clock, in seconds.
     pub(super) skew: i64,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct World {
     pub(super) configurations: Vec<Option<Versioned<Bundle>>>,
     pub(super) replicas: Vec<Replica>,
     pub(super) promotions: usize,
-    /// By bundle and certificate, so that nothing is verified twice.
+    /// Results by bundle and certificate, so that nothing is verified twice.
     pub(super) verified: RefCell<HashMap<(String, String), bool>>,
 }
 
@@ -73,7 +73,7 @@ impl World {
         self.last_version
     }
 
-    /// One request of a replica, or one change of what it shows. `true` if it waits now.
+    /// One request of a replica, or one change of its certificate. `true` if it waits now.
     pub(super) fn step(&mut self, index: usize) -> Result<bool, String> {
         let before = self.failures();
         let lost = self.lost(index);
@@ -176,7 +176,7 @@ impl World {
         }
     }
 
-    /// Replicas step until all wait, many times over, with some time between: then all must be right.
+    /// Runs replicas until all wait, repeatedly, with some time in between. Then everything must be correct.
     pub(super) fn settle(&mut self) -> Result<(), String> {
         for _ in 0..6 {
             for index in 0..self.replicas.len() {
@@ -190,15 +190,15 @@ impl World {
         (0..self.replicas.len()).try_for_each(|index| self.is_good(index))
     }
 
-    /// How many authorities the Secret holds.
+    /// The number of CAs in the Secret.
     pub(super) fn trusted(&self) -> usize {
         let secret = self.secret.as_ref().unwrap();
         State::from_data(&secret.content).unwrap().trusted().count()
     }
 
-    /// One replica alone, until it waits.
+    /// Runs a single replica until it waits.
     pub(super) fn run(&mut self, index: usize) -> Result<(), String> {
-        // The rest of the look that it was in, which may find everything changed, and then a whole one.
+        // The rest of the current look, which may find everything changed, and then a complete one.
         for _ in 0..2 {
             let mut steps = 0;
             while !self.step(index)? {
@@ -257,7 +257,7 @@ fn published(found: Option<&Versioned<Bundle>>) -> Option<Published> {
     found.map(|found| Published::new([found.content.text.clone()]))
 }
 
-/// What a failed test prints.
+/// The output of a failed test.
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let skews: Vec<_> = self.replicas.iter().map(|replica| replica.skew).collect();

@@ -1,4 +1,4 @@
-//! An API server in memory, as far as a keeper asks one: it can refuse requests, and undo them.
+//! An in-memory API server with the requests that a keeper needs. It can refuse requests and undo changes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 const SECRETS: &str = "/api/v1/namespaces/ns/secrets";
 const CONFIGURATIONS: &str = "/apis/admissionregistration.k8s.io/v1";
 
-/// The API server; clones share what it holds.
+/// The API server. Clones share its objects.
 #[derive(Clone, Default)]
 pub(crate) struct Api(Arc<Mutex<Inner>>);
 
@@ -25,12 +25,12 @@ struct Inner {
     writes: u32,
     /// Requests whose path contains this are refused.
     forbidden: Option<&'static str>,
-    /// Whatever is applied is gone at once.
+    /// Every change is undone immediately.
     undoes: bool,
 }
 
 impl Api {
-    /// With two configurations that have no bundle.
+    /// An API server with two configurations without a bundle.
     pub(crate) fn new() -> Self {
         let api = Self::default();
         for kind in [
@@ -61,17 +61,17 @@ impl Api {
         change(&mut self.0.lock().unwrap())
     }
 
-    /// From now on requests whose path contains this are refused.
+    /// Refuses requests whose path contains this from now on.
     pub(crate) fn forbid(&self, path: Option<&'static str>) {
         self.change(|inner| inner.forbidden = path);
     }
 
-    /// From now on somebody undoes at once whatever is applied.
+    /// Undoes every change immediately from now on.
     pub(crate) fn undo(&self) {
         self.change(|inner| inner.undoes = true);
     }
 
-    /// How often anything was written.
+    /// The number of writes.
     pub(crate) fn writes(&self) -> u32 {
         self.change(|inner| inner.writes)
     }
@@ -90,7 +90,7 @@ impl Api {
         });
     }
 
-    /// As an installation brings it.
+    /// A configuration as it is installed.
     pub(crate) fn empty_secret(&self) {
         self.change(|inner| {
             let secret =
@@ -103,7 +103,7 @@ impl Api {
         self.change(|inner| inner.objects.retain(|path, _| !path.starts_with(SECRETS)));
     }
 
-    /// The bundle, which all webhooks of both configurations have.
+    /// The bundle that all webhooks of both configurations have.
     pub(crate) fn bundle(&self) -> String {
         self.change(|inner| {
             let configurations = inner.objects.iter();

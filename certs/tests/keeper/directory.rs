@@ -1,4 +1,4 @@
-//! Certificates of a mounted directory.
+//! Certificates from a mounted directory.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ fn certificate(clock: &Clock) -> Serving {
     issue_serving(&authority, &names, clock.now(), 9 * DAY).unwrap()
 }
 
-/// As the kubelet does: a directory of its own, and a link to it that is exchanged at once.
+/// Writes files like the kubelet: into a new directory, with a link to it that is replaced atomically.
 fn mount(volume: &Path, version: &str, serving: &Serving) {
     let directory = volume.join(version);
     std::fs::create_dir(&directory).unwrap();

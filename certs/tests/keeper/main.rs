@@ -1,4 +1,4 @@
-//! A keeper against an API server in memory, which can be made to fail, and a clock that the test moves.
+//! A keeper with an in-memory API server that fails on demand, and a clock that the test controls.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -17,7 +17,7 @@ use api::Api;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// A clock that stands still until it is moved.
+/// A clock that stands still until the test moves it.
 #[derive(Clone)]
 struct Clock(Arc<Mutex<SystemTime>>);
 
@@ -72,7 +72,7 @@ impl Replica {
         self.keeper.keep().await
     }
 
-    /// The problem that it reports, which is the one that its status tells as well.
+    /// The problem that it reports. Its status has the same one.
     async fn reason(&mut self) -> &'static str {
         let problem = self.keep().await.unwrap_err();
         assert_eq!(self.status().problem.as_ref(), Some(&problem));

@@ -1,183 +1,232 @@
-//! Sends one call until it succeeds, fails for good, or time runs out.
+//! Sends one call of the SDK, by the retry loop. The SDK makes a single attempt each time.
 
 use std::error::Error;
-use std::fmt;
-use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextRef;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::date_time::{DateTime, Format};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use provider_class::Region;
-use tokio::time::Instant;
 
-use crate::aws::{Cause, Failure, Service, failure};
+use crate::aws::retry::{Attempt, Backoff, Retry, retry};
+use crate::aws::{Cause, Clients, Deadline, Failure};
+use crate::service::Service;
 
-/// When all calls must be done.
-#[derive(Clone, Copy, Debug)]
-pub struct Deadline {
-    at: Instant,
-    whole: Duration,
-}
+const BACKOFF: Backoff = Backoff {
+    attempts: 4,
+    first_pause: Duration::from_millis(200),
+};
 
-impl Deadline {
-    /// A deadline so long from now.
-    pub fn after(whole: Duration) -> Self {
-        Self {
-            at: Instant::now() + whole,
-            whole,
-        }
-    }
-
-    fn missed(self, last: Option<Box<Cause>>) -> Cause {
-        Cause::Deadline {
-            seconds: self.whole.as_secs(),
-            last,
-        }
-    }
-
-    /// Half of what is left: what a first region may use up where there is a second one.
-    #[must_use]
-    pub fn half(self) -> Self {
-        let left = self.at.saturating_duration_since(Instant::now()) / 2;
-        Self {
-            at: Instant::now() + left,
-            whole: left,
-        }
-    }
-}
-
-/// What the last attempt of a call met, for the message when time runs out. As an interceptor it sees the attempts
-/// that the SDK makes on its own; `E` is the operation's error.
-#[derive(Debug)]
-pub struct LastError<E> {
-    cause: Arc<Mutex<Option<Cause>>>,
-    operation: PhantomData<fn() -> E>,
-}
-
-impl<E> Clone for LastError<E> {
-    fn clone(&self) -> Self {
-        Self {
-            cause: Arc::clone(&self.cause),
-            operation: PhantomData,
-        }
-    }
-}
-
-impl<E> LastError<E> {
-    fn none() -> Self {
-        Self {
-            cause: Arc::default(),
-            operation: PhantomData,
-        }
-    }
-
-    fn set(&self, cause: Cause) {
-        *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
-    }
-
-    fn get(&self) -> Option<Box<Cause>> {
-        self.cause
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .map(Box::new)
-    }
-}
-
-impl<E> Intercept for LastError<E>
-where
-    E: ProvideErrorMetadata + Error + Send + Sync + fmt::Debug + 'static,
-{
-    fn name(&self) -> &'static str {
-        "LastError"
-    }
-
-    fn read_after_attempt(
-        &self,
-        context: &FinalizerInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let Some(Err(error)) = context.output_or_error() else {
-            return Ok(());
-        };
-        let operation = error
-            .as_operation_error()
-            .and_then(|error| error.downcast_ref::<E>());
-        let cause = match (operation, error.as_connector_error()) {
-            (Some(refused), _) => Cause::refused(
-                refused,
-                context
-                    .response()
-                    .map(|response| response.status().as_u16()),
-            ),
-            (None, Some(connector)) => Cause::NoAnswer(failure::chain(connector)),
-            (None, None) if error.is_timeout_error() => {
-                Cause::NoAnswer("it took too long".to_owned())
-            }
-            (None, None) => return Ok(()),
-        };
-        tracing::debug!("attempt failed: {cause}");
-        self.set(cause);
-        Ok(())
-    }
-}
-
-/// The longest wait between two tries of a throttled call.
-const THROTTLED_PAUSE: Duration = Duration::from_secs(3);
-
-/// Sends a call. The SDK retries what a retry can mend, a few times; a throttled call is tried again until the deadline,
-/// because waiting is all that it needs.
-pub async fn send<T, E, F>(
+/// Sends a call until it succeeds, fails for good, or time runs out. `attempt` sends it once.
+pub async fn send<T, E>(
+    clients: &Clients,
     service: Service,
     region: &Region,
     deadline: Deadline,
-    attempt: impl Fn(LastError<E>) -> F,
+    attempt: impl AsyncFn() -> Result<T, SdkError<E, HttpResponse>>,
 ) -> Result<T, Failure>
 where
     E: ProvideErrorMetadata + Error + 'static,
-    F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 {
-    let fail = |cause| Failure {
+    let once = async || match attempt().await {
+        Ok(output) => Ok(output),
+        Err(error) => Err(classify(&error)),
+    };
+    let what = format!("{service} in {region}");
+    let mut cause = match retry(what, BACKOFF, deadline, once).await {
+        Ok(output) => return Ok(output),
+        Err(cause) => cause,
+    };
+    if cause == Cause::NotSent
+        && let Some(contradiction) = clients.contradiction(service, region).await
+    {
+        cause = Cause::Setup(contradiction);
+    }
+    Err(Failure {
         service,
         region: Some(region.clone()),
         cause,
-    };
-    let last = LastError::none();
-    let until_done = async {
-        loop {
-            let error = match attempt(last.clone()).await {
-                Ok(output) => return Ok(output),
-                Err(error) => error,
-            };
-            let cause = Cause::of(&error);
-            if !cause.is_throttling() {
-                return Err(fail(cause));
-            }
-            tracing::warn!("{service} in {region}: {cause}; trying again");
-            last.set(cause);
-            tokio::time::sleep(THROTTLED_PAUSE).await;
-        }
-    };
-    match tokio::time::timeout_at(deadline.at, until_done).await {
-        Ok(result) => result,
-        Err(_) => Err(fail(deadline.missed(last.get()))),
+    })
+}
+
+/// Why an attempt failed, and whether another one may succeed.
+fn classify<E>(error: &SdkError<E, HttpResponse>) -> Attempt
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let cause = Cause::of(error);
+    let answer = error.raw_response();
+    let status = answer.map(|answer| answer.status().as_u16());
+    Attempt {
+        retry: retry_of(error, &cause, status, answer.and_then(date)),
+        pause: answer.and_then(asked_pause),
+        cause,
     }
 }
 
-/// The same bound for what is not a call of the SDK.
-pub(crate) async fn within<T>(
-    deadline: Deadline,
-    work: impl Future<Output = Result<T, Cause>>,
-) -> Result<T, Cause> {
-    tokio::time::timeout_at(deadline.at, work)
-        .await
-        .unwrap_or_else(|_| Err(deadline.missed(None)))
+/// Source: the SDK's own classifiers for its standard retries, in
+/// <https://docs.rs/aws-runtime/latest/aws_runtime/retries/classifiers/index.html> and
+/// <https://docs.rs/aws-smithy-runtime/latest/aws_smithy_runtime/client/retries/classifiers/index.html>.
+fn retry_of<E>(
+    error: &SdkError<E, HttpResponse>,
+    cause: &Cause,
+    status: Option<u16>,
+    date: Option<SystemTime>,
+) -> Retry {
+    match cause {
+        cause if cause.is_throttling() => Retry::UntilDeadline,
+        Cause::Refused { code, .. } => match (code.as_str(), status) {
+            (_, Some(429)) => Retry::UntilDeadline,
+            (_, Some(500 | 502 | 503 | 504))
+            | ("RequestTimeout" | "RequestTimeoutException" | "IDPCommunicationError", _) => {
+                Retry::Few
+            }
+            (
+                "InvalidSignatureException"
+                | "SignatureDoesNotMatch"
+                | "RequestTimeTooSkewed"
+                | "RequestExpired",
+                _,
+            ) if date.is_some_and(|date| is_far(date, SystemTime::now())) => Retry::Few,
+            _ => Retry::Never,
+        },
+        // What is not of input and output would fail alike the next time.
+        Cause::NoResponse(_) => match error {
+            SdkError::DispatchFailure(failure) if !failure.is_io() && !failure.is_timeout() => {
+                Retry::Never
+            }
+            _ => Retry::Few,
+        },
+        cause if *cause == Cause::too_long() => Retry::Never,
+        Cause::Malformed(_) => Retry::Few,
+        Cause::Untrusted(_) | Cause::Deadline { .. } | Cause::NotSent | Cause::Setup(_) => {
+            Retry::Never
+        }
+    }
+}
+
+/// Does this clock differ so much that AWS takes no signature of it? The SDK's client has learned AWS's time from the
+/// answer, and signs the next attempt with that.
+fn is_far(date: SystemTime, now: SystemTime) -> bool {
+    const FAR: Duration = Duration::from_mins(4);
+    let difference = now.duration_since(date);
+    difference.unwrap_or_else(|error| error.duration()) > FAR
+}
+
+/// When the service answered, by its own clock.
+fn date(answer: &HttpResponse) -> Option<SystemTime> {
+    let date = answer.headers().get("date")?;
+    let date = DateTime::from_str(date, Format::HttpDate).ok()?;
+    SystemTime::try_from(date).ok()
+}
+
+/// The pause that an answer asks for: AWS's header has milliseconds, HTTP's own has seconds.
+fn asked_pause(answer: &HttpResponse) -> Option<Duration> {
+    if let Some(milliseconds) = number(answer, "x-amz-retry-after") {
+        return Some(Duration::from_millis(milliseconds));
+    }
+    number(answer, "retry-after").map(Duration::from_secs)
+}
+
+fn number(answer: &HttpResponse, header: &str) -> Option<u64> {
+    answer.headers().get(header)?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    use super::*;
+
+    type CallError = SdkError<GetSecretValueError, HttpResponse>;
+
+    fn response(status: u16, headers: &[(&'static str, &'static str)]) -> HttpResponse {
+        let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
+        for (name, value) in headers {
+            response.headers_mut().insert(*name, *value);
+        }
+        response
+    }
+
+    fn refusal(
+        code: Option<&str>,
+        status: u16,
+        headers: &[(&'static str, &'static str)],
+    ) -> CallError {
+        let mut metadata = ErrorMetadata::builder();
+        if let Some(code) = code {
+            metadata = metadata.code(code);
+        }
+        let error = GetSecretValueError::generic(metadata.build());
+        SdkError::service_error(error, response(status, headers))
+    }
+
+    #[test]
+    fn a_refusal_is_retried_by_its_code_or_status() {
+        for (code, status, expected) in [
+            (Some("AccessDeniedException"), 400, Retry::Never),
+            (Some("ResourceNotFoundException"), 400, Retry::Never),
+            (Some("ExpiredTokenException"), 403, Retry::Never),
+            (None, 403, Retry::Never),
+            (None, 501, Retry::Never),
+            (Some("InternalServiceError"), 500, Retry::Few),
+            (None, 502, Retry::Few),
+            (Some("ServiceUnavailable"), 503, Retry::Few),
+            (None, 504, Retry::Few),
+            (Some("RequestTimeout"), 400, Retry::Few),
+            (Some("IDPCommunicationError"), 400, Retry::Few),
+            (Some("ThrottlingException"), 400, Retry::UntilDeadline),
+            (Some("SlowDown"), 503, Retry::UntilDeadline),
+            (Some("Odd"), 429, Retry::UntilDeadline),
+            (None, 429, Retry::UntilDeadline),
+        ] {
+            let attempt = classify(&refusal(code, status, &[]));
+            assert_eq!(attempt.retry, expected, "{code:?} {status}");
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_is_retried_and_a_mistake_is_not() {
+        let slow = CallError::timeout_error("");
+        let cut_short = CallError::response_error("", response(200, &[]));
+        let built_wrong = CallError::construction_failure("");
+        let retries = [slow, cut_short, built_wrong].map(|error| classify(&error).retry);
+        assert_eq!(retries, [Retry::Few, Retry::Few, Retry::Never]);
+        let no_response = || crate::aws::http::NoResponse {
+            reason: "from x: the connection was lost".to_owned(),
+            is_untrusted: false,
+        };
+        let lost = CallError::dispatch_failure(ConnectorError::io(no_response().into()));
+        assert_eq!(classify(&lost).retry, Retry::Few);
+        let not_http = ConnectorError::other(no_response().into(), None);
+        let not_http = CallError::dispatch_failure(not_http);
+        assert_eq!(classify(&not_http).retry, Retry::Never);
+    }
+
+    #[test]
+    fn a_signature_is_retried_where_the_clocks_differ() {
+        let code = Some("InvalidSignatureException");
+        let long_ago = [("date", "Wed, 21 Oct 2015 07:28:00 GMT")];
+        assert_eq!(classify(&refusal(code, 400, &long_ago)).retry, Retry::Few);
+        assert_eq!(classify(&refusal(code, 400, &[])).retry, Retry::Never);
+        let now = SystemTime::now();
+        assert!(!is_far(now - Duration::from_mins(3), now));
+        assert!(is_far(now + Duration::from_mins(5), now));
+    }
+
+    #[test]
+    fn a_pause_is_read_from_either_header() {
+        let pause = |headers: &[(&'static str, &'static str)]| asked_pause(&response(503, headers));
+        let aws = ("x-amz-retry-after", "1500");
+        assert_eq!(pause(&[aws]), Some(Duration::from_millis(1500)));
+        assert_eq!(pause(&[("retry-after", "7")]), Some(Duration::from_secs(7)));
+        let both = [("retry-after", "7"), aws];
+        assert_eq!(pause(&both), Some(Duration::from_millis(1500)));
+        let date = ("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT");
+        assert_eq!(pause(&[date]), None);
+    }
 }

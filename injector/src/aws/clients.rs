@@ -1,16 +1,16 @@
-//! Clients of the services in any region, all on one HTTP client.
+//! Clients of the services in any region. They share one HTTP client.
 
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use provider_class::Region;
 
-use crate::aws::{HttpClient, Service, endpoint};
+use crate::aws::{HttpClient, endpoint};
 use crate::environment::Environment;
+use crate::service::Service;
 
 /// Makes clients.
 #[derive(Clone, Debug)]
@@ -19,19 +19,17 @@ pub struct Clients {
     environment: Environment,
 }
 
-/// A lost packet must not cost all of the time there is.
+/// A lost packet must not use up the whole timeout.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Attempts for what a retry may mend: a dropped connection, an answer of 5xx.
-const ATTEMPTS: u32 = 4;
-const FIRST_BACKOFF: Duration = Duration::from_millis(200);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// Bytes that are read of a response with parameters: ten of at most 8 KiB, or references to secrets, which it contains twice.
+const LONGEST_PARAMETERS: usize = 2 * 1024 * 1024;
 
-/// Sets what is the same for the three services; their builders share no trait.
+/// Sets what the three services have in common. Their builders share no trait.
 macro_rules! configure {
-    ($builder:expr, $clients:expr, $region:expr, $service:expr) => {{
+    ($builder:expr, $clients:expr, $http:expr, $region:expr, $service:expr) => {{
         let mut builder = $builder
             .behavior_version_latest()
-            .http_client($clients.http.clone())
+            .http_client($http)
             .region(aws_types::region::Region::new($region.as_str().to_owned()))
             .sleep_impl(TokioSleep::new())
             .use_fips($clients.environment.use_fips)
@@ -41,16 +39,8 @@ macro_rules! configure {
                     .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                     .build(),
             )
-            .retry_config(
-                RetryConfig::standard()
-                    .with_max_attempts(ATTEMPTS)
-                    .with_initial_backoff(FIRST_BACKOFF)
-                    .with_max_backoff(LONGEST_BACKOFF),
-            )
-            // The SDK stops retrying when many calls of one process fail together; here the deadline does.
-            .retry_partition(
-                RetryPartition::custom("aws-secrets-injector").token_bucket(TokenBucket::unlimited()).build(),
-            );
+            // This program's own loop retries, and so sees every failure.
+            .retry_config(RetryConfig::disabled());
         builder.set_endpoint_url($clients.environment.endpoint($service).map(str::to_owned));
         builder
     }};
@@ -62,25 +52,32 @@ impl Clients {
         Self { http, environment }
     }
 
-    /// The environment they are made for.
+    /// Their environment.
     pub fn environment(&self) -> &Environment {
         &self.environment
     }
 
-    /// Opens connections to Secrets Manager and Parameter Store of a region, for the requests to come: meanwhile STS answers.
+    /// Opens connections to Secrets Manager and Parameter Store of a region, for the requests that follow once STS has responded.
     pub async fn connect_ahead(&self, region: &Region, secrets: usize, parameters: usize) {
         for (service, count) in [
             (Service::SecretsManager, secrets),
             (Service::Ssm, parameters),
         ] {
-            // Where the SDK has no endpoint its requests say so.
+            // If there is no endpoint, the requests will fail and say so.
             if count > 0
-                && let Some(url) = endpoint::url(&self.environment, service, region).await
+                && let Ok(url) = endpoint::url(&self.environment, service, region).await
                 && let Ok(server) = url.parse()
             {
                 self.http.connect_ahead(&server, count);
             }
         }
+    }
+
+    /// The sentence with which the SDK's rules refuse the settings for a service of a region, if they do.
+    pub(super) async fn contradiction(&self, service: Service, region: &Region) -> Option<String> {
+        endpoint::url(&self.environment, service, region)
+            .await
+            .err()
     }
 
     /// Secrets Manager of a region.
@@ -92,6 +89,7 @@ impl Clients {
         let config = configure!(
             aws_sdk_secretsmanager::Config::builder(),
             self,
+            self.http.clone(),
             region,
             Service::SecretsManager
         );
@@ -102,13 +100,25 @@ impl Clients {
 
     /// Parameter Store of a region.
     pub fn ssm(&self, region: &Region, credentials: &Credentials) -> aws_sdk_ssm::Client {
-        let config = configure!(aws_sdk_ssm::Config::builder(), self, region, Service::Ssm);
+        let config = configure!(
+            aws_sdk_ssm::Config::builder(),
+            self,
+            self.http.clone().with_longest_response(LONGEST_PARAMETERS),
+            region,
+            Service::Ssm
+        );
         aws_sdk_ssm::Client::from_conf(config.credentials_provider(credentials.clone()).build())
     }
 
-    /// STS of a region; exchanging a web identity token takes no credentials.
+    /// STS of a region. Exchanging a web identity token needs no credentials.
     pub fn sts(&self, region: &Region, credentials: Option<&Credentials>) -> aws_sdk_sts::Client {
-        let mut config = configure!(aws_sdk_sts::Config::builder(), self, region, Service::Sts);
+        let mut config = configure!(
+            aws_sdk_sts::Config::builder(),
+            self,
+            self.http.clone(),
+            region,
+            Service::Sts
+        );
         config.set_credentials_provider(credentials.map(|credentials| {
             aws_credential_types::provider::SharedCredentialsProvider::new(credentials.clone())
         }));

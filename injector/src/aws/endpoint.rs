@@ -1,41 +1,44 @@
-//! Where the services are, by the SDK's own rules.
+//! The services' endpoints, by the SDK's own rules.
 
 use provider_class::Region;
 
-use crate::aws::Service;
 use crate::environment::Environment;
+use crate::service::Service;
 
-/// Asks the rules of one service; their types share no trait.
+/// Applies the rules of one service. Their types share no trait.
 macro_rules! resolve {
-    ($sdk:ident, $environment:expr, $region:expr) => {{
+    ($sdk:ident, $environment:expr, $service:expr, $region:expr) => {{
         use $sdk::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
         let params = Params::builder()
             .region($region.as_str())
             .use_fips($environment.use_fips)
             .use_dual_stack($environment.use_dual_stack)
+            .set_endpoint($environment.endpoint($service).map(str::to_owned))
             .build();
         match params {
             Ok(params) => {
                 let endpoint = DefaultResolver::new().resolve_endpoint(&params).await;
-                endpoint.ok().map(|endpoint| endpoint.url().to_owned())
+                match endpoint {
+                    Ok(endpoint) => Ok(endpoint.url().to_owned()),
+                    Err(error) => Err(error.to_string()),
+                }
             }
-            Err(_) => None,
+            Err(error) => Err(error.to_string()),
         }
     }};
 }
 
-/// The URL of a service of a region, as its client will use it.
+/// The URL of a service in a region, as its client will use it, or the sentence with which the rules refuse the settings.
+/// The rules see no request, so the sentence cannot contain one.
 pub(super) async fn url(
     environment: &Environment,
     service: Service,
     region: &Region,
-) -> Option<String> {
-    if let Some(url) = environment.endpoint(service) {
-        return Some(url.to_owned());
-    }
+) -> Result<String, String> {
     match service {
-        Service::SecretsManager => resolve!(aws_sdk_secretsmanager, environment, region),
-        Service::Ssm => resolve!(aws_sdk_ssm, environment, region),
-        Service::Sts | Service::PodIdentityAgent => None,
+        Service::SecretsManager => resolve!(aws_sdk_secretsmanager, environment, service, region),
+        Service::Ssm => resolve!(aws_sdk_ssm, environment, service, region),
+        Service::Sts => resolve!(aws_sdk_sts, environment, service, region),
+        Service::PodIdentityAgent => Err(String::new()),
     }
 }

@@ -1,57 +1,31 @@
 //! Clients of the three services, calls through them, and what can go wrong.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `clients`, `endpoint` | the SDK's clients, and where they connect to |
+//! | [`http`] | the HTTP client below them |
+//! | `call` | one call of the SDK: sent, and its failure classified |
+//! | `retry`, `deadline` | the retry loop, and when it ends |
+//! | `cause`, `failure` | why a call failed |
+//! | `hint` | what to do about it |
+//! | `outside` | text from outside, fit for messages |
 
 mod call;
+mod cause;
 mod clients;
+mod deadline;
 mod endpoint;
 mod failure;
+mod hint;
 mod http;
+pub(crate) mod outside;
+pub(crate) mod retry;
 
-pub(crate) use call::within;
-pub use call::{Deadline, LastError, send};
+pub use call::send;
+pub use cause::Cause;
 pub use clients::Clients;
-pub(crate) use failure::chain;
-pub use failure::{Cause, Failure};
+pub use deadline::Deadline;
+pub use failure::Failure;
+pub(crate) use hint::{NO_REFERENCE, PAGE};
+pub(crate) use http::is_too_long;
 pub use http::{HttpClient, HttpError};
-
-use std::fmt;
-
-/// An AWS service that the injector calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Service {
-    /// AWS Secrets Manager.
-    SecretsManager,
-    /// The Parameter Store of AWS Systems Manager.
-    Ssm,
-    /// AWS Security Token Service.
-    Sts,
-    /// The EKS Pod Identity agent on the pod's node.
-    PodIdentityAgent,
-}
-
-impl Service {
-    /// The ones whose endpoint can be set.
-    pub const ALL: [Self; 3] = [Self::SecretsManager, Self::Ssm, Self::Sts];
-
-    /// The environment variable with its endpoint.
-    ///
-    /// Source: <https://docs.aws.amazon.com/sdkref/latest/guide/ss-endpoints-table.html>.
-    pub fn endpoint_variable(self) -> &'static str {
-        match self {
-            Self::SecretsManager => "AWS_ENDPOINT_URL_SECRETS_MANAGER",
-            Self::Ssm => "AWS_ENDPOINT_URL_SSM",
-            Self::Sts => "AWS_ENDPOINT_URL_STS",
-            Self::PodIdentityAgent => "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-        }
-    }
-}
-
-impl fmt::Display for Service {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SecretsManager => "Secrets Manager",
-            Self::Ssm => "Parameter Store",
-            Self::Sts => "STS",
-            Self::PodIdentityAgent => "the EKS Pod Identity agent",
-        })
-    }
-}

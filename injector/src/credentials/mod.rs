@@ -1,8 +1,9 @@
-//! From the pod's own token to credentials of its role. There is no other way to credentials in this program, so that a
-//! misconfigured pod gets an error and not the permissions of its node.
+//! From the pod's own token to credentials of its role. This program has no other source of credentials, so a misconfigured
+//! pod gets an error and not the permissions of its node.
 
 mod assume_role;
 mod pod_identity;
+mod token;
 mod web_identity;
 
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ use tokio::sync::OnceCell;
 
 use crate::aws::{Clients, Deadline, Failure};
 
-/// Whose credentials: what a class says of them.
+/// Whose credentials a class uses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// Web identity or Pod Identity.
@@ -24,7 +25,7 @@ pub struct Identity {
     pub assume_role: Option<AssumeRole>,
 }
 
-/// Credentials that expire sooner than this are not used for another round: a round must not outlive them.
+/// Credentials that expire sooner than this are not reused: they must outlive the round.
 const RENEW_BEFORE: Duration = Duration::from_mins(5);
 
 /// Credentials between rounds.
@@ -33,7 +34,7 @@ pub struct CredentialCache(HashMap<(Region, Identity), Credentials>);
 
 type Slot = Arc<OnceCell<Result<Credentials, Failure>>>;
 
-/// The credentials of one round of fetching: each is asked for once, whoever needs it first.
+/// The credentials of one round of fetching. Each identity's are requested once, when they are first needed.
 #[derive(Debug)]
 pub struct CredentialStore {
     clients: Clients,
@@ -51,23 +52,20 @@ impl CredentialStore {
         }
     }
 
-    /// A store with the credentials of an earlier round that are good for another one. Those without an expiry are not.
+    /// A store with those credentials of an earlier round that last for another one. Credentials without an expiry do not.
     pub fn with(
         clients: Clients,
         deadline: Deadline,
         cache: CredentialCache,
         now: SystemTime,
     ) -> Self {
-        let lasting = |credentials: &Credentials| {
-            credentials
-                .expiry()
-                .is_some_and(|expiry| expiry > now + RENEW_BEFORE)
-        };
-        let slots = cache.0.into_iter();
-        let slots = slots
-            .filter(|(_, credentials)| lasting(credentials))
-            .map(|(key, credentials)| (key, Arc::new(OnceCell::from(Ok(credentials)))))
-            .collect();
+        let mut slots: HashMap<(Region, Identity), Slot> = HashMap::new();
+        for (key, credentials) in cache.0 {
+            let expiry = credentials.expiry();
+            if expiry.is_some_and(|expiry| expiry > now + RENEW_BEFORE) {
+                slots.insert(key, Arc::new(OnceCell::from(Ok(credentials))));
+            }
+        }
         Self {
             clients,
             deadline,
@@ -81,13 +79,16 @@ impl CredentialStore {
             .slots
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        let good = |(key, slot): ((Region, Identity), Slot)| {
-            Some((key, slot.get()?.as_ref().ok()?.clone()))
-        };
-        CredentialCache(slots.into_iter().filter_map(good).collect())
+        let mut cache = CredentialCache::default();
+        for (key, slot) in slots {
+            if let Some(Ok(credentials)) = slot.get() {
+                cache.0.insert(key, credentials.clone());
+            }
+        }
+        cache
     }
 
-    /// Credentials by way of a region's own STS.
+    /// Credentials from a region's own STS.
     pub async fn get(
         &self,
         region: &Region,
@@ -103,7 +104,7 @@ impl CredentialStore {
             .clone()
     }
 
-    /// Credentials that are there already, from whichever region's STS.
+    /// Credentials that were fetched already, from any region's STS.
     pub fn any(&self, identity: &Identity) -> Option<Credentials> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let mut mine = slots.iter().filter(|((_, other), _)| other == identity);
@@ -135,25 +136,8 @@ impl CredentialStore {
         self.deadline
     }
 
-    /// The clients that the credentials are for.
+    /// The clients that use the credentials.
     pub fn clients(&self) -> &Clients {
         &self.clients
     }
-}
-
-/// Reads a token that kubelet projects; the error names the variable that led to the file.
-fn read_token(
-    variable: &str,
-    path: &std::path::Path,
-) -> Result<zeroize::Zeroizing<String>, String> {
-    let token = std::fs::read_to_string(path).map(zeroize::Zeroizing::new);
-    let token = token
-        .map_err(|error| format!("the token file {} ({variable}): {error}", path.display()))?;
-    if token.trim().is_empty() {
-        return Err(format!(
-            "the token file {} ({variable}) is empty",
-            path.display()
-        ));
-    }
-    Ok(zeroize::Zeroizing::new(token.trim().to_owned()))
 }

@@ -7,23 +7,30 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::byte_stream::ByteStream;
 use aws_smithy_types::date_time::{DateTime, Format};
 use provider_class::AddressPreference;
+use provider_class::network::AgentUri;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::aws::{Cause, Deadline, Failure, HttpClient, Service, within};
-use crate::credentials::read_token;
+use super::token;
+use crate::aws::retry::{Attempt, Backoff, Retry, retry};
+use crate::aws::{Cause, Deadline, Failure, HttpClient, PAGE, is_too_long, outside};
 use crate::environment::Environment;
+use crate::service::Service;
 
-const IPV4: &str = "http://169.254.170.23/v1/credentials";
-const IPV6: &str = "http://[fd00:ec2::23]/v1/credentials";
-
-/// The agent is on the node: an address that does not answer in this time is not there.
+/// The agent runs on the node, so an address that does not respond within this time has no agent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// The agent answers 5xx and 429 while it starts, or while EKS throttles it.
-const ATTEMPTS: u32 = 6;
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The agent may still be starting when the first pods of a node start, so attempts last about ten seconds.
+const BACKOFF: Backoff = Backoff {
+    attempts: 6,
+    first_pause: Duration::from_millis(500),
+};
+
+const NO_TOKEN_FILE: &str = "environment variable AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is not set: the pod's token is required, and no other credentials are used";
+const NO_HEADER: &str = "the token file (AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE) is not valid in an HTTP header: it must contain one token, on one line";
 
 /// Asks the agent for credentials.
 pub(super) async fn ask(
@@ -31,151 +38,128 @@ pub(super) async fn ask(
     address: AddressPreference,
     deadline: Deadline,
 ) -> Result<Credentials, Failure> {
-    let setup = |reason: String| Failure::setup(Service::PodIdentityAgent, reason);
-    let unset = "the environment variable AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is not set: it names the pod's token, and no other credentials are used";
+    let service = Service::PodIdentityAgent;
     let file = environment
         .container_token_file
         .as_ref()
-        .ok_or_else(|| setup(unset.to_owned()))?;
+        .ok_or_else(|| Failure::setup(service, NO_TOKEN_FILE))?;
     let uris = match (&environment.container_credentials_uri, address) {
-        (Some(uri), _) => vec![checked(uri).map_err(setup)?],
-        (None, AddressPreference::Auto) => vec![IPV4, IPV6],
-        (None, AddressPreference::Ipv4) => vec![IPV4],
-        (None, AddressPreference::Ipv6) => vec![IPV6],
+        (Some(uri), _) => vec![uri.as_str()],
+        (None, AddressPreference::Auto) => vec![AgentUri::IPV4, AgentUri::IPV6],
+        (None, AddressPreference::Ipv4) => vec![AgentUri::IPV4],
+        (None, AddressPreference::Ipv6) => vec![AgentUri::IPV6],
     };
-    let token = read_token("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file).map_err(setup)?;
-    let fail = |cause| Failure {
-        service: Service::PodIdentityAgent,
+    let token = token::read("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file)
+        .map_err(|reason| Failure::setup(service, reason))?;
+    let attempt = async || ask_each(&uris, &token).await;
+    let credentials = retry(service, BACKOFF, deadline, attempt).await;
+    credentials.map_err(|cause| Failure {
+        service,
         region: None,
         cause,
-    };
-    within(deadline, ask_each(&uris, &token))
-        .await
-        .map_err(fail)
+    })
 }
 
-/// The token goes nowhere but to the node's agent, or over TLS.
-///
-/// Source: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html>.
-fn checked(uri: &str) -> Result<&str, String> {
-    let refuse = || {
-        format!(
-            "the environment variable AWS_CONTAINER_CREDENTIALS_FULL_URI is {uri:?}: only https, a loopback address, and the agent's own (169.254.170.23, [fd00:ec2::23]) are allowed, because the pod's token is sent there"
-        )
-    };
-    if uri.starts_with("https://") {
-        return Ok(uri);
-    }
-    let authority = uri
-        .strip_prefix("http://")
-        .and_then(|rest| rest.split(['/', '?']).next())
-        .ok_or_else(refuse)?;
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    let allowed = host.parse::<std::net::IpAddr>().is_ok_and(|address| {
-        address.is_loopback()
-            || ["169.254.170.23", "fd00:ec2::23"]
-                .iter()
-                .any(|agent| agent.parse() == Ok(address))
-    });
-    if allowed { Ok(uri) } else { Err(refuse()) }
-}
-
-/// Asks one address after the other until one answers, and again for as long as the answer may get better.
-async fn ask_each(uris: &[&str], token: &str) -> Result<Credentials, Cause> {
-    let mut last = Cause::NoAnswer(String::new());
-    for attempt in 0..ATTEMPTS {
-        if attempt > 0 {
-            tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
-        }
-        let mut silent = Vec::new();
-        for uri in uris {
-            match ask_once(uri, token).await {
-                Ok(credentials) => return Ok(credentials),
-                Err(Cause::NoAnswer(reason)) => silent.push(format!("{uri}: {reason}")),
-                Err(cause) if may_pass(&cause) => {
-                    last = cause;
-                    break;
-                }
-                Err(cause) => return Err(cause),
-            }
-        }
-        if silent.len() == uris.len() {
-            last = Cause::NoAnswer(silent.join("; "));
+/// Asks one address after the other until one responds.
+async fn ask_each(uris: &[&str], token: &str) -> Result<Credentials, Attempt> {
+    let mut silent = Vec::new();
+    for uri in uris {
+        match ask_once(uri, token).await {
+            Err(Attempt {
+                cause: Cause::NoResponse(reason),
+                ..
+            }) => silent.push(reason),
+            result => return result,
         }
     }
-    Err(last)
+    Err(Attempt {
+        cause: Cause::NoResponse(silent.join("; ")),
+        retry: Retry::Few,
+        pause: None,
+    })
 }
 
-fn may_pass(cause: &Cause) -> bool {
-    cause.is_throttling()
-        || matches!(cause, Cause::Refused { code, .. } if code.starts_with("HTTP status 5"))
-}
-
-async fn ask_once(uri: &str, token: &str) -> Result<Credentials, Cause> {
+async fn ask_once(uri: &str, token: &str) -> Result<Credentials, Attempt> {
     let client = HttpClient::without_proxy(CONNECT_TIMEOUT)
         .map_err(|error| Cause::Setup(error.to_string()))?;
     let mut request = HttpRequest::empty();
-    let setup = |error: &dyn std::error::Error| Cause::Setup(format!("{uri}: {error}"));
-    request.set_uri(uri).map_err(|error| setup(&error))?;
-    request
+    request.set_uri(uri).map_err(|_| Cause::NotSent)?;
+    let header = request
         .headers_mut()
-        .try_insert("authorization", token.to_owned())
-        .map_err(|error| setup(&error))?;
-    let answer = tokio::time::timeout(ANSWER_TIMEOUT, client.call(request))
+        .try_insert("authorization", token.to_owned());
+    // The error would quote the token.
+    header.map_err(|_| Cause::Setup(NO_HEADER.to_owned()))?;
+    let response = tokio::time::timeout(RESPONSE_TIMEOUT, client.call(request))
         .await
-        .map_err(|_| Cause::NoAnswer(format!("within {} s", ANSWER_TIMEOUT.as_secs())))?
-        .map_err(|error| Cause::NoAnswer(crate::aws::chain(&error)))?;
-    let status = answer.status();
-    let body = aws_smithy_types::byte_stream::ByteStream::new(answer.into_body())
-        .collect()
-        .await;
-    let body = Zeroizing::new(
-        body.map_err(|error| Cause::NoAnswer(crate::aws::chain(&error)))?
-            .to_vec(),
-    );
+        .map_err(|_| too_slow(uri))?
+        .map_err(|error| Cause::of_connection(&error).unwrap_or(Cause::NotSent))?;
+    let status = response.status();
+    let body = ByteStream::new(response.into_body()).collect();
+    let body = tokio::time::timeout(RESPONSE_TIMEOUT, body)
+        .await
+        .map_err(|_| too_slow(uri))?
+        .map_err(|error| {
+            if is_too_long(&error) {
+                Cause::too_long()
+            } else {
+                Cause::NoResponse(format!("from {uri}: the response was cut off"))
+            }
+        })?;
+    let body = Zeroizing::new(body.to_vec());
     if !status.is_success() {
-        let code = format!("HTTP status {}", status.as_u16());
-        return Err(Cause::Refused {
-            code,
-            message: message(&body),
-        });
+        return Err(refused(status.as_u16(), &body));
     }
-    let answer: Answer = serde_json::from_slice(&body)
-        .map_err(|_| Cause::Malformed("it is not of the agent's form".to_owned()))?;
-    let expiry = DateTime::from_str(&answer.expiration, Format::DateTimeWithOffset).ok();
+    let credentials: AgentCredentials = serde_json::from_slice(&body)
+        .map_err(|_| Cause::Malformed("it is not in the agent's format".to_owned()))?;
+    let expiry = DateTime::from_str(&credentials.expiration, Format::DateTimeWithOffset).ok();
     let expiry = expiry.and_then(|time| SystemTime::try_from(time).ok());
     Ok(Credentials::new(
-        answer.access_key_id,
-        answer.secret_access_key,
-        Some(answer.token),
+        credentials.access_key_id,
+        credentials.secret_access_key,
+        Some(credentials.token),
         expiry,
         "EksPodIdentity",
     ))
 }
 
-/// What the agent says when it refuses: text, or JSON with a message.
+fn too_slow(uri: &str) -> Cause {
+    let seconds = RESPONSE_TIMEOUT.as_secs();
+    Cause::NoResponse(format!("from {uri}: no response within {seconds} s"))
+}
+
+/// The agent responds with 5xx while it starts, and with 429 while EKS throttles it.
+fn refused(status: u16, body: &[u8]) -> Attempt {
+    Attempt {
+        cause: Cause::Refused {
+            code: format!("HTTP status {status}"),
+            message: message(body),
+        },
+        retry: match status {
+            429 => Retry::UntilDeadline,
+            500.. => Retry::Few,
+            _ => Retry::Never,
+        },
+        pause: None,
+    }
+}
+
+/// The agent's reason for a refusal: text, or JSON with a message.
 fn message(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
         message: String,
     }
-    let text = || {
-        String::from_utf8_lossy(body)
-            .trim()
-            .chars()
-            .take(300)
-            .collect()
-    };
-    serde_json::from_slice::<Refusal>(body).map_or_else(|_| text(), |refusal| refusal.message)
+    match serde_json::from_slice::<Refusal>(body) {
+        Ok(refusal) => outside::message(&refusal.message),
+        Err(_) if body.trim_ascii_start().starts_with(b"<") => PAGE.to_owned(),
+        Err(_) => outside::message(&String::from_utf8_lossy(body)),
+    }
 }
 
-/// The agent's answer.
+/// The agent's response.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct AgentCredentials {
     access_key_id: String,
     secret_access_key: String,
     token: String,
@@ -186,32 +170,7 @@ struct Answer {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_token_goes_to_the_agent_or_over_tls_alone() {
-        for good in [
-            IPV4,
-            IPV6,
-            "https://example.com/x",
-            "http://127.0.0.1:8080/v1",
-            "http://[::1]/",
-            "http://169.254.170.23",
-        ] {
-            assert_eq!(checked(good), Ok(good));
-        }
-        for bad in [
-            "http://169.254.169.254/",
-            "http://example.com/",
-            "http://127.0.0.1.example.com/",
-            "http://127.0.0.1@example.com/",
-            "ftp://127.0.0.1/",
-            "http://10.0.0.1/",
-            "http://user@127.0.0.1:80/",
-        ] {
-            assert!(checked(bad).is_err(), "{bad}");
-        }
-    }
-
-    /// Answers every request with one answer.
+    /// A server that gives every request the same response.
     async fn agent(answer: &'static str) -> String {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -243,11 +202,12 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_is_final() {
         let refusing = agent("HTTP/1.1 403 Forbidden\r\ncontent-length: 22\r\nconnection: close\r\n\r\n{\"message\":\"not here\"}").await;
-        let cause = ask_each(&[&refusing, "http://127.0.0.1:1/"], "token")
+        let attempt = ask_each(&[&refusing, "http://127.0.0.1:1/"], "token")
             .await
             .unwrap_err();
+        assert_eq!(attempt.retry, Retry::Never);
         assert_eq!(
-            cause,
+            attempt.cause,
             Cause::Refused {
                 code: "HTTP status 403".to_owned(),
                 message: "not here".to_owned()

@@ -5,8 +5,9 @@
 use aws_credential_types::Credentials;
 use provider_class::Region;
 
-use crate::aws::{Cause, Clients, Deadline, Failure, Service, send};
-use crate::credentials::read_token;
+use super::token;
+use crate::aws::{Cause, Clients, Deadline, Failure, send};
+use crate::service::Service;
 
 /// Exchanges the token for credentials of the pod's role.
 pub(super) async fn exchange(
@@ -15,33 +16,35 @@ pub(super) async fn exchange(
     deadline: Deadline,
 ) -> Result<Credentials, Failure> {
     let environment = clients.environment();
-    let setup = |reason: String| Failure::setup(Service::Sts, reason);
-    let unset = |variable: &str| {
-        setup(format!(
-            "the environment variable {variable} is not set: it names the pod's IAM role and token, and no other credentials are used"
-        ))
-    };
     let role = environment
         .role_arn
         .as_ref()
-        .ok_or_else(|| unset("AWS_ROLE_ARN"))?;
+        .ok_or_else(|| is_unset("AWS_ROLE_ARN"))?;
     let file = environment
         .web_identity_token_file
         .as_ref()
-        .ok_or_else(|| unset("AWS_WEB_IDENTITY_TOKEN_FILE"))?;
-    let token = read_token("AWS_WEB_IDENTITY_TOKEN_FILE", file).map_err(setup)?;
+        .ok_or_else(|| is_unset("AWS_WEB_IDENTITY_TOKEN_FILE"))?;
+    let token = token::read("AWS_WEB_IDENTITY_TOKEN_FILE", file)
+        .map_err(|reason| Failure::setup(Service::Sts, reason))?;
     let client = clients.sts(region, None);
     let session_name = environment.session_name.as_str();
-    let answer = send(Service::Sts, region, deadline, |last| {
+    let answer = send(clients, Service::Sts, region, deadline, async || {
         let call = client.assume_role_with_web_identity();
-        let call = call
-            .role_arn(role.as_str())
+        call.role_arn(role.as_str())
             .role_session_name(session_name)
-            .web_identity_token(token.as_str());
-        call.customize().interceptor(last).send()
+            .web_identity_token(token.as_str())
+            .send()
+            .await
     });
     let answer = answer.await?;
     from_sts(region, answer.credentials)
+}
+
+fn is_unset(variable: &str) -> Failure {
+    let reason = format!(
+        "environment variable {variable} is not set: the pod's IAM role and token are required, and no other credentials are used"
+    );
+    Failure::setup(Service::Sts, reason)
 }
 
 /// STS's credentials in the SDK's form.
@@ -52,7 +55,7 @@ pub(super) fn from_sts(
     let credentials = credentials.ok_or_else(|| Failure {
         service: Service::Sts,
         region: Some(region.clone()),
-        cause: Cause::Malformed("it holds no credentials".to_owned()),
+        cause: Cause::Malformed("it contains no credentials".to_owned()),
     })?;
     let expiry = std::time::SystemTime::try_from(credentials.expiration).ok();
     Ok(Credentials::new(

@@ -1,21 +1,33 @@
 //! From classes to file contents: credentials once, all objects at the same time, one failure fails all.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `class` | one class: from answers to file contents |
+//! | `answers` | one result for each request |
+//! | `failover` | the first region, and the second one where that failed |
+//! | `region`, `target` | requests to one region |
+//! | `secrets`, `parameters` | calls of the two services |
 
+mod answers;
 pub(crate) mod class;
+mod failover;
 mod parameters;
+mod region;
 mod secrets;
+mod target;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::future::join_all;
 use provider_class::FileContents;
 
-use crate::aws::{Clients, Deadline, Failure, HttpClient, HttpError, Service};
-use crate::classes::Wanted;
+use crate::aws::{Clients, Deadline, HttpClient, HttpError};
+use crate::classes::ClassToFetch;
 use crate::credentials::CredentialStore;
 use crate::environment::Environment;
+use crate::variables::SecretVariables;
 use crate::versions::{ClassVersions, Versions};
 
 /// The files of each directory.
@@ -32,19 +44,21 @@ pub enum FetchError {
     Objects(Vec<String>),
 }
 
-/// Fetches all objects of all classes; the files, and which versions they hold.
+/// Fetches all objects of all classes; the files, and which versions they hold. A value that its variable cannot have is a
+/// failure, too.
 pub async fn fetch(
-    wanted: &[Wanted],
+    wanted: &[ClassToFetch],
+    variables: Option<&SecretVariables>,
     environment: Environment,
     timeout: Duration,
 ) -> Result<(Directories, Versions), FetchError> {
-    let http = HttpClient::new(environment.ca_bundle.as_deref())?;
+    let http = HttpClient::new(environment.ca_bundle.as_deref(), &environment.proxies)?;
     let credentials =
         CredentialStore::new(Clients::new(http, environment), Deadline::after(timeout));
     let nothing = ClassVersions::new();
     let classes = wanted
         .iter()
-        .map(|wanted| class::fetch(&wanted.class, &wanted.plan, &credentials, &nothing));
+        .map(|wanted| class::fetch(wanted, variables, &credentials, &nothing));
     let mut directories = Directories::new();
     let mut versions = Versions::default();
     let mut errors = Vec::new();
@@ -67,46 +81,5 @@ pub async fn fetch(
         Ok((directories, versions))
     } else {
         Err(FetchError::Objects(errors))
-    }
-}
-
-/// Why one value could not be had.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum ValueError {
-    /// The only region, or the first one with a final answer.
-    One(Failure),
-    /// Both regions.
-    Both(Box<[Failure; 2]>),
-}
-
-impl ValueError {
-    fn failures(&self) -> &[Failure] {
-        match self {
-            Self::One(failure) => std::slice::from_ref(failure),
-            Self::Both(failures) => &failures[..],
-        }
-    }
-
-    /// Did a service say no, other than for its load?
-    fn is_refused(&self) -> bool {
-        let refused = |failure: &Failure| {
-            matches!(failure.cause, crate::aws::Cause::Refused { .. })
-                && !failure.cause.is_throttling()
-        };
-        self.failures().iter().any(refused)
-    }
-
-    /// Did it fail before the object itself was asked for?
-    fn is_about_credentials(&self) -> bool {
-        let about =
-            |failure: &Failure| matches!(failure.service, Service::Sts | Service::PodIdentityAgent);
-        self.failures().iter().all(about)
-    }
-}
-
-impl fmt::Display for ValueError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let failures: Vec<_> = self.failures().iter().map(ToString::to_string).collect();
-        f.write_str(&failures.join("; and in the failover region: "))
     }
 }

@@ -1,55 +1,52 @@
 //! One secret of Secrets Manager.
 
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
-
-use provider_class::Request;
+use provider_class::SecretRequest;
 use zeroize::Zeroizing;
 
-use super::class::{Answer, Target};
-use crate::aws::{Cause, Failure, Service, send};
+use super::answers::Answer;
+use super::target::Target;
+use crate::aws::{Cause, Failure, send};
+use crate::service::Service;
 use crate::versions::Version;
 
 /// The label that counts where a request names none.
 const CURRENT: &str = "AWSCURRENT";
 
-/// Asks whether the version that is held still carries the wanted label, and for the value only where it does not.
+/// Asks whether the held version still carries the requested label, and for the value only where it does not.
 pub(super) async fn fetch(
     target: Target<'_>,
-    request: &Request,
+    request: &SecretRequest,
     held: Option<&Version>,
 ) -> Result<Answer, Failure> {
-    let fail = |cause| Failure {
-        service: Service::SecretsManager,
-        region: Some(target.region.clone()),
-        cause,
-    };
-    let Request::Secret { id, version, stage } = request else {
-        return Err(fail(Cause::Setup("not a request for a secret".to_owned())));
-    };
     // Version ids of another region say nothing about this one's secret.
     if let Some(held) = held.filter(|held| held.region == *target.region) {
-        let description = describe(target, id).await?;
+        let description = describe(target, &request.id).await?;
         if description.deleted_date.is_some() {
             // What GetSecretValue would say. The version it would have given is still listed.
-            return Err(fail(Cause::Refused {
-                code: "InvalidRequestException".to_owned(),
-                message: "the secret is scheduled for deletion".to_owned(),
-            }));
+            return Err(refused(
+                target,
+                "InvalidRequestException",
+                "the secret is scheduled for deletion",
+            ));
         }
-        if carries(&description, &held.id, stage.as_deref().unwrap_or(CURRENT)) {
-            return Ok(Answer::Same);
+        let label = request.stage.as_deref().unwrap_or(CURRENT);
+        if carries(&description, &held.id, label) {
+            return Ok(Answer::Unchanged);
         }
     }
     let answer = send(
+        target.clients,
         Service::SecretsManager,
         target.region,
         target.deadline,
-        |last| {
-            let call = target.secrets_manager.get_secret_value().secret_id(id);
-            let call = call
-                .set_version_id(version.clone())
-                .set_version_stage(stage.clone());
-            call.customize().interceptor(last).send()
+        async || {
+            let call = target.secrets_manager.get_secret_value();
+            call.secret_id(&request.id)
+                .set_version_id(request.version.clone())
+                .set_version_stage(request.stage.clone())
+                .send()
+                .await
         },
     );
     let answer = answer.await?;
@@ -57,9 +54,8 @@ pub(super) async fn fetch(
         (Some(text), _) => Zeroizing::new(text.into_bytes()),
         (None, Some(bytes)) => Zeroizing::new(bytes.into_inner()),
         (None, None) => {
-            return Err(fail(Cause::Malformed(
-                "it holds neither a string nor bytes".to_owned(),
-            )));
+            let cause = Cause::Malformed("it contains neither a string nor binary data".to_owned());
+            return Err(target.failure(Service::SecretsManager, cause));
         }
     };
     let version = Version {
@@ -67,17 +63,26 @@ pub(super) async fn fetch(
         id: answer.version_id.unwrap_or_default(),
         created: answer.created_date.map(|time| time.secs()),
     };
-    Ok(Answer::New { value, version })
+    Ok(Answer::Fetched { value, version })
+}
+
+fn refused(target: Target<'_>, code: &str, message: &str) -> Failure {
+    let cause = Cause::Refused {
+        code: code.to_owned(),
+        message: message.to_owned(),
+    };
+    target.failure(Service::SecretsManager, cause)
 }
 
 async fn describe(target: Target<'_>, id: &str) -> Result<DescribeSecretOutput, Failure> {
     send(
+        target.clients,
         Service::SecretsManager,
         target.region,
         target.deadline,
-        |last| {
-            let call = target.secrets_manager.describe_secret().secret_id(id);
-            call.customize().interceptor(last).send()
+        async || {
+            let call = target.secrets_manager.describe_secret();
+            call.secret_id(id).send().await
         },
     )
     .await

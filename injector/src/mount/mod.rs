@@ -1,74 +1,54 @@
-//! Writes a directory's files in one step, in the layout of kubelet's own projected volumes: the files in a
-//! directory `..<time>`, a link `..data` to it, and a link for each top-level name. Changing `..data` is one rename, so
-//! that a reader sees all old files or all new ones.
+//! Writes a directory's files in one step, in the layout of the kubelet's projected volumes: the files in a directory
+//! `..<time>`, a link `..data` to it, and a link for each top-level name. Changing `..data` is one rename, so a reader sees
+//! all old files or all new ones.
 //!
 //! Source: <https://pkg.go.dev/k8s.io/kubernetes/pkg/volume/util#AtomicWriter>.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use provider_class::FileContents;
 
+use error::At as _;
+
+pub use directory::{UnreadableLinks, unreadable_links};
+pub use error::WriteError;
+
+mod directory;
+mod error;
+
 /// The link that all top-level links go through.
 const DATA: &str = "..data";
-/// The new `..data` before it takes the old one's place.
+/// The new `..data` before it replaces the old one.
 const NEW_DATA: &str = "..data_tmp";
 
-/// Why a directory was left as it was.
-#[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// The kernel refused.
-    #[error("could not {action} {}: {error}{}", .path.display(), hint(.error))]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        error: io::Error,
-    },
-    /// Something that is not ours has the name of a file to write.
-    #[error("{} exists and was not written by this program: remove it, or choose another objectAlias", .0.display())]
-    Taken(PathBuf),
-}
-
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; the secrets are larger than the volume: raise its size limit"
-        }
-        io::ErrorKind::ReadOnlyFilesystem => "; the directory must be a writable volume",
-        io::ErrorKind::PermissionDenied => {
-            "; the user that this runs as must be allowed to write there"
-        }
-        _ => "",
-    }
-}
-
-trait At<T> {
-    fn at(self, action: &'static str, path: &Path) -> Result<T, WriteError>;
-}
-
-impl<T> At<T> for io::Result<T> {
-    fn at(self, action: &'static str, path: &Path) -> Result<T, WriteError> {
-        self.map_err(|error| WriteError::Io {
-            action,
-            path: path.to_owned(),
-            error,
-        })
-    }
-}
-
-/// Makes `directory` hold exactly `files`: all of them, or, on an error, what it held before.
+/// Makes `directory` hold exactly `files`. On an error it holds what it held before.
 pub fn write(directory: &Path, files: &[FileContents]) -> Result<(), WriteError> {
+    remove_leftovers(directory)?;
     replace(directory, files)?.remove()
 }
 
-/// What a directory held before; it is still there, for readers that have found their way to it already.
+/// Removes what an interrupted write left behind, because the next write may need the room.
+pub fn remove_leftovers(directory: &Path) -> Result<(), WriteError> {
+    let current = fs::read_link(directory.join(DATA)).ok();
+    remove_sets(directory, current.as_deref())
+}
+
+/// Removes the files of a directory that nobody reads yet, so that the volume has room for the new ones. Removes only what
+/// [`write`] creates.
+pub fn clear(directory: &Path) -> Result<(), WriteError> {
+    let data = directory.join(DATA);
+    match fs::remove_file(&data) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at("remove", &data),
+        _ => remove_sets(directory, None),
+    }
+}
+
+/// What a directory held before. It still exists, for readers that have already resolved the link to it.
 #[derive(Debug)]
 #[must_use = "old secrets stay on the volume until they are removed"]
 pub struct Old {
@@ -77,9 +57,9 @@ pub struct Old {
     names: BTreeSet<String>,
 }
 
-/// The same as [`write`], but what was there before is left for the caller to remove.
+/// Like [`write`], but the caller removes the old files.
 pub fn replace(directory: &Path, files: &[FileContents]) -> Result<Old, WriteError> {
-    fs::create_dir_all(directory).at("create", directory)?;
+    directory::create_all(directory)?;
     let names: BTreeSet<&str> = files
         .iter()
         .filter_map(|contents| contents.file.path.components().next())
@@ -89,7 +69,8 @@ pub fn replace(directory: &Path, files: &[FileContents]) -> Result<Old, WriteErr
     let written = write_all(&new, files).and_then(|()| publish(directory, &new, &names));
     if let Err(error) = written {
         let _ = fs::remove_dir_all(&new);
-        return Err(error);
+        let bytes = files.iter().map(|contents| contents.bytes.len()).sum();
+        return Err(error.with_size(bytes));
     }
     Ok(Old {
         directory: directory.to_owned(),
@@ -98,7 +79,7 @@ pub fn replace(directory: &Path, files: &[FileContents]) -> Result<Old, WriteErr
     })
 }
 
-/// A top-level link of ours, and nothing else, may stand where a file goes.
+/// In place of a file there may be a link of ours, and nothing else.
 fn refuse_taken(directory: &Path, names: &BTreeSet<&str>) -> Result<(), WriteError> {
     for name in names {
         let path = directory.join(name);
@@ -118,31 +99,48 @@ fn link_target(name: &str) -> PathBuf {
     Path::new(DATA).join(name)
 }
 
-/// A new directory that others can enter once it is published: the files' own modes say who reads what.
+/// Creates a directory for one set of files.
 fn new_directory(directory: &Path) -> Result<PathBuf, WriteError> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let mut nanoseconds = now.as_nanos();
-    loop {
-        let path = directory.join(format!("..{nanoseconds}"));
-        match DirBuilder::new().mode(0o755).create(&path) {
-            Ok(()) => {
-                // The mode above is cut by the umask.
-                fs::set_permissions(&path, Permissions::from_mode(0o755))
-                    .at("set the mode of", &path)?;
-                return Ok(path);
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => nanoseconds += 1,
-            Err(error) => return Err(error).at("create", &path),
+    let mut path = directory.join(format!("..{nanoseconds}"));
+    while fs::symlink_metadata(&path).is_ok() {
+        nanoseconds += 1;
+        path = directory.join(format!("..{nanoseconds}"));
+    }
+    directory::create(&path)?;
+    Ok(path)
+}
+
+/// Is this the name of a directory for one set of files?
+fn is_set(name: &str) -> bool {
+    name.strip_prefix("..")
+        .is_some_and(|time| !time.is_empty() && time.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Removes all sets of files of a directory except the one to keep.
+fn remove_sets(directory: &Path, keep: Option<&Path>) -> Result<(), WriteError> {
+    if !directory.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(directory).at("list", directory)? {
+        let entry = entry.at("list", directory)?;
+        let name = entry.file_name();
+        if name.to_str().is_some_and(is_set) && keep != Some(Path::new(&name)) {
+            fs::remove_dir_all(entry.path()).at("remove", &entry.path())?;
         }
     }
+    Ok(())
 }
 
 fn write_all(root: &Path, files: &[FileContents]) -> Result<(), WriteError> {
     for contents in files {
         let path = root.join(&contents.file.path);
-        create_parents(root, &path)?;
+        if let Some(parent) = path.parent() {
+            directory::create_all(parent)?;
+        }
         let create = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -156,21 +154,8 @@ fn write_all(root: &Path, files: &[FileContents]) -> Result<(), WriteError> {
     Ok(())
 }
 
-fn create_parents(root: &Path, path: &Path) -> Result<(), WriteError> {
-    let parents = path
-        .ancestors()
-        .skip(1)
-        .take_while(|parent| *parent != root);
-    let missing: Vec<_> = parents.take_while(|parent| !parent.exists()).collect();
-    for parent in missing.into_iter().rev() {
-        fs::create_dir(parent).at("create", parent)?;
-        fs::set_permissions(parent, Permissions::from_mode(0o755)).at("set the mode of", parent)?;
-    }
-    Ok(())
-}
-
-/// Makes links for names that are new, then puts the new files in the old ones' place: the rename is the last step, so
-/// that nothing can fail once the new files are visible.
+/// Creates links for new names, then replaces the old files by the new ones. The rename is the last step, so nothing can
+/// fail once the new files are visible.
 fn publish(directory: &Path, new: &Path, names: &BTreeSet<&str>) -> Result<(), WriteError> {
     let mut made = Vec::new();
     let published = make_links(directory, names, &mut made).and_then(|()| swap(directory, new));
@@ -207,7 +192,7 @@ fn swap(directory: &Path, new: &Path) -> Result<(), WriteError> {
 }
 
 impl Old {
-    /// Removes links to files that are no more, and the directories of earlier writes.
+    /// Removes links to files that no longer exist, and the directories of earlier writes.
     pub fn remove(self) -> Result<(), WriteError> {
         let directory = &self.directory;
         for entry in fs::read_dir(directory).at("list", directory)? {
@@ -215,11 +200,7 @@ impl Old {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
                 continue;
             };
-            let old_directory = path != self.new
-                && name
-                    .strip_prefix("..")
-                    .is_some_and(|time| time.bytes().all(|b| b.is_ascii_digit()));
-            if old_directory {
+            if is_set(name) && path != self.new {
                 fs::remove_dir_all(&path).at("remove", &path)?;
             } else if !self.names.contains(name) && is_ours(&path, name) {
                 fs::remove_file(&path).at("remove", &path)?;

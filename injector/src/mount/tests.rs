@@ -168,7 +168,7 @@ fn a_reader_sees_the_whole_old_or_the_whole_new_set_over_a_thousand_swaps() {
                 seen
             })
         });
-        // What was replaced stays while someone reads it: a refresh leaves a moment for that, this test all of its time.
+        // Replaced files stay until they are removed: a refresh waits a moment before that, this test until its end.
         let mut last = None;
         for n in 1..=SWAPS {
             last = Some(replace(root, &set(n)).unwrap());
@@ -188,4 +188,38 @@ fn a_reader_sees_the_whole_old_or_the_whole_new_set_over_a_thousand_swaps() {
         fs::read(root.join("a")).unwrap(),
         SWAPS.to_string().repeat(200).as_bytes()
     );
+}
+
+#[test]
+fn what_a_killed_write_left_makes_room_for_the_next_one() {
+    let directory = TempDir::new().unwrap();
+    let root = directory.path();
+    write(root, &[file("a", "0644", b"1")]).unwrap();
+    fs::create_dir(root.join("..17")).unwrap();
+    fs::write(root.join("..17/half"), "x").unwrap();
+    remove_leftovers(root).unwrap();
+    assert!(!root.join("..17").exists());
+    assert_eq!(
+        fs::read(root.join("a")).unwrap(),
+        b"1",
+        "the current set stays"
+    );
+}
+
+#[test]
+fn clearing_leaves_nothing_but_what_is_not_ours() {
+    let directory = TempDir::new().unwrap();
+    let root = directory.path();
+    clear(&root.join("none")).unwrap();
+    write(root, &[file("a", "0644", b"1")]).unwrap();
+    fs::write(root.join("mine"), "x").unwrap();
+    fs::create_dir(root.join("..mine")).unwrap();
+    clear(root).unwrap();
+    assert_eq!(
+        names(root),
+        ["..mine", "a", "mine"],
+        "the link leads nowhere until the next write"
+    );
+    write(root, &[file("b", "0644", b"2")]).unwrap();
+    assert_eq!(visible(root), ["b", "mine"]);
 }

@@ -1,4 +1,4 @@
-//! What is counted, in Prometheus's text format.
+//! The metrics, in Prometheus's text format.
 //!
 //! Source: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 
@@ -8,10 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::round::ClassResult;
-use crate::classes::Wanted;
+use crate::classes::ClassToFetch;
 use crate::versions::ClassVersions;
 
-/// Counters of all classes. Names of classes and objects are labels; values of secrets never come here.
+/// Counters and times of all classes. Names of classes and objects are labels; values of secrets never get here.
 #[derive(Debug)]
 pub(super) struct Metrics(Mutex<State>);
 
@@ -31,7 +31,7 @@ struct ClassState {
 }
 
 impl Metrics {
-    /// Nothing has happened to these classes yet.
+    /// Metrics of classes that have not been refreshed yet.
     pub(super) fn new<'a>(classes: impl Iterator<Item = &'a String>) -> Self {
         let state = State {
             classes: classes
@@ -46,15 +46,15 @@ impl Metrics {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// When AWS is asked next.
+    /// Sets when the next refresh is due.
     pub(super) fn set_next(&self, at: SystemTime) {
         self.with(|state| state.next = Some(at));
     }
 
-    /// Notes what became of a class.
+    /// Counts the result for a class.
     pub(super) fn note(
         &self,
-        wanted: &Wanted,
+        wanted: &ClassToFetch,
         result: &ClassResult,
         versions: Option<&ClassVersions>,
     ) {
@@ -75,12 +75,15 @@ impl Metrics {
         self.note_versions(wanted, versions);
     }
 
-    /// Notes how old a class's objects are.
-    pub(super) fn note_versions(&self, wanted: &Wanted, versions: Option<&ClassVersions>) {
-        let versions = versions.into_iter().flatten();
-        let created = versions
-            .filter_map(|(object, version)| Some((object.clone(), version.created?)))
-            .collect();
+    /// Records when the versions of a class's objects were created.
+    pub(super) fn note_versions(&self, wanted: &ClassToFetch, versions: Option<&ClassVersions>) {
+        let mut created = BTreeMap::new();
+        for planned in &wanted.plan.requests {
+            let version = versions.and_then(|versions| versions.get(&planned.key()));
+            if let Some(time) = version.and_then(|version| version.created) {
+                created.insert(planned.request.to_string(), time);
+            }
+        }
         self.with(|state| {
             let class = state.classes.entry(wanted.class.name.clone());
             class.or_default().created = created;
@@ -90,74 +93,75 @@ impl Metrics {
     /// The text that Prometheus reads.
     pub(super) fn text(&self) -> String {
         self.with(|state| {
-            let mut page = Page::default();
-            page.family(
+            let mut text = Exposition::default();
+            text.family(
                 "refreshes_total",
                 "counter",
-                "Refreshes of a class by their result",
+                "Refreshes of a class, by result",
             );
             for (name, class) in &state.classes {
                 for (result, count) in [("success", class.successes), ("failure", class.failures)] {
-                    page.sample(
+                    text.sample(
                         "refreshes_total",
                         &[("class", name), ("result", result)],
                         count,
                     );
                 }
             }
-            page.family(
+            text.family(
                 "last_success_timestamp_seconds",
                 "gauge",
-                "When a class was last found or made current",
+                "Time of the last successful refresh of a class",
             );
             for (name, class) in &state.classes {
-                page.time(
+                text.time(
                     "last_success_timestamp_seconds",
                     &[("class", name)],
                     class.last_success,
                 );
             }
-            page.family(
+            text.family(
                 "last_change_timestamp_seconds",
                 "gauge",
-                "When files of a class last changed",
+                "Time at which files of a class last changed",
             );
             for (name, class) in &state.classes {
-                page.time(
+                text.time(
                     "last_change_timestamp_seconds",
                     &[("class", name)],
                     class.last_change,
                 );
             }
-            page.family(
+            text.family(
                 "object_created_timestamp_seconds",
                 "gauge",
-                "When AWS got the version of an object that is on disk",
+                "Time at which AWS created the object version that is on disk",
             );
             for (name, class) in &state.classes {
                 for (object, created) in &class.created {
-                    page.sample(
+                    text.sample(
                         "object_created_timestamp_seconds",
                         &[("class", name), ("object", object)],
                         created,
                     );
                 }
             }
-            page.family(
+            text.family(
                 "next_refresh_timestamp_seconds",
                 "gauge",
-                "When AWS is asked next",
+                "Time of the next refresh",
             );
-            page.time("next_refresh_timestamp_seconds", &[], state.next);
-            page.0
+            text.time("next_refresh_timestamp_seconds", &[], state.next);
+            text.0
         })
     }
 }
 
+/// Lines of Prometheus's text format.
 #[derive(Default)]
-struct Page(String);
+struct Exposition(String);
 
-impl Page {
+impl Exposition {
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         let _ = writeln!(
             self.0,
@@ -166,17 +170,16 @@ impl Page {
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        let label = |(key, value): &(&str, &str)| format!("{key}=\"{}\"", escaped(value));
-        let labels = labels.iter().map(label).collect::<Vec<_>>().join(",");
-        let labels = if labels.is_empty() {
-            labels
-        } else {
-            format!("{{{labels}}}")
-        };
-        let _ = writeln!(self.0, "aws_secrets_injector_{name}{labels} {value}");
+        let _ = write!(self.0, "aws_secrets_injector_{name}");
+        for (index, (label, text)) in labels.iter().enumerate() {
+            let separator = if index == 0 { '{' } else { ',' };
+            let _ = write!(self.0, "{separator}{label}=\"{}\"", escaped(text));
+        }
+        let end = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.0, "{end} {value}");
     }
 
-    /// A moment that has not come yet is left out.
+    /// A time that is not known yet is left out.
     fn time(&mut self, name: &str, labels: &[(&str, &str)], at: Option<SystemTime>) {
         if let Some(since) = at.and_then(|at| at.duration_since(UNIX_EPOCH).ok()) {
             self.sample(name, labels, since.as_secs());

@@ -1,14 +1,15 @@
-//! Keeps the files of classes as AWS has them: asks at intervals, writes what changed, and tells the app.
+//! Keeps the files of classes up to date: asks AWS at intervals, writes what changed, and notifies the app.
 //!
-//! What goes in: what `fetch` takes, and how often. What comes out: files that follow AWS, a line in the log for every
-//! change and every failure. Only a signal ends it: whatever AWS answers, the files stay and it asks again.
+//! What goes in: what `fetch` takes, and an interval. What comes out: files that follow AWS, and a line in the log for every
+//! change and every failure. Only a signal ends it, or a change after which all containers are to restart. Whatever AWS
+//! responds, the files stay and the next attempt follows.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `round` | one refresh |
 //! | `schedule` | when the next one is due |
-//! | `notify` | tells the app of a change |
-//! | `metrics`, `server` | what is counted, and where it is served |
+//! | `notify` | notifies the app of a change |
+//! | `metrics`, `server` | the metrics, and the server for them |
 
 mod metrics;
 mod notify;
@@ -21,36 +22,60 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use provider_class::OnRefresh;
+use provider_class::{Notification, OnRefresh};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::args::Refresh;
-use crate::classes::Wanted;
+use crate::classes::ClassToFetch;
 use crate::credentials::CredentialCache;
 use crate::environment::Environment;
+use crate::variables::SecretVariables;
 use crate::versions::Versions;
 use metrics::Metrics;
 use round::{ClassResult, Refresher};
 
-/// How long replaced files stay: a reader that looked up `..data` just before the swap can still open what it leads to.
+/// How long replaced files stay: a reader that resolved `..data` just before the swap can still open the files.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Refreshes until SIGTERM or SIGINT.
-pub async fn run(args: &Refresh, wanted: Vec<Wanted>, environment: Environment) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        biased;
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        () = refresh(args, wanted, environment) => {}
-    }
-    tracing::info!("ended by a signal");
-    Ok(())
+/// Why refreshing ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// SIGTERM or SIGINT.
+    Signal,
+    /// Files changed, and the pod's containers are to restart.
+    Restart,
 }
 
-async fn refresh(args: &Refresh, wanted: Vec<Wanted>, environment: Environment) {
+/// Refreshes until SIGTERM or SIGINT, or, with [`OnRefresh::Restart`], until files changed.
+pub async fn run(
+    args: &Refresh,
+    wanted: Vec<ClassToFetch>,
+    variables: Option<SecretVariables>,
+    environment: Environment,
+) -> io::Result<End> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let end = tokio::select! {
+        biased;
+        _ = terminate.recv() => End::Signal,
+        _ = interrupt.recv() => End::Signal,
+        () = until_restart(args, wanted, variables, environment) => End::Restart,
+    };
+    match end {
+        End::Signal => tracing::info!("terminated by a signal"),
+        End::Restart => tracing::info!("restarting the pod's containers"),
+    }
+    Ok(end)
+}
+
+/// Refreshes until the pod's containers are to restart.
+async fn until_restart(
+    args: &Refresh,
+    wanted: Vec<ClassToFetch>,
+    variables: Option<SecretVariables>,
+    environment: Environment,
+) {
     let classes = wanted.len();
     let metrics = Arc::new(Metrics::new(wanted.iter().map(|wanted| &wanted.class.name)));
     if let Some(address) = args.metrics_listen {
@@ -64,18 +89,20 @@ async fn refresh(args: &Refresh, wanted: Vec<Wanted>, environment: Environment) 
     });
     let refresher = Refresher {
         wanted,
+        variables,
         environment,
         timeout: args.fetch.timeout,
         state,
         versions: versions.unwrap_or_default(),
         credentials: CredentialCache::default(),
         old: Vec::new(),
+        unreported: BTreeMap::new(),
     };
     for wanted in &refresher.wanted {
         metrics.note_versions(wanted, refresher.versions.of(wanted));
     }
     tracing::info!(classes, interval = %args.interval, "refreshing");
-    let mut keeper = Keeper {
+    let mut all = RefreshLoop {
         args,
         refresher,
         metrics,
@@ -83,36 +110,36 @@ async fn refresh(args: &Refresh, wanted: Vec<Wanted>, environment: Environment) 
         retry: None,
         failures: BTreeMap::new(),
         failures_in_a_row: 0,
-        untold: false,
+        unnotified: false,
     };
-    keeper.offset();
-    loop {
-        keeper.wait().await;
-        keeper.refresh().await;
+    all.offset();
+    while !all.restart_is_due() {
+        all.wait().await;
+        all.refresh().await;
     }
 }
 
-/// The state of the loop.
-struct Keeper<'a> {
+/// The loop that refreshes classes when they are due.
+struct RefreshLoop<'a> {
     args: &'a Refresh,
     refresher: Refresher,
     metrics: Arc<Metrics>,
     /// When all classes are due.
     next: Instant,
-    /// When those that failed are.
+    /// When those classes are due that failed.
     retry: Option<Instant>,
-    /// Which failed, and why.
+    /// The classes that failed, and why.
     failures: BTreeMap<usize, BTreeSet<String>>,
     failures_in_a_row: u32,
-    /// Does the app not know of a change yet?
-    untold: bool,
+    /// Is there a change that the app has not been notified of?
+    unnotified: bool,
 }
 
-impl Keeper<'_> {
-    /// The first refresh comes at a random moment of the first interval, or at once where files may be missing.
+impl RefreshLoop<'_> {
+    /// The first refresh is due at a random time in the first interval, or at once if files may be missing.
     fn offset(&mut self) {
-        let known = |wanted: &Wanted| self.refresher.is_known(wanted);
-        if self.refresher.wanted.iter().all(known) {
+        let mut classes = self.refresher.wanted.iter();
+        if classes.all(|wanted| self.refresher.is_known(wanted)) {
             self.next += schedule::offset(self.args.interval.duration(), fastrand::f64());
         }
     }
@@ -146,8 +173,16 @@ impl Keeper<'_> {
         for (index, result) in results {
             self.settle(index, result);
         }
-        if let (true, Some(how)) = (self.untold, &self.args.on_refresh) {
-            self.untold = !tell(how).await;
+        match &self.args.on_refresh {
+            Some(OnRefresh::Notify(how)) if self.unnotified => {
+                self.unnotified = !notify(how).await;
+            }
+            Some(OnRefresh::Restart) if self.unnotified && !self.failures.is_empty() => {
+                tracing::warn!(
+                    "files changed, but the pod's containers are not restarted while a class fails to refresh: they could not start again"
+                );
+            }
+            _ => {}
         }
         if !self.refresher.old.is_empty() {
             tokio::time::sleep(GRACE).await;
@@ -157,11 +192,18 @@ impl Keeper<'_> {
         if let Some(retry) = self.retry {
             let at = retry.min(self.next);
             let seconds = at.saturating_duration_since(Instant::now()).as_secs_f64();
-            tracing::warn!("files of failed classes stay as they are; next try in {seconds:.0} s");
+            tracing::warn!("keeping current files of failed classes; retrying in {seconds:.0} s");
         }
     }
 
-    /// Logs and counts what became of a class.
+    /// Are the pod's containers to restart? They start only after all classes have been fetched again, so a class that
+    /// fails to refresh delays it.
+    fn restart_is_due(&self) -> bool {
+        let restarts = self.args.on_refresh == Some(OnRefresh::Restart);
+        restarts && self.unnotified && self.failures.is_empty()
+    }
+
+    /// Logs and counts the result for a class.
     fn settle(&mut self, index: usize, result: ClassResult) {
         let wanted = &self.refresher.wanted[index];
         let class = &wanted.class.name;
@@ -170,11 +212,11 @@ impl Keeper<'_> {
         match result {
             Ok(changed) => {
                 if self.failures.remove(&index).is_some() {
-                    tracing::info!(class, "refreshes again");
+                    tracing::info!(class, "refresh recovered");
                 }
                 if !changed.is_empty() {
                     tracing::info!(class, files = changed.join(", "), "files changed");
-                    self.untold = true;
+                    self.unnotified = true;
                 }
             }
             Err(lines) => {
@@ -187,16 +229,16 @@ impl Keeper<'_> {
     }
 }
 
-/// Tells the app; whether that worked.
-async fn tell(how: &OnRefresh) -> bool {
-    match notify::tell(how).await {
+/// Notifies the app. Returns whether that worked.
+async fn notify(how: &Notification) -> bool {
+    match notify::notify(how).await {
         Ok(()) => {
-            tracing::info!("told the app: {how}");
+            tracing::info!("notified the app: {how}");
             true
         }
         Err(error) => {
             tracing::warn!(
-                "could not tell the app: {how}: {error}; trying again at the next refresh"
+                "could not notify the app: {how}: {error}; retrying at the next refresh"
             );
             false
         }

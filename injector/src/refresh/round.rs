@@ -1,42 +1,49 @@
 //! One refresh: asks AWS about the classes that are due, and writes each directory in which something changed, once.
 //!
-//! A class is all or nothing: where one of its objects fails, all of its files stay as they are, so that what an app
-//! reads belongs together. Other classes go on.
+//! A class is all or nothing. If one of its objects fails, all of its files stay as they are, so the files that an app
+//! reads always belong together. Other classes are not affected.
+//!
+//! The file of environment variables is written last, from the files on disk: a class that failed keeps its variables.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use futures::future::join_all;
-use provider_class::{File, FileContents};
+use provider_class::{File, FileContents, Object};
 use zeroize::Zeroizing;
 
 use crate::aws::{Clients, Deadline, HttpClient};
-use crate::classes::Wanted;
+use crate::classes::ClassToFetch;
 use crate::credentials::{CredentialCache, CredentialStore};
 use crate::environment::Environment;
 use crate::fetch::class::{self, Failed, Fetched};
 use crate::mount::{self, Old};
+use crate::summary;
+use crate::variables::SecretVariables;
 use crate::versions::{ClassVersions, Versions};
 
-/// What lives from one refresh to the next: no values, no connections.
+/// What is kept from one refresh to the next: no values and no connections.
 pub(super) struct Refresher {
-    pub(super) wanted: Vec<Wanted>,
+    pub(super) wanted: Vec<ClassToFetch>,
+    pub(super) variables: Option<SecretVariables>,
     pub(super) environment: Environment,
     pub(super) timeout: Duration,
     pub(super) state: Option<PathBuf>,
     pub(super) versions: Versions,
     pub(super) credentials: CredentialCache,
-    /// What the last writes replaced.
+    /// The files that the last writes replaced.
     pub(super) old: Vec<Old>,
+    /// Files that changed in a refresh that failed because of the environment variables.
+    pub(super) unreported: BTreeMap<usize, BTreeSet<String>>,
 }
 
-/// What became of a class: the names of its files that changed, or the reasons why none did.
+/// The result for a class: the names of the files that changed, or why the refresh failed.
 pub(super) type ClassResult = Result<Vec<String>, BTreeSet<String>>;
 
 impl Refresher {
-    /// Is every version known that the class's files hold?
-    pub(super) fn is_known(&self, wanted: &Wanted) -> bool {
+    /// Are the versions of all of the class's files known?
+    pub(super) fn is_known(&self, wanted: &ClassToFetch) -> bool {
         self.held(wanted).len() == wanted.plan.requests.len()
     }
 
@@ -46,8 +53,12 @@ impl Refresher {
         let mut results: BTreeMap<usize, ClassResult> = BTreeMap::new();
         for (index, answer) in self.fetch(due).await {
             match answer {
-                Ok(class) => drop(fetched.insert(index, class)),
-                Err(lines) => drop(results.insert(index, Err(lines))),
+                Ok(class) => {
+                    fetched.insert(index, class);
+                }
+                Err(lines) => {
+                    results.insert(index, Err(lines));
+                }
             }
         }
         let directories: BTreeSet<PathBuf> = fetched
@@ -57,6 +68,7 @@ impl Refresher {
         for directory in directories {
             results.extend(self.write(&directory, &fetched));
         }
+        self.write_variables(&mut results);
         self.note(fetched, &results);
         results
     }
@@ -65,11 +77,15 @@ impl Refresher {
         &mut self,
         due: &BTreeSet<usize>,
     ) -> Vec<(usize, Result<Fetched, BTreeSet<String>>)> {
-        let http = match HttpClient::new(self.environment.ca_bundle.as_deref()) {
+        let environment = &self.environment;
+        let http = match HttpClient::new(environment.ca_bundle.as_deref(), &environment.proxies) {
             Ok(http) => http,
             Err(error) => {
-                let failed = |index: &usize| (*index, Err([error.to_string()].into()));
-                return due.iter().map(failed).collect();
+                let lines = BTreeSet::from([error.to_string()]);
+                return due
+                    .iter()
+                    .map(|index| (*index, Err(lines.clone())))
+                    .collect();
             }
         };
         let store = CredentialStore::with(
@@ -78,50 +94,49 @@ impl Refresher {
             std::mem::take(&mut self.credentials),
             SystemTime::now(),
         );
-        let ask = |index: &usize| {
-            let (index, store) = (*index, &store);
-            let wanted = &self.wanted[index];
-            let held = self.held(wanted);
-            async move {
-                let answer = class::fetch(&wanted.class, &wanted.plan, store, &held).await;
-                (index, answer)
-            }
-        };
-        let answers: Vec<(usize, Result<Fetched, Failed>)> = join_all(due.iter().map(ask)).await;
-        let refused = |failed: &Failed| failed.refused;
-        if !answers
-            .iter()
-            .any(|(_, answer)| answer.as_ref().is_err_and(refused))
-        {
+        let fetches = due.iter().map(|index| self.fetch_class(*index, &store));
+        let outcomes = join_all(fetches).await;
+        let mut refused = false;
+        let mut results = Vec::with_capacity(outcomes.len());
+        for (index, result) in due.iter().zip(outcomes) {
+            refused |= result.as_ref().is_err_and(|failed| failed.refused);
+            results.push((*index, result.map_err(|failed| failed.lines)));
+        }
+        // A service may have refused because the role has changed: the next round gets new credentials.
+        if !refused {
             self.credentials = store.into_cache();
         }
-        answers
-            .into_iter()
-            .map(|(index, answer)| (index, answer.map_err(|failed| failed.lines)))
-            .collect()
+        results
     }
 
-    /// The versions that a class's files hold; an object with a missing file is fetched as if for the first time.
-    fn held(&self, wanted: &Wanted) -> ClassVersions {
+    async fn fetch_class(&self, index: usize, store: &CredentialStore) -> Result<Fetched, Failed> {
+        let wanted = &self.wanted[index];
+        class::fetch(wanted, self.variables.as_ref(), store, &self.held(wanted)).await
+    }
+
+    /// The versions that a class's files hold. An object with a missing file counts as never fetched.
+    fn held(&self, wanted: &ClassToFetch) -> ClassVersions {
         let Some(known) = self.versions.of(wanted) else {
             return ClassVersions::new();
         };
         let mut held = ClassVersions::new();
         for planned in &wanted.plan.requests {
-            let request = planned.request.to_string();
-            let mut objects = planned.objects.iter();
-            let whole = objects.all(|object| {
-                let mut files = wanted.class.objects[*object].files();
-                files.all(|file| wanted.mount_path.join(&file.path).is_file())
-            });
-            if let (true, Some(version)) = (whole, known.get(&request)) {
-                held.insert(request, version.clone());
+            let key = planned.key();
+            let objects = planned
+                .objects
+                .iter()
+                .map(|index| &wanted.class.objects[*index]);
+            let is_whole = objects
+                .flat_map(Object::files)
+                .all(|file| wanted.mount_path.join(&file.path).is_file());
+            if is_whole && let Some(version) = known.get(&key) {
+                held.insert(key, version.clone());
             }
         }
         held
     }
 
-    /// Writes a directory, where one of its files changed: the new contents, and what is there of all others.
+    /// Writes a directory if one of its files changed: the new contents, and the current contents of all other files.
     fn write(
         &mut self,
         directory: &Path,
@@ -129,26 +144,29 @@ impl Refresher {
     ) -> BTreeMap<usize, ClassResult> {
         let mut files: Vec<FileContents> = Vec::new();
         let mut changed: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-        let here = |(_, wanted): &(usize, &Wanted)| wanted.mount_path == directory;
-        for (index, wanted) in self.wanted.iter().enumerate().filter(here) {
-            let new = fetched.get(&index).map_or(&[][..], |class| &class.files);
-            if fetched.contains_key(&index) {
-                let differs = |contents: &&FileContents| {
-                    read(directory, &contents.file).is_none_or(|old| old != contents.bytes)
-                };
-                let names = new.iter().filter(differs);
-                changed.insert(index, names.map(|new| new.file.path.to_string()).collect());
+        for (index, wanted) in self.wanted.iter().enumerate() {
+            if wanted.mount_path != directory {
+                continue;
             }
-            files.extend(new.iter().cloned());
-            let is_new = |file: &File| new.iter().any(|contents| contents.file.path == file.path);
-            let others = wanted.class.files().filter(|file| !is_new(file));
-            files.extend(others.filter_map(|file| {
-                let bytes = read(directory, file)?;
-                Some(FileContents {
-                    file: file.clone(),
-                    bytes,
-                })
-            }));
+            let new = match fetched.get(&index) {
+                Some(class) => {
+                    changed.insert(index, changed_files(directory, &class.files));
+                    &class.files[..]
+                }
+                None => &[],
+            };
+            files.extend_from_slice(new);
+            for file in wanted.class.files() {
+                if new.iter().any(|contents| contents.file.path == file.path) {
+                    continue;
+                }
+                if let Some(bytes) = read(directory, file) {
+                    files.push(FileContents {
+                        file: file.clone(),
+                        bytes,
+                    });
+                }
+            }
         }
         if changed.values().all(Vec::is_empty) {
             return changed
@@ -156,30 +174,71 @@ impl Refresher {
                 .map(|index| (index, Ok(Vec::new())))
                 .collect();
         }
-        let written = match mount::replace(directory, &files) {
+        let replaced =
+            mount::remove_leftovers(directory).and_then(|()| mount::replace(directory, &files));
+        let error = match replaced {
             Ok(old) => {
                 self.old.push(old);
-                Ok(())
+                None
             }
-            Err(error) => Err(error.to_string()),
+            Err(error) => Some(error.to_string()),
         };
-        let result = |(index, names): (usize, Vec<String>)| match &written {
-            Err(error) if !names.is_empty() => (index, Err([error.clone()].into())),
-            _ => (index, Ok(names)),
-        };
-        changed.into_iter().map(result).collect()
+        let mut results = BTreeMap::new();
+        for (index, names) in changed {
+            let result = match &error {
+                Some(error) if !names.is_empty() => Err(BTreeSet::from([error.clone()])),
+                _ => Ok(names),
+            };
+            results.insert(index, result);
+        }
+        results
     }
 
-    /// Removes what the last writes replaced.
-    pub(super) fn remove_old(&mut self) {
-        for old in self.old.drain(..) {
-            if let Err(error) = old.remove() {
-                tracing::warn!("old files: {error}; the next write removes them");
+    /// Brings the file of all variables up to date. If that fails, the refresh of every class that has variables fails: the
+    /// next one tries again, and reports the files that changed in this one.
+    fn write_variables(&mut self, results: &mut BTreeMap<usize, ClassResult>) {
+        let Some(variables) = &self.variables else {
+            return;
+        };
+        let refreshed: Vec<(&usize, &mut ClassResult)> = results
+            .iter_mut()
+            .filter(|(index, result)| {
+                result.is_ok() && variables.use_files_of(&self.wanted[**index])
+            })
+            .collect();
+        if refreshed.is_empty() {
+            return;
+        }
+        let failed = match replace_variables(variables) {
+            Ok(old) => {
+                self.old.extend(old);
+                None
+            }
+            Err(error) => Some(error.lines().map(str::to_owned).collect::<BTreeSet<_>>()),
+        };
+        for (index, result) in refreshed {
+            let Ok(names) = result else { continue };
+            if let Some(lines) = &failed {
+                let unreported = self.unreported.entry(*index).or_default();
+                unreported.extend(names.drain(..));
+                *result = Err(lines.clone());
+            } else if let Some(mut changed) = self.unreported.remove(index) {
+                changed.extend(names.drain(..));
+                names.extend(changed);
             }
         }
     }
 
-    /// Notes the versions of what is on disk now.
+    /// Removes the files that the last writes replaced.
+    pub(super) fn remove_old(&mut self) {
+        for old in self.old.drain(..) {
+            if let Err(error) = old.remove() {
+                tracing::warn!("old files: {error}; the next write will remove them");
+            }
+        }
+    }
+
+    /// Records and saves the versions that are on disk now.
     fn note(&mut self, fetched: BTreeMap<usize, Fetched>, results: &BTreeMap<usize, ClassResult>) {
         let before = self.versions.clone();
         for (index, class) in fetched {
@@ -187,15 +246,54 @@ impl Refresher {
                 self.versions.set(&self.wanted[index], class.versions);
             }
         }
-        if let (Some(directory), false) = (&self.state, self.versions == before)
+        if self.versions == before {
+            return;
+        }
+        self.log_new(&before);
+        if let Some(directory) = &self.state
             && let Err(error) = self.versions.save(directory)
         {
             tracing::warn!("state: {error}");
         }
     }
+
+    /// Logs the version of each object that has a new one.
+    fn log_new(&self, before: &Versions) {
+        let before: BTreeSet<String> = summary::lines(&self.wanted, before).into_iter().collect();
+        for line in summary::lines(&self.wanted, &self.versions) {
+            if !before.contains(&line) {
+                tracing::info!("new version: {line}");
+            }
+        }
+    }
 }
 
-/// What a file holds, if it is there.
+/// Writes the file of all variables if it changed. Returns what it replaced.
+fn replace_variables(variables: &SecretVariables) -> Result<Option<Old>, String> {
+    let new = variables.file().map_err(|error| error.to_string())?;
+    let directory = variables.directory();
+    if read(directory, &new.file).is_some_and(|old| old == new.bytes) {
+        return Ok(None);
+    }
+    let replaced =
+        mount::remove_leftovers(directory).and_then(|()| mount::replace(directory, &[new]));
+    let old = replaced.map_err(|error| error.to_string())?;
+    tracing::info!(
+        variables = variables.count(),
+        "environment variables changed"
+    );
+    Ok(Some(old))
+}
+
+/// The names of the files whose contents differ from those on disk.
+fn changed_files(directory: &Path, new: &[FileContents]) -> Vec<String> {
+    new.iter()
+        .filter(|new| read(directory, &new.file).is_none_or(|old| old != new.bytes))
+        .map(|new| new.file.path.to_string())
+        .collect()
+}
+
+/// The contents of a file, if it exists.
 fn read(directory: &Path, file: &File) -> Option<Zeroizing<Vec<u8>>> {
     std::fs::read(directory.join(&file.path))
         .ok()

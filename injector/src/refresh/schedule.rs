@@ -4,21 +4,21 @@ use std::time::Duration;
 
 /// The first wait after a failure.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
-/// The longest wait after failures: AWS is back sooner or later, and nobody should wait a day for it.
+/// The longest wait after failures, however long the interval is.
 const LONGEST_RETRY: Duration = Duration::from_mins(5);
 
-/// A tenth more or less than the interval, so that pods that started together drift apart.
+/// The interval, plus or minus up to a tenth, so that pods that started together drift apart.
 pub fn jittered(interval: Duration, random: f64) -> Duration {
     interval.mul_f64(0.9 + 0.2 * random)
 }
 
-/// How long after its start a sidecar looks for the first time: anywhere in the first interval.
+/// How long after its start a sidecar first refreshes: any time in the first interval.
 pub fn offset(interval: Duration, random: f64) -> Duration {
     interval.mul_f64(random)
 }
 
-/// The wait after so many failures in a row: twice as long each time, up to the interval or five minutes, of which
-/// the second half is random.
+/// The wait after this many failures in a row. It doubles each time, up to the interval or five minutes. Its second half is
+/// random.
 pub fn retry(interval: Duration, failures: u32, random: f64) -> Duration {
     let doubled = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16));
     let whole = doubled.min(LONGEST_RETRY).min(interval);

@@ -1,7 +1,7 @@
 //! Serves the metrics over plain HTTP.
 
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,21 +10,22 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use provider_class::listen;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::metrics::Metrics;
 
-/// A scrape takes milliseconds; whoever is slower gives the connection back.
+/// A scrape takes milliseconds. A slower connection is closed.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// A pause after a connection that could not be taken, such as for want of file descriptors.
+/// A pause after a connection that could not be accepted, for example because no file descriptor is left.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Listens. A port that is taken costs the metrics and not the refreshes.
+/// Listens. If the port is in use, there are no metrics, but refreshes go on.
 pub(super) async fn start(address: SocketAddr, metrics: Arc<Metrics>) {
-    match listen(address).await {
+    match TcpListener::bind(&listen::addresses(address)[..]).await {
         Ok(listener) => {
             if let Ok(address) = listener.local_addr() {
-                tracing::info!("metrics on http://{address}/metrics");
+                tracing::info!("serving metrics on http://{address}/metrics");
             }
             tokio::spawn(serve(listener, metrics));
         }
@@ -36,24 +37,13 @@ pub(super) async fn start(address: SocketAddr, metrics: Arc<Metrics>) {
     }
 }
 
-/// `[::]` is all addresses, IPv4's too; a machine without IPv6 has those alone.
-async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    match TcpListener::bind(address).await {
-        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED => {
-            let without_ipv6 = TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await;
-            without_ipv6.map_err(|_| error)
-        }
-        bound => bound,
-    }
-}
-
 async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(tokio::time::timeout(
-                TIMEOUT,
-                answer(stream, Arc::clone(&metrics)),
-            ))),
+            Ok((stream, _)) => {
+                let answered = answer(stream, Arc::clone(&metrics));
+                tokio::spawn(tokio::time::timeout(TIMEOUT, answered));
+            }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }

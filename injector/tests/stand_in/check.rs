@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::support::class;
 
 /// Checks a file, with nothing in the environment. Options go first, where one could take the file for its value.
-fn check(text: &str, arguments: &[&str]) -> (Output, TempDir) {
+pub(crate) fn check(text: &str, arguments: &[&str]) -> (Output, TempDir) {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("class.yaml");
     std::fs::write(&file, text).unwrap();
@@ -26,11 +26,11 @@ fn check(text: &str, arguments: &[&str]) -> (Output, TempDir) {
     )
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-const TWO: &str = "- objectName: a/b
+pub(crate) const TWO: &str = "- objectName: a/b
   objectType: secretsmanager
   jmesPath:
     - {path: user, objectAlias: user, filePermission: 0400}
@@ -49,12 +49,41 @@ fn a_valid_class_shows_its_files_with_mode_and_source() {
     assert_eq!(
         lines[1..],
         [
-            "a_b 0644 secret a/b",
-            "user 0400 secret a/b, jmesPath user",
-            "_p 0644 parameter /p:3"
+            "a_b 0644 secret a/b [variable]",
+            "user 0400 secret a/b, jmesPath user [variable]",
+            "_p 0644 parameter /p:3 [variable]"
         ]
     );
+    assert!(text(&output.stdout).contains(
+        "\n  [variable]: the annotation aws-secrets-injector.io/env: \"*\" makes the file an environment variable of its name\n"
+    ));
     assert!(text(&output.stderr).is_empty());
+}
+
+#[test]
+fn files_that_a_star_makes_variables_are_marked() {
+    let plain = "- {objectName: db-password, objectType: secretsmanager}\n";
+    let variable = "- {objectName: db, objectType: secretsmanager, objectAlias: DB_PASSWORD}\n";
+    let class = class("db", &[], &format!("{plain}{variable}"));
+    let (output, _folder) = check(&class, &[]);
+    let printed = text(&output.stdout);
+    let lines: Vec<&str> = printed.lines().skip(1).collect();
+    assert!(lines[0].ends_with("  secret db-password"), "{printed}");
+    assert!(lines[1].ends_with("  secret db [variable]"), "{printed}");
+    assert!(lines[2].starts_with("  [variable]: "), "{printed}");
+    let (output, _folder) = check(&class, &["--output", "json"]);
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(object["files"][0]["variable"], Value::Null);
+    assert_eq!(object["files"][1]["variable"], "DB_PASSWORD");
+}
+
+#[test]
+fn a_class_without_variables_has_no_note_of_them() {
+    let objects = "- {objectName: a-b, objectType: secretsmanager}\n";
+    let (output, _folder) = check(&class("db", &[], objects), &[]);
+    assert!(output.status.success());
+    let printed = text(&output.stdout);
+    assert!(!printed.contains("[variable]"), "{printed}");
 }
 
 #[test]
@@ -131,19 +160,17 @@ fn every_mistake_of_every_class_is_told_with_the_files_line() {
     let errors = text(&output.stderr)
         .replace(&file, "FILE")
         .replace("error: ", "");
-    let starts: Vec<_> = errors
-        .lines()
-        .map(|line| line.split(": ").take(3).collect::<Vec<_>>().join(": "))
-        .collect();
-    assert_eq!(
-        starts,
-        [
-            "FILE:9: class \"one\": objects[0].objectType",
-            "FILE:10: class \"one\": objects[1].objectName",
-            "FILE: class \"two\": pathTranslation",
-            "FILE:22: class \"two\": objects[0].objectName",
-        ]
-    );
+    let lines: Vec<_> = errors.lines().collect();
+    let starts = [
+        "FILE:9: class \"one\": objects[0] \"a\": objectType: ",
+        "FILE:10: class \"one\": objects[1].objectName: ",
+        "FILE:19: class \"two\": pathTranslation: ",
+        "FILE:22: class \"two\": objects[0] \"../x\": objectName: ",
+    ];
+    assert_eq!(lines.len(), starts.len(), "{errors}");
+    for (line, start) in lines.iter().zip(starts) {
+        assert!(line.starts_with(start), "{errors}");
+    }
 }
 
 #[test]
@@ -159,35 +186,40 @@ fn doubts_are_warnings_and_no_failure() {
     assert!(output.status.success());
     let warnings = text(&output.stderr);
     assert!(
-        warnings.contains("Region: is not a known parameter and is ignored: write it as region"),
+        warnings.contains("Region: is not a known parameter and is ignored: did you mean region?"),
         "{warnings}"
     );
     assert!(
-        warnings.contains("objects[0].objectAlia: is not a known field and is ignored"),
+        warnings.contains("objects[0] \"a\": objectAlia: is not a known field and is ignored"),
         "{warnings}"
     );
 }
 
 #[test]
-fn other_files_are_refused_with_the_reason() {
+fn what_is_no_class_is_refused_with_the_reason() {
     for (content, words) in [
         (
             "kind: Pod\napiVersion: v1\n",
-            "is not a SecretProviderClass: its kind is \"Pod\"",
+            "contains no SecretProviderClass of provider \"aws\", but 1 Pod",
         ),
-        ("", "holds no SecretProviderClass"),
+        ("", "contains no SecretProviderClass"),
         ("a: [", "document 1: "),
         (
             &class("db", &[], TWO).replace("provider: aws", "provider: vault"),
-            "provider: is \"vault\"",
+            "but 1 SecretProviderClass of provider \"vault\"",
         ),
         (
             &class("db", &[], TWO).replace("  provider: aws\n", ""),
             "provider: is required: write \"provider: aws\"",
         ),
+        (
+            &class("db", &[], TWO).replace("provider: aws", "provider: AWS"),
+            "provider: is \"AWS\", which no pod can use: write \"provider: aws\"",
+        ),
     ] {
         let (output, _folder) = check(content, &[]);
         assert!(!output.status.success());
+        assert!(output.stdout.is_empty());
         assert!(
             text(&output.stderr).contains(words),
             "{words} is not in {}",

@@ -1,13 +1,39 @@
-//! The real program, in process trees and over HTTP, against the stand-in for AWS.
+//! The real program as a process, against the AWS stand-in over HTTP.
+//!
+//! | module | tests |
+//! |---|---|
+//! | `values` | values of every kind become files |
+//! | `several_names` | calls for several parameters |
+//! | `faults`, `failover` | failures of AWS, retries, and the second region |
+//! | `network` | endpoints, proxies and CA bundles |
+//! | `secrecy`, `bounds` | nothing secret in any output; bounded memory |
+//! | `directories` | directories that other users cannot read |
+//! | `refresh`, `refresh_faults`, `refresh_local` | the sidecar: what it asks and writes, its failures, and its neighbours in the pod |
+//! | `restart` | the sidecar's end after a change |
+//! | `variables` | environment variables of files: what `fetch` and `refresh` write for them |
+//! | `exec` | the program that `exec` becomes |
+//! | `running` | signals to a running program |
+//! | `check`, `check_input` | `check` |
+//! | `support` | starts the program and the stand-in |
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::format_push_string, reason = "short texts of tests")]
 
+mod bounds;
 mod check;
+mod check_input;
+mod directories;
+mod exec;
+mod failover;
 mod faults;
 mod network;
 mod refresh;
+mod refresh_faults;
 mod refresh_local;
+mod restart;
 mod running;
+mod secrecy;
+mod several_names;
 mod support;
 mod values;
+mod variables;

@@ -2,13 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_stand_in::{Distance, Fault, Kind, When};
+use aws_stand_in::{Distance, Kind};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 
-use crate::support::{Outcome, Stage};
-
-const ENTRY: &str = "- {objectName: a, objectType: secretsmanager}";
+use crate::support::{ENTRY, Outcome, Stage};
 
 /// A proxy that notes where it is asked to connect to, and never does.
 struct NotingProxy {
@@ -68,9 +66,9 @@ async fn endpoints_are_regional_and_reached_through_the_proxy() {
     let (stage, proxy) = (Stage::start().await, NotingProxy::start().await);
     let outcome = through_proxy(&stage, &proxy, &[]).await;
     outcome.assert_error(&[
-        "objects[0] \"a\": Secrets Manager in us-east-2: no answer",
-        "from secretsmanager.us-east-2.amazonaws.com",
-        "proxy",
+        "objects[0] \"a\": Secrets Manager in us-east-2: no response",
+        "from secretsmanager.us-east-2.amazonaws.com through the proxy 127.0.0.1:",
+        "the proxy refused to connect",
     ]);
     assert_eq!(
         proxy.targets(),
@@ -117,7 +115,7 @@ async fn fips_and_dual_stack_have_their_own_endpoints() {
             .collect();
         through_proxy(&stage, &proxy, &variables)
             .await
-            .assert_error(&["STS in us-east-2: no answer"]);
+            .assert_error(&["STS in us-east-2: no response"]);
         assert_eq!(
             proxy.targets(),
             hosts.map(|host| format!("CONNECT {host}:443"))
@@ -174,7 +172,7 @@ async fn a_certificate_authority_of_ones_own_is_trusted_when_named() {
     };
     fetch(None)
         .await
-        .assert_error(&["STS in us-east-2: no answer", "certificate"]);
+        .assert_error(&["STS in us-east-2: no response", "certificate"]);
     fetch(Some(&bundle)).await.assert_files(&[("a", "value")]);
 }
 
@@ -187,11 +185,7 @@ async fn connections_are_opened_while_sts_has_not_answered_yet() {
     let bundle = stage.path("bundle.pem");
     let authorities = [&sts, &secrets_manager, &ssm].map(|front| front.authority.as_str());
     std::fs::write(&bundle, authorities.concat()).unwrap();
-    stage.aws.fail(Fault {
-        when: When::operation("AssumeRoleWithWebIdentity"),
-        kind: Kind::Hang,
-        times: None,
-    });
+    stage.fail("AssumeRoleWithWebIdentity", Kind::Hang);
     let objects = "- {objectName: a, objectType: secretsmanager}
 - {objectName: b, objectType: secretsmanager}
 - {objectName: /c, objectType: ssmparameter}
@@ -213,11 +207,48 @@ async fn connections_are_opened_while_sts_has_not_answered_yet() {
 }
 
 #[tokio::test]
+async fn a_variable_that_names_no_server_is_named_before_anything_is_sent() {
+    let stage = Stage::start().await;
+    for (variable, value, words) in [
+        (
+            "AWS_ENDPOINT_URL_STS",
+            "vpce-0abc.sts.us-east-2.vpce.amazonaws.com",
+            "has no scheme; write https://vpce-0abc.sts.us-east-2.vpce.amazonaws.com",
+        ),
+        (
+            "AWS_ENDPOINT_URL",
+            "127.0.0.1:4566",
+            "write http://127.0.0.1:4566",
+        ),
+        ("AWS_ENDPOINT_URL_SSM", "https:/x", "write https://x"),
+        (
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+            "https://x y",
+            "has a space",
+        ),
+        ("HTTPS_PROXY", "socks5://proxy:1080", "is not an HTTP proxy"),
+        ("https_proxy", "http:proxy", "write http://HOST:PORT"),
+        ("no_proxy", "a b", "separate hosts by commas"),
+        (
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "http://10.0.0.1/",
+            "the pod's token is sent there",
+        ),
+    ] {
+        let outcome = stage
+            .fetch_with(&[], ENTRY, |command| command.env(variable, value))
+            .await;
+        outcome.assert_error(&[&format!("error: environment variable {variable}: "), words]);
+    }
+    assert_eq!(stage.calls(), [] as [&str; 0]);
+}
+
+#[tokio::test]
 async fn a_bad_bundle_is_named() {
     let stage = Stage::start().await;
     for (content, words) in [
         (None, "No such file"),
-        (Some("nothing"), "holds no PEM certificate"),
+        (Some("nothing"), "contains no PEM certificate"),
         (
             Some("-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n"),
             "certificate 1: ",

@@ -2,16 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
+use aws_stand_in::Kind;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::running::{Running, until};
-use crate::support::{REGION, Stage};
-
-const ENTRY: &str = "- {objectName: a, objectType: secretsmanager}";
-
-/// The account that moto takes unknown access keys for.
-const DEFAULT_ACCOUNT: &str = "123456789012";
+use crate::support::{AGENT_ACCOUNT, ENTRY, POD_IDENTITY, REGION, Stage};
 
 /// A server of one answer at a time, which keeps the head of every request.
 struct Local {
@@ -88,7 +84,7 @@ async fn the_app_is_told_once_of_each_change() {
     assert!(app.heads().is_empty(), "nothing changed yet");
     for (n, value) in ["two", "three"].into_iter().enumerate() {
         stage.seed().update_secret("a", value).await.unwrap();
-        until(|| refresh.log().matches("told the app").count() == n + 1).await;
+        until(|| refresh.log().matches("notified the app").count() == n + 1).await;
         assert_eq!(stage.file("a"), value);
         stage.more_calls("DescribeSecret", 2).await;
         assert_eq!(app.heads().len(), n + 1);
@@ -108,11 +104,11 @@ async fn an_app_that_refuses_is_told_again_until_it_agrees() {
     command.env("ON_REFRESH", format!("http:PUT:{}/", app.port));
     stage.seed().update_secret("a", "two").await.unwrap();
     let refresh = Running::start(command);
-    refresh.says("could not tell the app: http:PUT:").await;
+    refresh.says("could not notify the app: http:PUT:").await;
     refresh.says("the app answered 503").await;
     assert!(app.heads().len() >= 3, "a few tries at once");
     app.answers(&http("200 OK", ""));
-    refresh.says("told the app").await;
+    refresh.says("notified the app").await;
     assert_eq!(stage.file("a"), "two");
 }
 
@@ -124,7 +120,7 @@ async fn a_signal_without_its_container_is_a_failure_and_no_end() {
     stage.seed().update_secret("a", "two").await.unwrap();
     let mut refresh = Running::start(command);
     refresh
-        .says("no process of a container \"no-such-container\" is to be seen")
+        .says("no process of container \"no-such-container\" is visible")
         .await;
     stage.seed().update_secret("a", "three").await.unwrap();
     until(|| stage.file("a") == "three").await;
@@ -136,7 +132,7 @@ async fn credentials_are_renewed_before_they_expire_with_the_token_of_that_momen
     let stage = Stage::start().await;
     stage
         .aws
-        .seed(DEFAULT_ACCOUNT, REGION)
+        .seed(AGENT_ACCOUNT, REGION)
         .secret("a", "one")
         .await
         .unwrap();
@@ -150,7 +146,7 @@ async fn credentials_are_renewed_before_they_expire_with_the_token_of_that_momen
     let agent = Local::start(&credentials("AKIASHORT", "2020-01-01T00:00:00Z")).await;
     let token = stage.path("agent-token");
     std::fs::write(&token, "first").unwrap();
-    stage.write_class(&[("usePodIdentity", "true")], ENTRY);
+    stage.write_class(&POD_IDENTITY, ENTRY);
     let mut command = stage.refresh_command();
     command
         .env(
@@ -178,8 +174,14 @@ async fn credentials_are_renewed_before_they_expire_with_the_token_of_that_momen
     })
     .await;
     agent.answers(&credentials("AKIALONG", "2100-01-01T00:00:00Z"));
-    let key = |call: &aws_stand_in::Call| call.caller.access_key.clone();
-    until(|| stage.aws.calls().last().and_then(key).as_deref() == Some("AKIALONG")).await;
+    until(|| {
+        let calls = stage.aws.calls();
+        let last = calls
+            .last()
+            .and_then(|call| call.caller.access_key.as_deref());
+        last == Some("AKIALONG")
+    })
+    .await;
     let asked = agent.heads().len();
     stage.more_calls("DescribeSecret", 3).await;
     assert_eq!(agent.heads().len(), asked, "these last");
@@ -200,13 +202,8 @@ async fn metrics_tell_successes_failures_and_the_age_of_objects() {
     stage.seed().update_secret("a", "hunter2").await.unwrap();
     until(|| stage.file("a") == "hunter2").await;
     stage.more_calls("DescribeSecret", 2).await;
-    let when = aws_stand_in::When::operation("DescribeSecret");
-    stage.aws.fail(aws_stand_in::Fault {
-        when,
-        kind: aws_stand_in::Kind::access_denied(),
-        times: None,
-    });
-    refresh.says("next try in").await;
+    stage.fail("DescribeSecret", Kind::access_denied());
+    refresh.says("retrying in").await;
     let text = get(free.port(), "/metrics").await;
     assert!(
         text.starts_with("HTTP/1.1 200 OK\r\n") && text.contains("text/plain; version=0.0.4"),

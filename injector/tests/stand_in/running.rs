@@ -127,6 +127,11 @@ impl Running {
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         let id = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(id, Signal::TERM).unwrap();
+        self.end().await
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn end(&mut self) -> ExitStatus {
         let mut status = None;
         until(|| {
             status = self.child.try_wait().unwrap();

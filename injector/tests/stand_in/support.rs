@@ -1,15 +1,26 @@
 //! Runs the real program against the stand-in for AWS.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use aws_stand_in::{Call, Seed, StandIn};
+use aws_stand_in::{Fault, Kind, Seed, StandIn, When};
 use tempfile::TempDir;
 
 pub(crate) const ACCOUNT: &str = "111122223333";
+/// The account of the agent's credentials: moto takes unknown access keys for this one's.
+pub(crate) const AGENT_ACCOUNT: &str = "123456789012";
 pub(crate) const REGION: &str = "us-east-2";
 pub(crate) const OTHER_REGION: &str = "us-west-2";
+
+/// One secret, which most tests ask for.
+pub(crate) const ENTRY: &str = "- {objectName: a, objectType: secretsmanager}";
+/// Parameters of a class with Pod Identity.
+pub(crate) const POD_IDENTITY: [(&str, &str); 1] = [("usePodIdentity", "true")];
+/// Parameters of a class with two regions.
+pub(crate) const FAILOVER: [(&str, &str); 2] =
+    [("region", REGION), ("failoverRegion", OTHER_REGION)];
 
 /// A web identity token as the API server would give it; nobody verifies it here.
 const TOKEN: &str = "e30.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c2hvcDp3ZWIiLCJhdWQiOlsic3RzLmFtYXpvbmF3cy5jb20iXX0.c2ln";
@@ -23,6 +34,7 @@ pub(crate) struct Stage {
 /// What the program did.
 pub(crate) struct Outcome {
     pub(crate) success: bool,
+    pub(crate) stdout: String,
     pub(crate) stderr: String,
     /// Visible files below the mount with their contents.
     pub(crate) files: BTreeMap<String, Vec<u8>>,
@@ -40,6 +52,33 @@ impl Stage {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("token"), TOKEN).unwrap();
         Self { aws, folder }
+    }
+
+    /// AWS, with the secret of [`ENTRY`].
+    pub(crate) async fn with_secret(value: &str) -> Self {
+        let stage = Self::start().await;
+        stage.seed().secret("a", value).await.unwrap();
+        stage
+    }
+
+    /// From now on all calls of an operation fail, until the stand-in is healed.
+    pub(crate) fn fail(&self, operation: &str, kind: Kind) {
+        self.fail_when(When::operation(operation), kind);
+    }
+
+    /// From now on all such calls fail, until the stand-in is healed.
+    pub(crate) fn fail_when(&self, when: When, kind: Kind) {
+        let times = None;
+        self.aws.fail(Fault { when, kind, times });
+    }
+
+    /// The next calls of an operation fail.
+    pub(crate) fn fail_times(&self, operation: &str, kind: Kind, times: usize) {
+        self.aws.fail(Fault {
+            when: When::operation(operation),
+            kind,
+            times: Some(times),
+        });
     }
 
     pub(crate) fn seed(&self) -> Seed {
@@ -96,12 +135,32 @@ impl Stage {
         self.run(command).await
     }
 
+    /// The same with a class that uses Pod Identity.
+    pub(crate) async fn fetch_with_agent(&self, objects: &str) -> Outcome {
+        let agent = self.agent_variables();
+        self.fetch_with(&POD_IDENTITY, objects, |command| command.envs(agent))
+            .await
+    }
+
+    /// What the webhook sets for Pod Identity, with the stand-in as the agent.
+    pub(crate) fn agent_variables(&self) -> [(&'static str, OsString); 2] {
+        let uri = format!("{}/v1/credentials", self.aws.url());
+        [
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri.into()),
+            (
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+                self.path("token").into(),
+            ),
+        ]
+    }
+
     pub(crate) async fn run(&self, mut command: Command) -> Outcome {
         let output: Output = tokio::task::spawn_blocking(move || command.output().unwrap())
             .await
             .unwrap();
         Outcome {
             success: output.status.success(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             files: files(&self.mount()),
         }
@@ -109,12 +168,11 @@ impl Stage {
 
     /// Operations and objects of all calls, sorted.
     pub(crate) fn calls(&self) -> Vec<String> {
-        let text = |call: Call| {
-            format!("{} {}", call.operation, call.objects.join(","))
-                .trim_end()
-                .to_owned()
-        };
-        let mut calls: Vec<_> = self.aws.calls().into_iter().map(text).collect();
+        let mut calls = Vec::new();
+        for call in self.aws.calls() {
+            let text = format!("{} {}", call.operation, call.objects.join(","));
+            calls.push(text.trim_end().to_owned());
+        }
         calls.sort();
         calls
     }

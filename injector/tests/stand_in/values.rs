@@ -2,9 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::{Stage, class};
-use aws_stand_in::{Fault, Kind, When};
+use aws_stand_in::{Kind, When};
 use serde_json::json;
+
+use crate::support::{AGENT_ACCOUNT, ENTRY, POD_IDENTITY, REGION, Stage, class};
 
 #[tokio::test]
 async fn strings_bytes_large_and_empty_values_are_written_as_they_are() {
@@ -46,11 +47,7 @@ async fn an_empty_secret_is_an_empty_file() {
     let stage = Stage::start().await;
     // moto takes an empty value for a missing one.
     let answer = Kind::Answer(json!({"Name": "empty", "SecretString": ""}));
-    stage.aws.fail(Fault {
-        when: When::object("empty"),
-        kind: answer,
-        times: None,
-    });
+    stage.fail_when(When::object("empty"), answer);
     stage
         .fetch(&[], "- {objectName: empty, objectType: secretsmanager}")
         .await
@@ -234,7 +231,7 @@ async fn a_second_role_is_assumed_with_the_pods_own_credentials() {
     let stage = Stage::start().await;
     stage
         .aws
-        .seed("444455556666", crate::support::REGION)
+        .seed("444455556666", REGION)
         .secret("theirs", "value")
         .await
         .unwrap();
@@ -273,27 +270,66 @@ async fn pod_identity_asks_the_agent_and_never_sts() {
     let stage = Stage::start().await;
     stage
         .aws
-        .seed("123456789012", crate::support::REGION)
+        .seed(AGENT_ACCOUNT, REGION)
         .secret("a", "1")
         .await
         .unwrap();
-    let uri = format!("{}/v1/credentials", stage.aws.url());
-    let token = stage.path("token");
+    let agent = stage.agent_variables();
     let outcome = stage
-        .fetch_with(
-            &[("usePodIdentity", "true")],
-            "- {objectName: a, objectType: secretsmanager}",
-            |command| {
-                command
-                    .env_remove("AWS_ROLE_ARN")
-                    .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri)
-                    .env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token)
-            },
-        )
+        .fetch_with(&POD_IDENTITY, ENTRY, |command| {
+            command.env_remove("AWS_ROLE_ARN").envs(agent)
+        })
         .await;
     outcome.assert_files(&[("a", "1")]);
     assert_eq!(
         stage.calls(),
         ["GetSecretValue a", "PodIdentityCredentials"]
+    );
+}
+
+#[tokio::test]
+async fn the_termination_message_names_the_version_of_each_object_and_no_value() {
+    let stage = Stage::start().await;
+    let seed = stage.seed();
+    seed.secret("shop/db", "marked-value").await.unwrap();
+    seed.parameter("/shop/mail", "marked-value").await.unwrap();
+    let file = stage.path("termination-log");
+    // As the kubelet makes it for a container that runs a second time.
+    std::fs::write(&file, "longer than what comes now".repeat(20)).unwrap();
+    let entries = "- {objectName: shop/db, objectType: secretsmanager}
+- {objectName: /shop/mail, objectType: ssmparameter}
+";
+    let outcome = stage
+        .fetch_with(&[], entries, |command| {
+            command.arg("--termination-message").arg(&file)
+        })
+        .await;
+    assert!(outcome.success, "{}", outcome.stderr);
+    let message = std::fs::read_to_string(&file).unwrap();
+    let [secret, parameter] = message.lines().collect::<Vec<_>>()[..] else {
+        panic!("{message}");
+    };
+    let id = secret.strip_prefix("secretsmanager shop/db ").unwrap();
+    assert_eq!(id.len(), 36, "{secret}");
+    assert_eq!(parameter, "ssm /shop/mail 1");
+}
+
+#[tokio::test]
+async fn a_termination_message_that_cannot_be_written_fails_nothing() {
+    let stage = Stage::start().await;
+    stage.seed().secret("db", "value").await.unwrap();
+    let file = stage.path("no/such/file");
+    let outcome = stage
+        .fetch_with(
+            &[],
+            "- {objectName: db, objectType: secretsmanager}",
+            |command| command.arg("--termination-message").arg(&file),
+        )
+        .await;
+    outcome.assert_files(&[("db", "value")]);
+    assert!(
+        outcome.stderr.contains("termination message"),
+        "{}",
+        outcome.stderr
     );
 }

@@ -2,21 +2,21 @@
 {{- regexReplaceAll "[-.]+$" (default .Chart.Name .Values.nameOverride | trunc 63) "" }}
 {{- end }}
 
-{{- /* The longest name that is made of it has thirteen characters more. */}}
+{{- /* The longest name derived from it is thirteen characters longer. */}}
 {{- define "injector.fullname" -}}
 {{- $name := include "injector.name" . }}
 {{- $made := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
 {{- regexReplaceAll "[-.]+$" (default $made .Values.fullnameOverride | trunc 50) "" }}
 {{- end }}
 
-{{- /* The Secret with the webhook's certificates: cert-manager leaves its own behind, so it has a name of its own. */}}
+{{- /* The Secret with the webhook's certificates. cert-manager does not delete its Secret, so that one has another name. */}}
 {{- define "injector.certificates" -}}
 {{ include "injector.fullname" . }}-{{ ternary "cert-manager" "certificates" .Values.certificates.certManager.enabled }}
 {{- end }}
 
 {{- define "injector.serviceAccount" -}}
 {{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) }}
-{{- fail "serviceAccount.name is required where serviceAccount.create is false" }}
+{{- fail "serviceAccount.name is required if serviceAccount.create is false" }}
 {{- end }}
 {{- default (include "injector.fullname" .) .Values.serviceAccount.name }}
 {{- end }}
@@ -35,12 +35,12 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 {{- end }}
 
-{{- /* A value as text. Numbers of a file of values are floats, which would be written as 1.6777216e+07. */}}
+{{- /* A value as text. Numbers in values files are floats, which would be printed as 1.6777216e+07. */}}
 {{- define "injector.text" -}}
 {{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end }}
 {{- end }}
 
-{{- /* A map whose values have to be strings: labels, annotations. */}}
+{{- /* A map with string values, for labels and annotations. */}}
 {{- define "injector.strings" -}}
 {{- $strings := dict }}
 {{- range $name, $value := . }}
@@ -49,14 +49,14 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- toYaml $strings }}
 {{- end }}
 
-{{- /* An image by its tag, or by its digest; the chart's appVersion is the tag without one. */}}
+{{- /* An image with its digest or tag. The default tag is the chart's appVersion. */}}
 {{- define "injector.image" -}}
 {{- with index . 0 }}
 {{- .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ default (index $ 1).Chart.AppVersion .tag }}{{ end }}
 {{- end }}
 {{- end }}
 
-{{- /* What cert-manager's CA injector looks at. */}}
+{{- /* Annotation for cert-manager's CA injector. */}}
 {{- define "injector.caInjection" -}}
 {{- if .Values.certificates.certManager.enabled }}
 annotations:
@@ -64,7 +64,7 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- /* A selector of the values, to which the caller adds. */}}
+{{- /* A selector from the values, which the caller extends. */}}
 {{- define "injector.matchLabels" -}}
 {{- with .matchLabels -}}
 matchLabels:
@@ -72,7 +72,7 @@ matchLabels:
 {{- end }}
 {{- end }}
 
-{{- /* The webhook's own pods, and those that the cluster needs to bring it up, never depend on it. */}}
+{{- /* Excludes the webhook's own pods and those that the cluster needs to start it, so that they do not depend on it. */}}
 {{- define "injector.namespaceSelector" -}}
 {{- with (include "injector.matchLabels" .Values.webhook.namespaceSelector) -}}
 {{ . }}

@@ -1,4 +1,4 @@
-//! What is recorded of a call: service, operation, region, objects and caller, read from the request itself.
+//! The record of a call, read from the request: service, operation, region, objects and caller.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,16 +6,16 @@ use hyper::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
 
-/// A call as the stand-in saw it.
+/// A recorded call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Call {
     /// `GetSecretValue`, `GetParameters`, `AssumeRoleWithWebIdentity` …
     pub operation: String,
-    /// From the signature; none in an unsigned call.
+    /// From the signature. An unsigned call has none.
     pub region: Option<String>,
-    /// Names or ARNs that the call is about.
+    /// Names or ARNs in the call.
     pub objects: Vec<String>,
-    /// Who called, as far as the stand-in can tell.
+    /// The caller, as far as it is known.
     pub caller: Caller,
     /// For STS: the role.
     pub role: Option<String>,
@@ -27,11 +27,11 @@ pub struct Call {
     pub expires: Option<u64>,
 }
 
-/// Who called.
+/// The caller of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Caller {
-    /// Subject of the web identity token, such as `system:serviceaccount:shop:web`; for later calls, of the token that
-    /// their credentials were given for.
+    /// Subject of the web identity token, such as `system:serviceaccount:shop:web`. For later calls, of the token for which
+    /// their credentials were issued.
     pub subject: Option<String>,
     /// The access key of the signature.
     pub access_key: Option<String>,
@@ -62,7 +62,7 @@ impl Call {
         call
     }
 
-    /// STS takes a form.
+    /// Reads an STS call, which is a form.
     fn read_query(&mut self, body: &str) {
         for (key, value) in body.split('&').filter_map(|pair| pair.split_once('=')) {
             let value = decode(value);
@@ -110,14 +110,14 @@ fn strings(value: &Value) -> Vec<String> {
     }
 }
 
-/// The claims of a JSON web token, unverified; null where there are none.
+/// The unverified claims of a JSON web token; null if there are none.
 pub(crate) fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap_or_default();
     let bytes = URL_SAFE_NO_PAD.decode(payload).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
-/// Percent and plus, as forms have them.
+/// Decodes percent and plus signs in forms.
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

@@ -1,19 +1,19 @@
-//! AWS's own command line, on the stand-in.
+//! The AWS CLI for the stand-in.
 
 use std::path::{Path, PathBuf};
 
 use crate::Seed;
 use crate::python::Package;
 
-/// The release that is taken.
+/// The pinned release.
 const VERSION: &str = "1.46.3";
 
-/// AWS's command line, with somebody's rights to an account.
+/// The AWS CLI with credentials for an account.
 #[derive(Debug)]
 pub struct CommandLine {
     /// The interpreter, and the script for it.
     pub program: [PathBuf; 2],
-    /// The environment by which it asks the stand-in, past the record and the faults.
+    /// The environment that points it to the stand-in, bypassing the record and the faults.
     pub environment: Vec<(&'static str, String)>,
 }
 
@@ -30,7 +30,7 @@ impl CommandLine {
             environment: vec![
                 ("AWS_ENDPOINT_URL", seed.url()),
                 ("AWS_ACCESS_KEY_ID", seed.access_key().await?.clone()),
-                // moto looks at no signature.
+                // moto does not verify signatures.
                 ("AWS_SECRET_ACCESS_KEY", "none".to_owned()),
                 ("AWS_DEFAULT_REGION", seed.region().to_owned()),
             ],

@@ -1,6 +1,6 @@
-//! Failures on purpose: which calls they meet, and what happens to those.
+//! Injected faults: which calls they apply to, and what happens to these.
 //!
-//! Over HTTP a fault is JSON, such as
+//! Over HTTP, a fault is JSON, such as
 //! `{"when": {"object": "MySecret3"}, "kind": {"error": {"status": 500, "code": "InternalServiceError", "message": "no"}}}`
 //! or `{"when": {"operation": "GetParameters"}, "kind": {"late": 1500}, "times": 2}`.
 
@@ -10,21 +10,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Call;
 
-/// A failure on purpose.
+/// An injected fault.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Which calls.
+    /// The calls it applies to.
     #[serde(default)]
     pub when: When,
-    /// What happens.
+    /// What happens to them.
     pub kind: Kind,
-    /// How many calls are met; all without a number.
+    /// How many calls it applies to. The default is all.
     #[serde(default)]
     pub times: Option<usize>,
 }
 
-/// Which calls a fault meets: those that match every part that is given.
+/// Selects calls: those that match all given fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct When {
@@ -32,9 +32,9 @@ pub struct When {
     pub operation: Option<String>,
     /// The region of the signature.
     pub region: Option<String>,
-    /// A part of an object's name.
+    /// A substring of an object's name.
     pub object: Option<String>,
-    /// A part of the caller's subject, such as `:namespace:`.
+    /// A substring of the caller's subject, such as `:namespace:`.
     pub subject: Option<String>,
 }
 
@@ -42,40 +42,52 @@ pub struct When {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// It is answered, later; in JSON the milliseconds.
+    /// The answer is delayed; in JSON, by milliseconds.
     #[serde(
         serialize_with = "as_milliseconds",
         deserialize_with = "from_milliseconds"
     )]
     Late(Duration),
-    /// It is answered with an error of this HTTP status and code.
+    /// The answer is an error with this HTTP status and code.
     Error {
         /// HTTP status.
         status: u16,
         /// As in `__type`, or STS's `Code`.
         code: String,
-        /// For people.
+        /// The message.
         message: String,
     },
-    /// The connection is closed instead of an answer.
+    /// The connection is closed without an answer.
     Drop,
     /// The connection is closed in the middle of the answer.
     DropMidBody,
-    /// Half of the answer comes, as if it were all.
+    /// Only half of the answer is sent, as if it were complete.
     Truncate,
-    /// It is answered with this JSON, which moto would not say.
+    /// The answer is this JSON.
     Answer(serde_json::Value),
-    /// No answer comes.
+    /// The answer is this HTML page, as from a server that is not AWS.
+    Page {
+        /// HTTP status.
+        status: u16,
+        /// The page.
+        text: String,
+    },
+    /// The answer has an endless body, with or without a content length.
+    Endless {
+        /// Whether there is a content length.
+        told: bool,
+    },
+    /// There is no answer.
     Hang,
 }
 
 impl Kind {
-    /// The service's answer to too many calls.
+    /// The service's throttling error.
     pub fn throttle() -> Self {
         Self::error(400, "ThrottlingException", "Rate exceeded")
     }
 
-    /// The service's answer to a caller without permission.
+    /// The service's error for missing permissions.
     pub fn access_denied() -> Self {
         Self::error(
             400,
@@ -84,7 +96,7 @@ impl Kind {
         )
     }
 
-    /// Any other answer.
+    /// Any other error.
     pub fn error(status: u16, code: &str, message: &str) -> Self {
         Self::Error {
             status,
@@ -147,7 +159,7 @@ fn from_milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Durat
     u64::deserialize(deserializer).map(Duration::from_millis)
 }
 
-/// The next fault that meets a call; a counted one is used up by it.
+/// The next fault that applies to a call. A fault with a limit is used up.
 pub(crate) fn take(faults: &mut Vec<Fault>, call: &Call) -> Option<Kind> {
     let index = faults.iter().position(|fault| fault.when.meets(call))?;
     let kind = faults[index].kind.clone();

@@ -1,4 +1,4 @@
-//! TLS before the stand-in, as far away as AWS is.
+//! TLS in front of the stand-in, with a network delay.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use rustls::pki_types::PrivateKeyDer;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-/// How long the way to AWS and back takes. On the loopback address it takes nothing.
+/// Network delay of AWS. The loopback interface has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Distance {
-    /// Before the server's part of the handshake: TLS 1.3 has one round trip.
+    /// Delay of the server's part of the handshake: TLS 1.3 has one round trip.
     pub handshake: Duration,
-    /// Before each answer.
+    /// Delay of each answer.
     pub call: Duration,
 }
 
-/// A TLS server for everything that the stand-in answers. Ends with this value.
+/// A TLS server for the stand-in. It stops when this is dropped.
 #[derive(Debug)]
 pub struct Front {
     /// Its endpoint, for `AWS_ENDPOINT_URL`.
@@ -32,7 +32,7 @@ pub struct Front {
 }
 
 impl Front {
-    /// Connections whose handshake was done, so far.
+    /// Number of completed handshakes.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
@@ -44,9 +44,9 @@ impl Drop for Front {
     }
 }
 
-/// What a connection is given to, once its handshake is done.
+/// Handles a connection after its handshake.
 pub(crate) trait Serve: Clone + Send + 'static {
-    /// Answers its requests, each so much later.
+    /// Answers its requests, each with this delay.
     fn serve(
         self,
         stream: tokio_rustls::server::TlsStream<tokio::net::TcpStream>,
@@ -54,7 +54,7 @@ pub(crate) trait Serve: Clone + Send + 'static {
     ) -> impl Future<Output = ()> + Send;
 }
 
-/// Starts a front on any port of the loopback address.
+/// Starts a front on a free port of the loopback address.
 pub(crate) async fn start(distance: Distance, behind: impl Serve) -> anyhow::Result<Front> {
     let (acceptor, authority) = acceptor()?;
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
@@ -89,7 +89,7 @@ pub(crate) async fn start(distance: Distance, behind: impl Serve) -> anyhow::Res
     })
 }
 
-/// With a certificate that nobody knows.
+/// Creates a self-signed certificate.
 fn acceptor() -> anyhow::Result<(TlsAcceptor, String)> {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()])?;
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).map_err(anyhow::Error::msg)?;

@@ -9,7 +9,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// Sends a request, and reads the whole answer.
+/// Sends a request and reads the whole answer.
 pub(crate) async fn send(
     address: SocketAddr,
     request: Request<Full<Bytes>>,

@@ -1,19 +1,26 @@
-//! AWS for tests and the demo: moto, a server that answers Secrets Manager, Parameter Store and STS, behind a proxy of our
-//! own. The proxy records who called what, and fails on purpose where a test says so. It never records a secret's value.
+//! The AWS stand-in for tests and the demo: moto, which implements Secrets Manager, Parameter Store and STS, behind a proxy.
+//! The proxy records calls and injects faults. It never records a secret's value.
 //!
-//! | module | holds |
+//! | module | contents |
 //! |---|---|
 //! | [`moto`] | runs moto |
 //! | [`call`] | what is recorded of a call |
-//! | [`fault`] | failures on purpose |
-//! | [`front`] | TLS before it all, as far away as AWS is |
-//! | [`proxy`] | the server between |
-//! | [`seed`] | puts secrets and parameters into moto |
-//! | [`command_line`] | AWS's own command line, on the stand-in |
-//! | `python`, `process` | programs of PyPI, and those that end with this one |
+//! | [`fault`] | injected faults: for which calls, what happens (such as any HTTP status), and how many times |
+//! | [`front`] | TLS with a network delay |
+//! | [`proxy`] | the proxy: records each call and applies the faults |
+//! | `state` | what its connections share |
+//! | `control` | the HTTP interface for recorded calls and faults |
+//! | `agent` | the EKS Pod Identity agent |
+//! | `answers` | answers that moto cannot give |
+//! | [`seed`] | creates secrets and parameters |
+//! | [`command_line`] | the AWS CLI for the stand-in |
+//! | `python`, `process` | programs from PyPI, and child processes |
 
+mod agent;
+mod answers;
 pub mod call;
 pub mod command_line;
+mod control;
 pub mod fault;
 pub mod front;
 mod http;
@@ -22,6 +29,7 @@ mod process;
 pub mod proxy;
 mod python;
 pub mod seed;
+mod state;
 
 pub use call::{Call, Caller};
 pub use command_line::CommandLine;

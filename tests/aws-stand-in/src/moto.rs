@@ -1,4 +1,4 @@
-//! Runs moto, which answers as AWS does.
+//! Runs moto, which implements AWS services.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -11,18 +11,18 @@ use tokio::process::{Child, Command};
 use crate::process::ends_with_this;
 use crate::python::Package;
 
-/// The release that tests are written against.
+/// The pinned release.
 pub const VERSION: &str = "5.2.5";
 
-/// A running moto server; it ends with this value.
+/// A running moto server. It stops when this is dropped.
 #[derive(Debug)]
 pub struct Moto {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     _process: Child,
 }
 
-/// The server's script: installed below the build's folder where that has not been done yet.
+/// The server's script, installed in the build folder if needed.
 pub async fn install(target: &Path) -> anyhow::Result<PathBuf> {
     let package = Package {
         name: "moto",
@@ -54,7 +54,7 @@ impl Moto {
             .context("could not start moto")?;
         for _ in 0..600 {
             if let Some(status) = process.try_wait()? {
-                bail!("moto ended at once: {status}");
+                bail!("moto exited at startup: {status}");
             }
             if tokio::net::TcpStream::connect(address).await.is_ok() {
                 return Ok(Self {

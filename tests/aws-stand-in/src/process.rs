@@ -1,10 +1,10 @@
-//! Programs beside this one.
+//! Child processes.
 
 use std::path::Path;
 use std::process::Command;
 
-/// A program that the kernel ends when the thread that starts it ends, however that comes about. Where there is no `setpriv`,
-/// whoever starts it has to end it.
+/// A program that the kernel kills when the thread that started it ends, for any reason. Without `setpriv`, the caller has to
+/// stop it.
 pub fn ends_with_this(program: &Path) -> Command {
     let has_setpriv = Command::new("setpriv").arg("--version").output().is_ok();
     if !has_setpriv {

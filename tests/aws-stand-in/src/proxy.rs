@@ -1,70 +1,45 @@
-//! The server between callers and moto.
+//! The proxy between callers and moto.
 
-use std::collections::HashMap;
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::stream;
-use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
-use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
+use hyper::header::{CONNECTION, CONTENT_LENGTH};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use crate::call::{Call, claims};
+use crate::answers::{Body, endless, error, respond, whole};
+use crate::call::Call;
 use crate::fault::{Fault, Kind, When, take};
 use crate::front::{self, Distance, Front, Serve};
-use crate::{CommandLine, Moto, Seed, http};
+use crate::state::{State, lock};
+use crate::{CommandLine, Moto, Seed, agent, control, http};
 
-/// AWS, as far as tests need it. Ends with this value.
+/// The AWS stand-in. It stops when this is dropped.
 #[derive(Debug)]
 pub struct StandIn {
-    /// Where callers reach it.
+    /// Its address.
     pub address: SocketAddr,
     state: Arc<State>,
     server: tokio::task::JoinHandle<()>,
 }
 
-#[derive(Debug)]
-struct State {
-    moto: Moto,
-    calls: Mutex<Vec<Call>>,
-    faults: Mutex<Vec<Fault>>,
-    /// Whose token an access key was given for.
-    subjects: Mutex<HashMap<String, String>>,
-    /// moto's answers, if they are kept.
-    kept: Mutex<Option<Kept>>,
-}
-
-/// Answers by what was asked: operation and body.
-type Kept = HashMap<(String, Bytes), Response<Bytes>>;
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl StandIn {
-    /// Starts moto, and the proxy on an address; port 0 means any.
+    /// Starts moto, and the proxy on an address. Port 0 chooses a free port.
     pub async fn start(target: &Path, listen: SocketAddr) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(listen)
             .await
             .with_context(|| format!("could not listen on {listen}"))?;
         let moto = Moto::start(target).await?;
-        let state = Arc::new(State {
-            moto,
-            calls: Mutex::default(),
-            faults: Mutex::default(),
-            subjects: Mutex::default(),
-            kept: Mutex::default(),
-        });
+        let state = Arc::new(State::new(moto));
         let address = listener.local_addr()?;
         let server = tokio::spawn(serve(listener, Arc::clone(&state)));
         Ok(Self {
@@ -101,37 +76,37 @@ impl StandIn {
         lock(&self.state.calls).clear();
     }
 
-    /// From now on, until it is used up or healed.
+    /// Injects a fault until it is used up or removed.
     pub fn fail(&self, fault: Fault) {
         lock(&self.state.faults).push(fault);
     }
 
-    /// No more faults for these calls; those for others stay.
+    /// Removes the faults for these calls.
     pub fn heal_calls(&self, when: &When) {
         lock(&self.state.faults).retain(|fault| fault.when != *when);
     }
 
-    /// No more faults.
+    /// Removes all faults.
     pub fn heal(&self) {
         lock(&self.state.faults).clear();
     }
 
-    /// The same over TLS, as far away as one likes.
+    /// Serves the same over TLS at this distance.
     pub async fn tls(&self, distance: Distance) -> anyhow::Result<Front> {
         front::start(distance, Behind(Arc::clone(&self.state))).await
     }
 
-    /// From now on moto is asked the same only once: it answers in milliseconds, which is too slow for measurements.
+    /// Caches moto's answers from now on, because moto takes milliseconds, which is too slow for measurements.
     pub fn keep_answers(&self) {
         lock(&self.state.kept).get_or_insert_default();
     }
 
-    /// Puts secrets and parameters in, past the record and the faults.
+    /// Creates secrets and parameters, bypassing the record and the faults.
     pub fn seed(&self, account: &str, region: &str) -> Seed {
         Seed::new(self.state.moto.address, account, region)
     }
 
-    /// AWS's command line, for an account and region; installed below the build's folder.
+    /// The AWS CLI for an account and region, installed in the build folder.
     pub async fn command_line(
         &self,
         target: &Path,
@@ -148,8 +123,6 @@ impl Drop for StandIn {
     }
 }
 
-type Body = BoxBody<Bytes, io::Error>;
-
 async fn serve(listener: TcpListener, state: Arc<State>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -159,18 +132,12 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
         let state = Arc::clone(&state);
         tokio::spawn(async move {
             let service = service_fn(|request| answer(Arc::clone(&state), request));
-            // An error is a connection that was closed, on purpose or by the caller.
+            // An error is a connection that was closed, by a fault or by the caller.
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
         });
     }
-}
-
-fn whole(bytes: Bytes) -> Body {
-    Full::new(bytes)
-        .map_err(|never: Infallible| match never {})
-        .boxed()
 }
 
 fn closed() -> io::Error {
@@ -203,11 +170,11 @@ impl Serve for Behind {
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Response<Body>> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    if parts.uri.path() == FAULTS {
-        return Ok(control_faults(&state, &parts.method, &body));
+    if parts.uri.path() == agent::PATH && parts.method == Method::GET {
+        return Ok(agent::answer(&state, &parts.headers));
     }
-    if parts.method == Method::GET {
-        return Ok(get(&state, &parts));
+    if let Some(answer) = control::answer(&state, &parts.method, parts.uri.path(), &body) {
+        return Ok(answer);
     }
     let mut call = Call::read(&parts.headers, &body);
     if call.caller.subject.is_none() {
@@ -228,6 +195,10 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Res
         Some(Kind::Answer(json)) => {
             return Ok(respond(200, "application/x-amz-json-1.1", json.to_string()));
         }
+        Some(Kind::Page { status, text }) => {
+            return Ok(respond(*status, "text/html", text.clone()));
+        }
+        Some(Kind::Endless { told }) => return Ok(endless(*told)),
         Some(Kind::Drop) => return Err(closed()),
         Some(Kind::Hang) => return std::future::pending().await,
         Some(Kind::Late(delay)) => tokio::time::sleep(*delay).await,
@@ -278,7 +249,7 @@ async fn ask_moto(
     Ok(answered)
 }
 
-/// Notes for whom STS made an access key.
+/// Records for whom STS issued an access key.
 fn remember_subject(state: &State, call: &Call, answer: &[u8]) {
     let text = String::from_utf8_lossy(answer);
     let key = text
@@ -286,146 +257,5 @@ fn remember_subject(state: &State, call: &Call, answer: &[u8]) {
         .and_then(|(_, rest)| rest.split_once("</AccessKeyId>"));
     if let (Some((key, _)), Some(subject)) = (key, &call.caller.subject) {
         lock(&state.subjects).insert(key.to_owned(), subject.clone());
-    }
-}
-
-fn error(call: &Call, status: u16, code: &str, message: &str) -> Response<Body> {
-    let (kind, text) = if call.operation.starts_with("AssumeRole") {
-        let text = format!(
-            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
-        );
-        ("text/xml", text)
-    } else {
-        (
-            "application/x-amz-json-1.1",
-            serde_json::json!({"__type": code, "message": message}).to_string(),
-        )
-    };
-    respond(status, kind, text)
-}
-
-fn respond(status: u16, kind: &'static str, text: String) -> Response<Body> {
-    let mut response = Response::new(whole(text.into()));
-    *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
-    response
-}
-
-const JSON: &str = "application/json";
-
-/// Where people and other programs make faults: POST one, GET the list, DELETE all.
-const FAULTS: &str = "/stand-in/faults";
-
-fn control_faults(state: &State, method: &Method, body: &[u8]) -> Response<Body> {
-    let mut faults = lock(&state.faults);
-    match *method {
-        Method::GET => {}
-        Method::DELETE => faults.clear(),
-        Method::POST => match serde_json::from_slice(body) {
-            Ok(fault) => faults.push(fault),
-            Err(error) => return respond(400, "text/plain", format!("not a fault: {error}\n")),
-        },
-        _ => return respond(405, "text/plain", "GET, POST or DELETE\n".to_owned()),
-    }
-    respond(
-        200,
-        JSON,
-        serde_json::to_string_pretty(&*faults).unwrap_or_default(),
-    )
-}
-
-/// The record, for people and other programs, and the EKS Pod Identity agent.
-fn get(state: &State, parts: &hyper::http::request::Parts) -> Response<Body> {
-    match parts.uri.path() {
-        "/stand-in/calls" => respond(
-            200,
-            JSON,
-            serde_json::to_string_pretty(&*lock(&state.calls)).unwrap_or_default(),
-        ),
-        "/v1/credentials" => {
-            let token = parts
-                .headers
-                .get(AUTHORIZATION)
-                .and_then(|token| token.to_str().ok())
-                .unwrap_or_default();
-            pod_identity(state, token)
-        }
-        _ => respond(404, "text/plain", "not found".to_owned()),
-    }
-}
-
-/// What the agent answers: credentials of a role in account 123456789012, which is moto's own.
-fn pod_identity(state: &State, token: &str) -> Response<Body> {
-    let claims = claims(token);
-    let subject = claims["sub"].as_str().map(str::to_owned);
-    let access_key = format!("ASIAPODIDENTITY{}", lock(&state.subjects).len());
-    let mut call = Call {
-        operation: "PodIdentityCredentials".to_owned(),
-        ..Call::default()
-    };
-    call.caller.subject.clone_from(&subject);
-    call.audiences = claims["aud"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|aud| aud.as_str().map(str::to_owned))
-        .collect();
-    call.expires = claims["exp"].as_u64();
-    let fault = take(&mut lock(&state.faults), &call);
-    lock(&state.calls).push(call);
-    if let Some(Kind::Error {
-        status, message, ..
-    }) = fault
-    {
-        return respond(status, "text/plain", message);
-    }
-    if let Some(subject) = subject {
-        lock(&state.subjects).insert(access_key.clone(), subject);
-    }
-    let expiration = SystemTime::now() + Duration::from_hours(1);
-    let seconds = expiration
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    let answer = serde_json::json!({
-        "AccessKeyId": access_key,
-        "SecretAccessKey": "stand-in",
-        "Token": "stand-in",
-        "AccountId": "123456789012",
-        "Expiration": rfc3339(seconds),
-    });
-    respond(200, JSON, answer.to_string())
-}
-
-/// Seconds since 1970 as a UTC time; days by Howard Hinnant's `civil_from_days`,
-/// <https://howardhinnant.github.io/date_algorithms.html>.
-fn rfc3339(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86400, seconds % 86400);
-    let z = days + 719_468;
-    let (era, doe) = (z / 146_097, z % 146_097);
-    let yoe = (doe - doe / 1460 + doe / 36524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let (day, month) = (
-        doy - (153 * mp + 2) / 5 + 1,
-        if mp < 10 { mp + 3 } else { mp - 9 },
-    );
-    let year = yoe + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn times_are_written_as_aws_writes_them() {
-        assert_eq!(super::rfc3339(0), "1970-01-01T00:00:00Z");
-        assert_eq!(super::rfc3339(1_709_210_096), "2024-02-29T12:34:56Z");
     }
 }

@@ -1,5 +1,6 @@
-//! Programs of PyPI, each in a folder of its own, installed once for each version.
+//! Programs from PyPI, each in its own folder, installed once per version.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -7,27 +8,27 @@ use anyhow::{Context as _, ensure};
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
-/// A package, as pip names it.
+/// The package name for pip.
 pub(crate) struct Package {
     pub(crate) name: &'static str,
-    /// What is installed with it, in brackets.
+    /// The extras, in brackets.
     pub(crate) extra: &'static str,
     pub(crate) version: &'static str,
 }
 
 impl Package {
-    /// The folder with its scripts, below the build's own folder. Scripts name their interpreter by a path that is none any
-    /// more, so they are run by the `python3` beside them and not by their name.
+    /// The folder with its scripts, in the build folder. If the build folder is moved, the scripts refer to an interpreter that
+    /// does not exist, so run them with the `python3` next to them.
     pub(crate) async fn install(&self, target: &Path) -> anyhow::Result<PathBuf> {
-        // Tests of one process all want it at the same moment.
+        // Several tests of one process may need it at the same time.
         static INSTALLING: Mutex<()> = Mutex::const_new(());
         let _installing = INSTALLING.lock().await;
         let all = target.join(self.name);
         let folder = all.join(self.version);
         if !folder.exists() {
             let unfinished = all.join(format!("{}.{}", self.version, std::process::id()));
-            let done = self.install_into(&unfinished).await;
-            // Where it cannot be renamed, another process was faster.
+            let done = self.install_into(&unfinished, &folder).await;
+            // If it cannot be renamed, another process was faster.
             if done.is_err() || std::fs::rename(&unfinished, &folder).is_err() {
                 let _ = std::fs::remove_dir_all(&unfinished);
             }
@@ -36,7 +37,8 @@ impl Package {
         Ok(folder.join("bin"))
     }
 
-    async fn install_into(&self, folder: &Path) -> anyhow::Result<()> {
+    /// Installs into a folder that will be renamed.
+    async fn install_into(&self, folder: &Path, renamed: &Path) -> anyhow::Result<()> {
         run(Command::new("python3").args(["-m", "venv"]).arg(folder)).await?;
         let package = format!("{}{}=={}", self.name, self.extra, self.version);
         let pip = ["-m", "pip", "install", "--quiet"];
@@ -44,8 +46,26 @@ impl Package {
         python
             .args(pip)
             .args(["--disable-pip-version-check", &package]);
-        run(&mut python).await
+        run(&mut python).await?;
+        name_interpreter(&folder.join("bin"), folder, renamed)
     }
+}
+
+/// Scripts start with the path of their interpreter, in the folder's final name.
+fn name_interpreter(scripts: &Path, folder: &Path, renamed: &Path) -> anyhow::Result<()> {
+    let (old, new) = (folder.display().to_string(), renamed.display().to_string());
+    for script in fs::read_dir(scripts)?.flatten() {
+        let is_file = script.file_type()?.is_file();
+        // Binary programs refer to no interpreter.
+        let Ok(text) = fs::read_to_string(script.path()) else {
+            continue;
+        };
+        if is_file && text.contains(&old) {
+            fs::write(script.path(), text.replace(&old, &new))
+                .with_context(|| script.path().display().to_string())?;
+        }
+    }
+    Ok(())
 }
 
 async fn run(command: &mut Command) -> anyhow::Result<()> {
@@ -61,4 +81,22 @@ async fn run(command: &mut Command) -> anyhow::Result<()> {
         command.as_std()
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_name_the_interpreter_of_the_renamed_folder() {
+        let folder = std::env::temp_dir().join(format!("python-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let script = folder.join("moto_server");
+        fs::write(&script, "#!/target/moto/1.77/bin/python3\nimport moto\n").unwrap();
+        let old = Path::new("/target/moto/1.77");
+        name_interpreter(&folder, old, Path::new("/target/moto/1")).unwrap();
+        let text = fs::read_to_string(&script).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(text, "#!/target/moto/1/bin/python3\nimport moto\n");
+    }
 }

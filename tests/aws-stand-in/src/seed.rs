@@ -1,4 +1,4 @@
-//! Puts secrets and parameters into moto, in any account and region.
+//! Creates secrets and parameters in moto, in any account and region.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 
 use crate::http;
 
-/// An account and region to put things into.
+/// An account and region.
 #[derive(Debug)]
 pub struct Seed {
     moto: SocketAddr,
@@ -30,7 +30,7 @@ impl Seed {
         }
     }
 
-    /// Makes a secret with a string. A name that ends in a hyphen and six characters is found by the ARN with that end.
+    /// Creates a secret with a string. A name with the suffix of an ARN is found by that ARN.
     pub async fn secret(&self, name: &str, value: &str) -> anyhow::Result<Value> {
         self.json(
             "secretsmanager",
@@ -40,7 +40,7 @@ impl Seed {
         .await
     }
 
-    /// Makes a secret with bytes, given in base64.
+    /// Creates a secret with binary data in base64.
     pub async fn binary_secret(&self, name: &str, base64: &str) -> anyhow::Result<Value> {
         self.json(
             "secretsmanager",
@@ -60,7 +60,7 @@ impl Seed {
         .await
     }
 
-    /// Makes a parameter, or gives it a new version.
+    /// Creates a parameter, or a new version of it.
     pub async fn parameter(&self, name: &str, value: &str) -> anyhow::Result<Value> {
         let body = json!({"Name": name, "Value": value, "Type": "SecureString", "Overwrite": true});
         self.json("ssm", "PutParameter", &body).await
@@ -101,7 +101,7 @@ impl Seed {
         self.access_key.get_or_try_init(|| self.assume_role()).await
     }
 
-    /// moto knows an account by the access key that it gave to a role of it.
+    /// moto identifies an account by an access key that it issued for one of its roles.
     async fn assume_role(&self) -> anyhow::Result<String> {
         let form = format!(
             "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleSessionName=seed&WebIdentityToken=none&RoleArn=arn%3Aaws%3Aiam%3A%3A{}%3Arole%2Fseed",
@@ -115,7 +115,7 @@ impl Seed {
         let key = answer
             .split_once("<AccessKeyId>")
             .and_then(|(_, rest)| rest.split_once("</AccessKeyId>"));
-        Ok(key.context("STS gave no access key")?.0.to_owned())
+        Ok(key.context("STS returned no access key")?.0.to_owned())
     }
 
     async fn send(&self, operation: &str, request: Request<Full<Bytes>>) -> anyhow::Result<String> {

@@ -1,5 +1,6 @@
-//! Any bytes as the body of an AdmissionReview of a pod: reading never panics, and where a pod is injected, the patch
-//! applies, the pod is still one, and a second pass finds nothing to do.
+//! Any bytes as the body of an AdmissionReview of a pod: parsing never panics. If a pod is injected, the patch applies, the
+//! result is still a pod, and a second call changes nothing. The same pod, grown to the API server's maximum, is answered within
+//! the time limit (`-timeout` in `run`): processing time does not grow faster than the input.
 
 #![no_main]
 
@@ -7,10 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use aws_secrets_webhook::admission::inject;
-use aws_secrets_webhook::annotations::{Resources, Wanted};
-use aws_secrets_webhook::injection::{Inputs, Settings};
-use aws_secrets_webhook::review::{self, PODS};
-use aws_secrets_webhook::service_account::Role;
+use aws_secrets_webhook::pod::annotations::{ClassMount, Resources, PodRequest};
+use aws_secrets_webhook::pod::class::MountedClass;
+use aws_secrets_webhook::pod::injection::{Inputs, InjectorSettings};
+use aws_secrets_webhook::server::review::{self, PODS};
+use aws_secrets_webhook::pod::Role;
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -24,7 +26,7 @@ static ROLE: LazyLock<Role> = LazyLock::new(|| Role {
     expiration: 3600,
 });
 
-static SETTINGS: LazyLock<Settings> = LazyLock::new(|| Settings {
+static SETTINGS: LazyLock<InjectorSettings> = LazyLock::new(|| InjectorSettings {
     image: "injector:1".to_owned(),
     image_pull_policy: None,
     resources: Resources::default(),
@@ -35,11 +37,12 @@ static SETTINGS: LazyLock<Settings> = LazyLock::new(|| Settings {
 fuzz_target!(|body: &[u8]| {
     let Ok(request) = review::read::<Pod>(body, PODS) else { return };
     let Some(pod) = request.object else { return };
+    let _ = patch_of(&grown(&pod));
     let Some(patch) = patch_of(&pod) else { return };
-    // Text that nobody reads may be no text.
+    // Fields that are not read may contain invalid text.
     let Ok(body) = serde_json::from_slice::<Value>(body) else { return };
     let mut raw = body["request"]["object"].clone();
-    // The API server sends no pod without these.
+    // The API server always sets these.
     if !raw["spec"].is_object() || !raw["metadata"].is_object() {
         return;
     }
@@ -49,12 +52,56 @@ fuzz_target!(|body: &[u8]| {
     assert!(again.is_empty(), "{again:?}");
 });
 
+/// Size of an annotation: the API server's limit for all annotations.
+const ANNOTATION: usize = 256 * 1024;
+/// Number of volumes, and of mounts and variables per container: about the maximum of a pod.
+const ELEMENTS: usize = 1000;
+/// Number of containers.
+const CONTAINERS: usize = 250;
+
+/// The same pod with longer lists in its annotations and more containers, mounts, variables and volumes.
+fn grown(pod: &Pod) -> Pod {
+    let mut pod = pod.clone();
+    for value in pod.metadata.annotations.iter_mut().flat_map(BTreeMap::values_mut) {
+        let item = std::mem::take(value);
+        // Each gets a unique name; a duplicate would be refused at once.
+        for index in 0.. {
+            if value.len() + item.len() > ANNOTATION {
+                break;
+            }
+            value.push_str(&format!("{item}{index},"));
+        }
+        value.pop();
+    }
+    if let Some(spec) = &mut pod.spec {
+        // All containers together can have four times as many.
+        let first = spec.init_containers.iter_mut().flatten().chain(&mut spec.containers).take(3);
+        for container in first {
+            grow(&mut container.volume_mounts, ELEMENTS);
+            grow(&mut container.env, ELEMENTS);
+        }
+        grow(&mut spec.volumes, ELEMENTS);
+        if spec.containers.len() == 1 {
+            grow(&mut spec.init_containers, CONTAINERS);
+        }
+    }
+    pod
+}
+
+fn grow<T: Clone>(list: &mut Option<Vec<T>>, elements: usize) {
+    if let Some(list) = list
+        && !list.is_empty()
+    {
+        *list = list.iter().cycle().take(elements).cloned().collect();
+    }
+}
+
 fn patch_of(pod: &Pod) -> Option<Patch> {
-    let wanted = Wanted::read(pod.metadata.annotations.as_ref()?).ok()??;
+    let request = PodRequest::read(pod.metadata.annotations.as_ref()?).ok()??;
     let region = "us-east-2".parse().expect("a region");
-    let classes: Vec<_> = wanted.classes.iter().map(|mount| class(&mount.class)).collect();
+    let classes: Vec<_> = request.classes.iter().map(class).collect();
     let inputs = Inputs {
-        wanted: &wanted,
+        request: &request,
         classes: &classes,
         role: Some(&ROLE),
         default_region: Some(&region),
@@ -64,12 +111,14 @@ fn patch_of(pod: &Pod) -> Option<Patch> {
     inject(inputs).ok().map(|admitted| admitted.patch)
 }
 
-/// A class with a file that few may read.
-fn class(name: &str) -> (Class, BTreeMap<String, String>) {
+/// A class with a file of a restrictive mode.
+fn class(mount: &ClassMount) -> MountedClass {
+    let name = &mount.class;
     let objects = format!("- {{objectName: {name}, objectType: secretsmanager, filePermission: \"0440\"}}");
-    let parameters = BTreeMap::from([("objects".to_owned(), objects)]);
-    let spec = SecretProviderClassSpec { parameters: parameters.clone(), ..Default::default() };
-    let region = "us-east-2".parse().expect("a region");
-    let class = Class::parse(name, &spec, Some(&region)).expect("it is valid").class;
-    (class, parameters)
+    let spec = SecretProviderClassSpec::aws([("objects", objects)]);
+    MountedClass {
+        mount_path: mount.mount_path.clone(),
+        class: Class::parse(name, &spec).expect("it is valid").into(),
+        parameters: spec.parameters.into(),
+    }
 }

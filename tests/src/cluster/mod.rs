@@ -1,135 +1,138 @@
-//! The cluster: one that was named on purpose, or kind where a Docker engine answers, or a local one. Scenarios do not know
-//! which: they have a kubeconfig, images by their tags, and an address at which pods reach this process.
+//! The cluster: one that was named explicitly, or a kind cluster, in the running Docker engine or in a separate one. Scenarios
+//! do not depend on this: they get a kubeconfig, image tags, and an address at which pods can reach this process.
 
+mod engine;
 mod kind;
-mod local;
+mod node_image;
+mod programs;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Context as _;
 
-pub use local::Local;
+pub(crate) use engine::machine_has_one;
+pub(crate) use programs::kubectl;
 
-use crate::images::{self, Profile};
+use crate::images::{self, Binaries};
 use crate::kubectl::Kubectl;
-use crate::progress::step;
+use crate::progress::{Beside, step};
+use kind::Kind;
 
-/// A kubeconfig of a cluster that these tests may use as they like. Never the ambient KUBECONFIG: that may be somebody's
-/// production.
+/// The kubeconfig of a cluster for these tests. The ambient KUBECONFIG is never used: it could be a production cluster.
 const GIVEN: &str = "E2E_KUBECONFIG";
-/// The address of this machine as pods of that cluster see it.
+/// The address of this machine as seen from pods of that cluster.
 const GIVEN_ADDRESS: &str = "E2E_ADDRESS";
 
 /// A cluster.
 #[derive(Debug)]
-pub enum Cluster {
+pub struct Cluster(Origin);
+
+#[derive(Debug)]
+enum Origin {
     /// Named by [`GIVEN`]; its nodes must have the images.
     Given {
-        /// Its kubeconfig.
         kubeconfig: PathBuf,
         /// The address of this machine as pods see it.
         address: IpAddr,
     },
-    /// Made by kind.
-    Kind(kind::Kind),
-    /// Made of processes on this machine.
-    Local(Local),
+    /// Created with kind.
+    Kind(Kind),
 }
 
 impl Cluster {
-    /// Starts a cluster under a name, or takes the given one. What was left under the name is removed first.
+    /// Starts a cluster with this name, or uses the given one. Removes leftovers of the name first.
     pub fn up(name: &str) -> anyhow::Result<Self> {
         if let Some(kubeconfig) = std::env::var_os(GIVEN) {
             let address = std::env::var(GIVEN_ADDRESS).with_context(|| {
                 format!(
-                    "with {GIVEN}, set {GIVEN_ADDRESS} to this machine's address as pods see it"
+                    "{GIVEN} is set: also set {GIVEN_ADDRESS} to this machine's address as seen from pods"
                 )
             })?;
             let address = address
                 .parse()
                 .with_context(|| format!("{GIVEN_ADDRESS}: {address:?} is not an IP address"))?;
-            return Ok(Self::Given {
+            return Ok(Self(Origin::Given {
                 kubeconfig: kubeconfig.into(),
                 address,
-            });
+            }));
         }
-        if images::has_docker() {
-            return kind::Kind::up(name).map(Self::Kind);
-        }
-        Local::up(name).map(Self::Local)
+        Kind::up(name).map(Origin::Kind).map(Self)
     }
 
-    /// A cluster that an earlier run left on purpose, where it can be found again: only a local one can.
+    /// A cluster that an earlier run kept.
     pub fn find(name: &str) -> Option<Self> {
-        if std::env::var_os(GIVEN).is_some() || images::has_docker() {
+        if std::env::var_os(GIVEN).is_some() {
             return None;
         }
-        Local::find(name).ok().map(Self::Local)
+        Kind::find(name).ok().map(Origin::Kind).map(Self)
     }
 
-    /// Removes what is there under a name. A given cluster is not ours to remove.
+    /// Removes the cluster with this name. A given cluster is not removed.
     pub fn down(name: &str) -> anyhow::Result<()> {
         if std::env::var_os(GIVEN).is_some() {
             return Ok(());
         }
-        if images::has_docker() {
-            return kind::Kind::down(name);
+        Kind::down(name)
+    }
+
+    /// Removes the cluster before this process exits. Other threads can then neither start nor remove clusters.
+    pub fn down_for_good(name: &str) -> anyhow::Result<()> {
+        if std::env::var_os(GIVEN).is_some() {
+            return Ok(());
         }
-        Local::down(name)
+        Kind::down_for_good(name)
     }
 
     /// Its kubectl.
     pub fn kubectl(&self) -> Kubectl {
-        let kubeconfig = match self {
-            Self::Given { kubeconfig, .. } => kubeconfig,
-            Self::Kind(kind) => &kind.kubeconfig,
-            Self::Local(local) => &local.kubeconfig,
+        let kubeconfig = match &self.0 {
+            Origin::Given { kubeconfig, .. } => kubeconfig,
+            Origin::Kind(kind) => &kind.kubeconfig,
         };
         Kubectl::new(kubeconfig)
     }
 
-    /// An address of this machine that pods reach.
+    /// An address of this machine that pods can reach.
     pub fn address(&self) -> IpAddr {
-        match self {
-            Self::Given { address, .. } => *address,
-            Self::Kind(kind) => kind.address,
-            Self::Local(local) => local.host_address(),
+        match &self.0 {
+            Origin::Given { address, .. } => *address,
+            Origin::Kind(kind) => kind.address,
         }
     }
 
-    /// Ends the API server and starts it anew, as an upgrade of the control plane does. `false`: the cluster is not ours.
+    /// A program that outlives this one, and the address on which it must listen for pods. It stops with the cluster's
+    /// engine, if that is a separate one.
+    pub fn beside(&self, program: &Path) -> (Command, IpAddr) {
+        match &self.0 {
+            Origin::Given { address, .. } => (Command::new(program), *address),
+            Origin::Kind(kind) => kind.beside(program),
+        }
+    }
+
+    /// Restarts the API server, as an upgrade of the control plane does. `false`: this is a given cluster.
     pub fn restart_api_server(&self) -> anyhow::Result<bool> {
-        match self {
-            Self::Given { .. } => return Ok(false),
-            Self::Kind(kind) => kind.restart_api_server()?,
-            Self::Local(local) => local.restart_api_server()?,
+        match &self.0 {
+            Origin::Given { .. } => return Ok(false),
+            Origin::Kind(kind) => kind.restart_api_server()?,
         }
         Ok(true)
     }
 
-    /// Builds our images and gives them to the nodes.
-    pub fn load_images(&self, profile: Profile) -> anyhow::Result<()> {
-        let binaries = step("building the static binaries", || {
-            images::build_binaries(profile)
-        })?;
+    /// Builds the images from the binaries and loads them on the nodes.
+    pub fn load_images(&self, binaries: Beside<Binaries>) -> anyhow::Result<()> {
+        let binaries = binaries.finish()?;
         let archives = step("building the images from the Dockerfiles", || {
             images::build_images(&binaries)
         })?;
+        // The nodes of a given cluster must already have the images.
+        let Origin::Kind(kind) = &self.0 else {
+            return Ok(());
+        };
+        let archives: Vec<&Path> = archives.iter().map(|(_, file)| file.as_path()).collect();
         step("loading the images into the cluster", || {
-            archives
-                .iter()
-                .try_for_each(|(tag, archive)| self.load(tag, archive))
+            kind.load(&archives)
         })
-    }
-
-    fn load(&self, tag: &str, archive: &Path) -> anyhow::Result<()> {
-        match self {
-            // Whoever names a cluster of their own pushes the images where its nodes find them.
-            Self::Given { .. } => Ok(()),
-            Self::Kind(_) if tag == images::PAUSE => Ok(()),
-            Self::Kind(kind) => kind.load(archive),
-            Self::Local(local) => local.load(archive),
-        }
     }
 }

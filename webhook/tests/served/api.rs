@@ -15,13 +15,23 @@ use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use crate::objects::{node, version};
+use crate::patience::until;
+
+pub(crate) use crate::objects::class;
+
 const CLASSES: &str = "/apis/secrets-store.csi.x-k8s.io/v1";
 const CONFIGURATION: &str =
     "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/aws-secrets-injector";
 const VALIDATING_CONFIGURATION: &str =
     "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/aws-secrets-injector";
+const ADMISSION: &str = "/apis/admissionregistration.k8s.io/v1";
+const SECRETS: &str = "/api/v1/namespaces/aws-secrets-injector/secrets";
 const SECRET: &str =
     "/api/v1/namespaces/aws-secrets-injector/secrets/aws-secrets-injector-certificates";
+
+/// The events of a watch.
+type Watch = UnboundedSender<Result<Bytes, Infallible>>;
 
 /// The API server; clones share what it holds.
 #[derive(Clone)]
@@ -36,8 +46,8 @@ struct Inner {
     asked: Mutex<Vec<String>>,
     /// Paths that are answered with this status instead.
     failing: Mutex<BTreeMap<String, StatusCode>>,
-    /// Open watches of classes.
-    watches: Mutex<Vec<UnboundedSender<Result<Bytes, Infallible>>>>,
+    /// Open watches, by the path of their list.
+    watches: Mutex<Vec<(String, Watch)>>,
     /// Reading a class waits for a permit.
     gate: Semaphore,
 }
@@ -72,6 +82,9 @@ impl Api {
             format!("{CLASSES}/secretproviderclasses"),
             "/api/v1/serviceaccounts".to_owned(),
             "/api/v1/nodes".to_owned(),
+            SECRETS.to_owned(),
+            format!("{ADMISSION}/mutatingwebhookconfigurations"),
+            format!("{ADMISSION}/validatingwebhookconfigurations"),
         ];
         Self(Arc::new(Inner {
             objects: Mutex::new(objects),
@@ -105,15 +118,33 @@ impl Api {
             "kind": "ServiceAccount",
             "metadata": {"name": name, "namespace": "shop", "annotations": annotations},
         });
+        let path = format!("/api/v1/namespaces/shop/serviceaccounts/{name}");
+        self.objects().insert(path, account.clone());
         self.list("/api/v1/serviceaccounts", account);
     }
 
+    /// A node with the region's name and label.
     pub(crate) fn add_node(&self, region: &str) {
         let labels = json!({"topology.kubernetes.io/region": region});
-        self.list(
-            "/api/v1/nodes",
-            json!({"metadata": {"name": region, "labels": labels}}),
-        );
+        self.list("/api/v1/nodes", node(region, &labels, "v1.36.3"));
+    }
+
+    /// A node whose kubelet has this version.
+    pub(crate) fn add_kubelet(&self, name: &str, version: &str) {
+        self.list("/api/v1/nodes", node(name, &json!({}), version));
+    }
+
+    /// Listing nodes is answered with a failure from now on.
+    pub(crate) fn fail_nodes(&self, status: StatusCode) {
+        self.fail("/api/v1/nodes", status);
+    }
+
+    fn fail(&self, path: &str, status: StatusCode) {
+        self.0
+            .failing
+            .lock()
+            .unwrap()
+            .insert(path.to_owned(), status);
     }
 
     /// As in a cluster without the CRD.
@@ -129,13 +160,23 @@ impl Api {
     /// Reading this class is answered with a failure from now on.
     pub(crate) fn fail_class(&self, name: &str, status: StatusCode) {
         let path = format!("{CLASSES}/namespaces/shop/secretproviderclasses/{name}");
-        self.0.failing.lock().unwrap().insert(path, status);
+        self.fail(&path, status);
     }
 
-    /// The right to the certificates' Secret is taken away.
-    pub(crate) fn forbid_secret(&self) {
+    /// Listing nodes is refused from now on, or allowed again.
+    pub(crate) fn allow_nodes(&self, is_allowed: bool) {
         let mut failing = self.0.failing.lock().unwrap();
-        failing.insert(SECRET.to_owned(), StatusCode::FORBIDDEN);
+        if is_allowed {
+            failing.remove("/api/v1/nodes");
+        } else {
+            failing.insert("/api/v1/nodes".to_owned(), StatusCode::FORBIDDEN);
+        }
+    }
+
+    /// The permission to read the certificates' Secret is taken away.
+    pub(crate) async fn forbid_secret(&self) {
+        self.fail(SECRET, StatusCode::FORBIDDEN);
+        self.secret_has_changed().await;
     }
 
     /// From now on reading a class waits for [`Api::open_gate`].
@@ -150,17 +191,46 @@ impl Api {
     /// Every watch of classes ends, as when the API server has forgotten the version that it began with.
     pub(crate) fn expire_watches(&self) {
         let status = json!({"kind": "Status", "status": "Failure", "reason": "Expired", "message": "too old resource version", "code": 410});
-        let event = json!({"type": "ERROR", "object": status});
-        for watch in self.0.watches.lock().unwrap().drain(..) {
-            watch
-                .unbounded_send(Ok(Bytes::from(format!("{event}\n"))))
-                .unwrap();
+        let mut watches = self.0.watches.lock().unwrap();
+        for (_, watch) in watches.extract_if(.., |(path, _)| path.starts_with(CLASSES)) {
+            send(&watch, "ERROR", &status);
         }
     }
 
-    /// What was asked so far.
+    /// Tells the watches of the Secret.
+    async fn secret_has_changed(&self) {
+        let object = self.secret();
+        until("the Secret is watched", async || {
+            let watches = self.0.watches.lock().unwrap();
+            let mut of_secrets = watches
+                .iter()
+                .filter(|(path, _)| path == SECRETS)
+                .peekable();
+            let is_watched = of_secrets.peek().is_some();
+            for (_, watch) in of_secrets {
+                send(watch, "MODIFIED", &object);
+            }
+            is_watched
+        })
+        .await;
+    }
+
+    /// Returns when somebody has asked for this class.
+    pub(crate) async fn class_is_asked_for(&self, name: &str) {
+        let request = format!("GET {CLASSES}/namespaces/shop/secretproviderclasses/{name}");
+        until("the class is asked for", async || {
+            self.asked().contains(&request)
+        })
+        .await;
+    }
+
+    /// What was asked so far, but not what certificates need.
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.0.asked.lock().unwrap().clone()
+        let asked = self.0.asked.lock().unwrap();
+        let of_reviews = asked
+            .iter()
+            .filter(|asked| !asked.contains(SECRETS) && !asked.contains(ADMISSION));
+        of_reviews.cloned().collect()
     }
 
     /// The Secret with the certificates.
@@ -169,8 +239,9 @@ impl Api {
     }
 
     /// Somebody spoils a field of the Secret.
-    pub(crate) fn spoil_secret(&self, field: &str) {
+    pub(crate) async fn spoil_secret(&self, field: &str) {
         self.objects().get_mut(SECRET).unwrap()["data"][field] = "Z2FyYmFnZQ==".into();
+        self.secret_has_changed().await;
     }
 
     /// The published bundle, as both configurations hold it.
@@ -200,10 +271,9 @@ impl Api {
         self.objects().insert("/version".to_owned(), version(minor));
     }
 
-    fn read(&self, path: &str) -> Response {
+    fn read(&self, path: &str, query: &str) -> Response {
         if let Some(items) = self.0.lists.lock().unwrap().get(path) {
-            let list = json!({"metadata": {"resourceVersion": "1"}, "items": items});
-            return axum::Json(list).into_response();
+            return page(items, query);
         }
         if let Some(object) = self.objects().get(path) {
             return axum::Json(object).into_response();
@@ -258,21 +328,28 @@ impl Api {
     }
 }
 
-/// A class in namespace `shop`.
-pub(crate) fn class(name: &str, provider: &str, objects: &str) -> Value {
-    json!({
-        "apiVersion": "secrets-store.csi.x-k8s.io/v1",
-        "kind": "SecretProviderClass",
-        "metadata": {"name": name, "namespace": "shop"},
-        "spec": {"provider": provider, "parameters": {"objects": objects}},
-    })
+fn send(watch: &Watch, what: &str, object: &Value) {
+    let event = json!({"type": what, "object": object});
+    // A watch whose reader has left takes nothing.
+    let _ = watch.unbounded_send(Ok(Bytes::from(format!("{event}\n"))));
 }
 
-fn version(minor: &str) -> Value {
-    json!({
-        "major": "1", "minor": minor, "gitVersion": format!("v1.{minor}.0"), "gitCommit": "", "gitTreeState": "",
-        "buildDate": "", "goVersion": "", "compiler": "", "platform": "",
-    })
+/// A list, in as many answers as its reader asks for.
+fn page(items: &[Value], query: &str) -> Response {
+    let number = |name: &str| {
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let value = pairs.find_map(|(key, value)| (key == name).then_some(value));
+        value.map(|value| value.parse::<usize>().unwrap())
+    };
+    let start = number("continue").unwrap_or_default();
+    let end = items
+        .len()
+        .min(start + number("limit").unwrap_or(usize::MAX - start));
+    let mut metadata = json!({"resourceVersion": "1"});
+    if end < items.len() {
+        metadata["continue"] = end.to_string().into();
+    }
+    axum::Json(json!({"metadata": metadata, "items": items[start..end]})).into_response()
 }
 
 async fn serve(State(api): State<Api>, request: Request) -> Response {
@@ -283,12 +360,8 @@ async fn serve(State(api): State<Api>, request: Request) -> Response {
         .is_some_and(|query| query.contains("watch=true"));
     if is_watch {
         let (sender, receiver) = futures::channel::mpsc::unbounded();
-        if path.starts_with(CLASSES) {
-            api.0.watches.lock().unwrap().push(sender);
-            return Body::from_stream(receiver).into_response();
-        }
-        return Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>())
-            .into_response();
+        api.0.watches.lock().unwrap().push((path, sender));
+        return Body::from_stream(receiver).into_response();
     }
     api.0.asked.lock().unwrap().push(format!("{method} {path}"));
     if path.contains("/secretproviderclasses/") {
@@ -303,7 +376,7 @@ async fn serve(State(api): State<Api>, request: Request) -> Response {
         .unwrap();
     let object = || serde_json::from_slice::<Value>(&body).unwrap();
     match method {
-        Method::GET => api.read(&path),
+        Method::GET => api.read(&path, uri.query().unwrap_or_default()),
         Method::POST => api.create(&path, object()),
         Method::PUT => api.replace(&path, object()),
         Method::PATCH => api.apply(&path, &object()),

@@ -45,7 +45,7 @@ async fn a_bad_class_is_refused_with_every_mistake_and_its_line() {
     let message = message(&response);
     for part in [
         "class \"db\": objects[0].objectName (line 1 of objects)",
-        "class \"db\": objects[1].objectType (line 2 of objects): \"ssn\"",
+        "class \"db\": objects[1] \"a\": objectType (line 2 of objects): \"ssn\"",
     ] {
         assert!(message.contains(part), "{message}");
     }
@@ -89,6 +89,31 @@ async fn classes_of_other_providers_are_not_looked_at() {
 }
 
 #[tokio::test]
+async fn a_provider_that_is_almost_aws_or_missing_is_a_warning() {
+    for (provider, words) in [
+        (
+            json!("AWS"),
+            "provider: is \"AWS\", which no pod can use: write \"provider: aws\"",
+        ),
+        (json!(" aws"), "provider: is \" aws\""),
+        (json!(""), "provider: is required: write \"provider: aws\""),
+        (Value::Null, "provider: is required"),
+    ] {
+        let mut class = class("db", "aws", OBJECTS);
+        class["spec"]["provider"] = provider;
+        let response = admit(&class, None).await;
+        assert_eq!(response["allowed"], true, "{response}");
+        let warning = response["warnings"][0].as_str().unwrap();
+        assert!(
+            warning.starts_with("class \"db\": ") && warning.contains(words),
+            "{warning}"
+        );
+    }
+    let response = admit(&class("db", "azure", OBJECTS), None).await;
+    assert_eq!(response["warnings"], Value::Null, "{response}");
+}
+
+#[tokio::test]
 async fn an_older_mistake_stops_no_change_of_labels_but_any_change_of_the_spec() {
     let old = bad();
     let mut labelled = old.clone();
@@ -105,4 +130,31 @@ async fn an_older_mistake_stops_no_change_of_labels_but_any_change_of_the_spec()
     let mut changed = old.clone();
     changed["spec"]["parameters"]["region"] = "us-east-2".into();
     message(&admit(&changed, Some(&old)).await);
+}
+
+#[tokio::test]
+async fn a_class_that_no_pod_can_have_is_a_warning() {
+    let large = class(
+        "db",
+        "aws",
+        &format!("{OBJECTS}\n{}", "#".repeat(128 * 1024)),
+    );
+    let response = admit(&large, None).await;
+    assert_eq!(response["allowed"], true, "{response}");
+    let warning = response["warnings"][0].as_str().unwrap();
+    for part in ["class \"db\": takes 131", "at most 130048", "split it"] {
+        assert!(warning.contains(part), "{warning}");
+    }
+}
+
+#[tokio::test]
+async fn a_warning_stays_on_its_line() {
+    let mut class = class("db", "aws", OBJECTS);
+    class["spec"]["parameters"]["a\nb\u{1b}[2J"] = "x".into();
+    let response = admit(&class, None).await;
+    let warning = response["warnings"][0].as_str().unwrap();
+    assert!(
+        warning.contains("a\\nb\\u{1b}[2J: is not a known"),
+        "{warning}"
+    );
 }

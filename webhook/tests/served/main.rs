@@ -5,10 +5,17 @@ mod api;
 mod classes;
 mod health;
 mod life;
+mod load;
+mod memory;
+mod objects;
+mod patience;
+mod restart;
+mod variables;
 mod webhook;
 
 use api::Api;
 use axum::http::StatusCode;
+use patience::until;
 use serde_json::{Value, json};
 use webhook::{Webhook, patched, pod};
 
@@ -82,6 +89,33 @@ async fn a_pod_that_wants_nothing_is_left_alone() {
 }
 
 #[tokio::test]
+async fn what_is_no_creation_of_a_pod_is_told_nothing() {
+    let webhook = Webhook::start(cluster()).await;
+    let mut connection = webhook.connect().await.unwrap();
+    for (operation, sub_resource) in [
+        ("UPDATE", None),
+        ("DELETE", None),
+        ("CREATE", Some("binding")),
+    ] {
+        for class in ["db", "missing"] {
+            let request = json!({
+                "kind": {"group": "", "version": "v1", "kind": "Pod"},
+                "resource": {"group": "", "version": "v1", "resource": "pods"},
+                "subResource": sub_resource,
+                "operation": operation,
+                "object": pod(class),
+            });
+            let response = connection.review("/mutate-pods", request).await;
+            assert_eq!(
+                response,
+                json!({"uid": "705ab4f5", "allowed": true, "status": {}}),
+                "{operation}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_names_the_object_and_what_to_do() {
     let api = cluster();
     api.add_class("vault", "vault", OBJECTS, true);
@@ -113,7 +147,11 @@ async fn a_refusal_names_the_object_and_what_to_do() {
                 "\"DB\"",
             ],
         ),
-        (pod("hidden"), 500, &["\"hidden\"", "apply the manifests"]),
+        (
+            pod("hidden"),
+            500,
+            &["\"hidden\"", "re-apply this version's manifests"],
+        ),
         (
             with(|pod| pod["spec"]["serviceAccountName"] = "bare".into()),
             403,
@@ -164,6 +202,25 @@ async fn nodes_of_several_regions_give_none_and_the_refusal_says_what_to_set() {
     let webhook = Webhook::start(api).await;
     let response = webhook.admit(&pod("db")).await;
     assert!(message(&response).contains("region"), "{response}");
+}
+
+#[tokio::test]
+async fn a_pod_waits_while_an_api_server_that_just_started_cannot_list_nodes() {
+    let api = cluster();
+    api.allow_nodes(false);
+    let webhook = Webhook::start(api).await;
+    let mut connection = webhook.connect().await.unwrap();
+    let review = tokio::spawn(async move { connection.admit(&pod("db")).await });
+    let list = "GET /api/v1/nodes".to_owned();
+    until("nodes are listed", async || {
+        webhook.api.asked().contains(&list)
+    })
+    .await;
+    webhook.api.allow_nodes(true);
+    patched(&pod("db"), &review.await.unwrap());
+    // What was found stays.
+    webhook.api.allow_nodes(false);
+    patched(&pod("db"), &webhook.admit(&pod("db")).await);
 }
 
 #[tokio::test]
@@ -226,12 +283,14 @@ async fn replicas_share_one_authority() {
 
 #[tokio::test]
 async fn a_spoilt_secret_is_put_back_while_connections_go_on() {
-    let mut webhook = Webhook::start(cluster()).await;
+    let webhook = Webhook::start(cluster()).await;
     let (secret, bundle) = (webhook.api.secret(), webhook.api.ca_bundle());
     let mut open = webhook.connect().await.unwrap();
-    webhook.api.spoil_secret("tls.key");
-    webhook.keeper.keep().await.unwrap();
-    assert_eq!(webhook.api.secret()["data"], secret["data"]);
+    webhook.api.spoil_secret("tls.key").await;
+    until("the Secret is written back", async || {
+        webhook.api.secret()["data"] == secret["data"]
+    })
+    .await;
     assert_eq!(webhook.api.ca_bundle(), bundle);
     patched(&pod("db"), &open.admit(&pod("db")).await);
     webhook.admit(&pod("db")).await;
@@ -260,7 +319,7 @@ async fn an_old_cluster_has_no_sidecars_and_the_refusal_says_so() {
     let webhook = Webhook::start(api).await;
     let response = webhook.admit(&refreshed()).await;
     assert!(
-        message(&response).contains("Kubernetes 1.28+, and the sidecar"),
+        message(&response).contains("Kubernetes 1.28+, but the sidecar"),
         "{response}"
     );
     patched(&pod("db"), &webhook.admit(&pod("db")).await);

@@ -1,103 +1,90 @@
 //! The webhook in this process, on a real socket with real TLS, and a client that trusts what the API server would.
 
-use std::net::SocketAddr;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_secrets_webhook::Args;
-use aws_secrets_webhook::admission::Admission;
-use aws_secrets_webhook::health;
-use aws_secrets_webhook::metrics::Metrics;
-use aws_secrets_webhook::parsed::ParsedClasses;
-use aws_secrets_webhook::readiness::Readiness;
-use aws_secrets_webhook::region::DefaultRegion;
-use aws_secrets_webhook::router::{MUTATE_PODS, Reviews, VALIDATE_CLASSES, router};
-use aws_secrets_webhook::server::{serve_tls, tls_acceptor};
-use aws_secrets_webhook::sidecars::Sidecars;
-use aws_secrets_webhook::stores::Stores;
+use aws_secrets_webhook::server::{Limits, MUTATE_PODS, REVIEWS, VALIDATE_CLASSES};
 use axum::body::Bytes;
 use axum::http::{Request, StatusCode};
-use certs::{Keeper, Resolver};
 use clap::Parser as _;
-use http_body_util::{BodyExt as _, Full};
+use futures::channel::mpsc::UnboundedSender;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use k8s_openapi::ByteString;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::api::Api;
+use crate::patience::{in_time, until};
 
-/// By which name the API server calls a webhook of the manifests.
+/// The name by which the API server calls a webhook of the manifests.
 const NAME: &str = "aws-secrets-injector.aws-secrets-injector.svc";
 
 /// A running webhook.
 pub(crate) struct Webhook {
     pub(crate) api: Api,
-    pub(crate) keeper: Keeper,
-    pub(crate) readiness: Arc<Readiness>,
-    health: SocketAddr,
+    pub(crate) health: SocketAddr,
     address: SocketAddr,
-    end: Option<oneshot::Sender<()>>,
+    shutdown: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
 }
 
 impl Webhook {
     /// Starts one as the program does, with an API server that may be prepared already.
     pub(crate) async fn start(api: Api) -> Self {
-        let args = Args::parse_from(["webhook", "--injector-image", "injector:1"]);
-        let client = api.client();
-        let resolver = Arc::new(Resolver::default());
-        let mut keeper = Keeper::new(args.certificates(&client), Arc::clone(&resolver));
-        keeper.keep().await.unwrap();
-        let stores = Stores::start(&client);
-        let readiness = Arc::new(Readiness::new(stores.clone(), keeper.status()));
-        while readiness.check().is_err() {
-            tokio::task::yield_now().await;
-        }
-        let metrics = Arc::<Metrics>::default();
-        let health = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let health_address = health.local_addr().unwrap();
-        let health_router =
-            health::router(stores.clone(), Arc::clone(&readiness), Arc::clone(&metrics));
-        tokio::spawn(health::serve(health, health_router));
-        let admission = Admission {
-            stores,
-            parsed: ParsedClasses::default(),
-            region: DefaultRegion::new(None, client.clone()),
-            sidecars: Sidecars::new(client),
-            settings: args.settings(),
-        };
-        let reviews = Reviews {
-            admission,
-            metrics,
-            readiness: Arc::clone(&readiness),
-        };
+        Self::start_with(api, &[], REVIEWS).await
+    }
+
+    /// Starts one with these limits.
+    pub(crate) async fn start_limited(api: Api, limits: Limits) -> Self {
+        Self::start_with(api, &[], limits).await
+    }
+
+    /// Starts one whose requests have this long after the signal to shut down.
+    pub(crate) async fn start_draining(api: Api, drain: &str) -> Self {
+        Self::start_with(api, &["--drain", drain], REVIEWS).await
+    }
+
+    async fn start_with(api: Api, args: &[&str], limits: Limits) -> Self {
+        let args = ["webhook", "--injector-image", "injector:1"]
+            .iter()
+            .chain(args);
+        let args = Args::parse_from(args);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (end, ended) = oneshot::channel();
-        let server = tokio::spawn(serve_tls(
-            listener,
-            tls_acceptor(resolver).unwrap(),
-            router(reviews),
-            async {
-                let _ = ended.await;
-            },
-            Duration::from_mins(1),
-        ));
-        Self {
+        let health = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (shutdown, signal) = oneshot::channel();
+        let addresses = (listener.local_addr(), health.local_addr());
+        let webhook = aws_secrets_webhook::Webhook::new(&args, api.client()).with_limits(limits);
+        let server = tokio::spawn(async move {
+            let signal = async {
+                // Dropped at the end of a test, it is no signal.
+                if signal.await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            webhook.serve(listener, health, signal).await.unwrap();
+        });
+        let webhook = Self {
             api,
-            keeper,
-            readiness,
-            health: health_address,
-            address,
-            end: Some(end),
+            health: addresses.1.unwrap(),
+            address: addresses.0.unwrap(),
+            shutdown: Some(shutdown),
             server,
-        }
+        };
+        until("the webhook is ready", async || {
+            webhook.get("/readyz").await.0 == StatusCode::OK
+        })
+        .await;
+        webhook
     }
 
     /// A connection of a client that trusts the published bundle.
@@ -105,8 +92,21 @@ impl Webhook {
         self.connect_trusting(&self.api.ca_bundle()).await
     }
 
+    /// The same from another address of this machine.
+    pub(crate) async fn connect_from(&self, client: IpAddr) -> std::io::Result<Connection> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::new(client, 0))?;
+        let stream = socket.connect(self.address).await?;
+        self.greet(stream, &self.api.ca_bundle()).await
+    }
+
     /// A connection of a client that trusts this bundle and no other.
     pub(crate) async fn connect_trusting(&self, bundle: &Value) -> std::io::Result<Connection> {
+        let stream = TcpStream::connect(self.address).await?;
+        self.greet(stream, bundle).await
+    }
+
+    async fn greet(&self, stream: TcpStream, bundle: &Value) -> std::io::Result<Connection> {
         let pem: ByteString = serde_json::from_value(bundle.clone()).unwrap();
         let mut roots = rustls::RootCertStore::empty();
         roots
@@ -118,10 +118,10 @@ impl Webhook {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let stream = TcpStream::connect(self.address).await?;
         let name = ServerName::try_from(NAME).unwrap();
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let stream = connector.connect(name, stream).await?;
+        let handshake = connector.connect(name, stream);
+        let stream = in_time("a TLS handshake", handshake).await?;
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .unwrap();
@@ -130,13 +130,21 @@ impl Webhook {
     }
 
     /// What SIGTERM does.
-    pub(crate) fn end(&mut self) {
-        self.end.take().unwrap().send(()).unwrap();
+    pub(crate) fn shut_down(&mut self) {
+        self.shutdown.take().unwrap().send(()).unwrap();
+    }
+
+    /// Returns when it takes no new connections.
+    pub(crate) async fn closed(&self) {
+        until("the webhook takes no new connections", async || {
+            self.connect().await.is_err()
+        })
+        .await;
     }
 
     /// Returns when it has ended.
     pub(crate) async fn ended(self) {
-        self.server.await.unwrap();
+        in_time("the webhook ends", self.server).await.unwrap();
     }
 
     /// What the kubelet or Prometheus gets.
@@ -149,10 +157,13 @@ impl Webhook {
         let request = Request::get(path)
             .header("host", "webhook")
             .body(Full::<Bytes>::default());
-        let response = sender.send_request(request.unwrap()).await.unwrap();
-        let status = response.status();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        (status, String::from_utf8(body.to_vec()).unwrap())
+        let answer = async {
+            let response = sender.send_request(request.unwrap()).await.unwrap();
+            let status = response.status();
+            (status, response.into_body().collect().await.unwrap())
+        };
+        let (status, body) = in_time(path, answer).await;
+        (status, String::from_utf8(body.to_bytes().to_vec()).unwrap())
     }
 
     /// Admits a pod over a connection of its own, and returns the response of the review.
@@ -162,7 +173,14 @@ impl Webhook {
 }
 
 /// A connection to the webhook.
-pub(crate) struct Connection(SendRequest<Full<Bytes>>);
+pub(crate) struct Connection(SendRequest<BoxBody<Bytes, Infallible>>);
+
+/// A request of which only a part was sent.
+pub(crate) struct Begun {
+    _connection: Connection,
+    _body: UnboundedSender<Result<Frame<Bytes>, Infallible>>,
+    _answer: JoinHandle<()>,
+}
 
 impl Connection {
     /// Admits a pod, as the API server asks for it.
@@ -192,7 +210,7 @@ impl Connection {
         })).await
     }
 
-    async fn review(&mut self, path: &str, mut request: Value) -> Value {
+    pub(crate) async fn review(&mut self, path: &str, mut request: Value) -> Value {
         request["uid"] = "705ab4f5".into();
         request["userInfo"] = json!({});
         request["namespace"] = "shop".into();
@@ -209,9 +227,30 @@ impl Connection {
         review["response"].clone()
     }
 
-    /// Returns when the server has closed it; `false` if it goes on instead.
+    /// Returns when the server has closed it; `false` if it takes another request instead.
     pub(crate) async fn is_closed(&mut self) -> bool {
-        self.0.ready().await.is_err()
+        in_time("the end of a connection", self.0.ready())
+            .await
+            .is_err()
+    }
+
+    /// Begins to post so many bytes, and sends the first of them.
+    pub(crate) async fn begin(mut self, path: &str, announced: usize, sent: usize) -> Begun {
+        let (body, frames) = futures::channel::mpsc::unbounded();
+        body.unbounded_send(Ok(Frame::data(vec![b' '; sent].into())))
+            .unwrap();
+        let request = Request::post(path)
+            .header("host", NAME)
+            .header("content-length", announced)
+            .body(StreamBody::new(frames).boxed())
+            .unwrap();
+        in_time("a free connection", self.0.ready()).await.unwrap();
+        let answer = self.0.send_request(request);
+        Begun {
+            _connection: self,
+            _body: body,
+            _answer: tokio::spawn(async move { drop(answer.await) }),
+        }
     }
 
     /// Posts anything.
@@ -219,15 +258,16 @@ impl Connection {
         let request = Request::post(path)
             .header("host", NAME)
             .header("content-type", "application/json")
-            .body(Full::new(body.into()))
+            .body(Full::new(body.into()).boxed())
             .unwrap();
-        self.0.ready().await.unwrap();
-        let response = self.0.send_request(request).await.unwrap();
-        let status = response.status();
-        (
-            status,
-            response.into_body().collect().await.unwrap().to_bytes(),
-        )
+        let answer = async {
+            self.0.ready().await.unwrap();
+            let response = self.0.send_request(request).await.unwrap();
+            let status = response.status();
+            let body = response.into_body().collect().await.unwrap();
+            (status, body.to_bytes())
+        };
+        in_time(path, answer).await
     }
 }
 

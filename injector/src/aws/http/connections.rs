@@ -1,4 +1,4 @@
-//! Opens connections: directly or through a proxy, with TLS or without, when they are asked for or ahead.
+//! Opens connections: directly or through a proxy, with or without TLS, on demand or ahead of it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tower_service::Service;
 
-/// How long an unused connection counts on its server not to have closed it.
+/// How long an unused connection is trusted to be open still.
 const LASTS: Duration = Duration::from_secs(5);
 
 /// Opens connections; clones share those that were opened ahead.
@@ -34,7 +34,7 @@ pub(super) struct Connections {
     ahead: Arc<Mutex<Vec<Ahead>>>,
 }
 
-/// A connection that nobody has asked for yet, or the way to one.
+/// A connection that was opened before it was needed.
 #[derive(Debug)]
 struct Ahead {
     server: Uri,
@@ -45,7 +45,7 @@ impl Connections {
     pub(super) fn new(tls: Arc<ClientConfig>, proxies: Matcher, timeout: Duration) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
-        // TLS is the next layer's.
+        // The next layer does TLS.
         tcp.enforce_http(false);
         Self {
             direct: HttpsConnector::from((tcp, Arc::clone(&tls))),
@@ -61,7 +61,8 @@ impl Connections {
         self.proxies.intercept(server)
     }
 
-    /// Begins to open so many connections to a server. What fails is not told: whoever needs it tries again, and is.
+    /// Starts to open connections to a server. Failures are dropped: the request that needs a connection tries again, and
+    /// reports them.
     pub(super) fn open_ahead(&self, server: &Uri, count: usize) {
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         ahead.extend((0..count).map(|_| {
@@ -87,11 +88,10 @@ impl Connections {
 
     fn take_ahead(&self, server: &Uri) -> Option<JoinHandle<Result<(Stream, Instant), BoxError>>> {
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |ahead: &Ahead| {
+        let index = ahead.iter().position(|ahead| {
             ahead.server.scheme() == server.scheme()
                 && ahead.server.authority() == server.authority()
-        };
-        let index = ahead.iter().position(same)?;
+        })?;
         Some(ahead.remove(index).opening)
     }
 
@@ -137,9 +137,9 @@ type Hop = MaybeHttpsStream<TokioIo<TcpStream>>;
 pub(super) enum Stream {
     /// To the server.
     Direct(Hop),
-    /// To a proxy that reads requests, and sends them on.
+    /// To a proxy that reads requests and forwards them.
     Forwarded(Hop),
-    /// To the server, through a proxy that sees nothing of it.
+    /// To the server, through a proxy that cannot read it.
     Tunnelled(Box<MaybeHttpsStream<Hop>>),
 }
 

@@ -1,11 +1,14 @@
-//! What can go wrong before an answer is there.
+//! What can go wrong before there is a response.
 
 use std::error::Error;
+use std::io;
 use std::path::PathBuf;
 
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use http_body_util::LengthLimitError;
 use hyper::http::uri::Authority;
 use hyper_util::client::legacy;
+use provider_class::printable::printable;
 
 /// Why there is no HTTP client.
 #[derive(Debug, thiserror::Error)]
@@ -18,15 +21,15 @@ pub enum HttpError {
         /// Why.
         error: std::io::Error,
     },
-    /// It can, but is no list of certificates.
-    #[error("environment variable AWS_CA_BUNDLE: {}: holds no PEM certificate", .0.display())]
+    /// The file contains no certificates.
+    #[error("environment variable AWS_CA_BUNDLE: {}: contains no PEM certificate", .0.display())]
     NoCertificate(PathBuf),
-    /// One of its certificates cannot be used.
+    /// One of its certificates is invalid.
     #[error("environment variable AWS_CA_BUNDLE: {}: certificate {number}: {reason}", .path.display())]
     BadCertificate {
         /// The file.
         path: PathBuf,
-        /// Which one, from 1.
+        /// Which certificate, counted from 1.
         number: usize,
         /// Why.
         reason: String,
@@ -36,34 +39,126 @@ pub enum HttpError {
     Tls(#[from] rustls::Error),
 }
 
-/// A request without an answer, from this server.
-#[derive(Debug, thiserror::Error)]
-#[error("from {server}")]
-struct NoAnswer {
-    server: String,
-    source: legacy::Error,
+/// A request without a response, in this program's own words: errors of libraries may quote the request, and a request holds
+/// the pod's token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub(crate) struct NoResponse {
+    /// Which server, which proxy, and why.
+    pub(crate) reason: String,
+    /// Is the server's certificate not trusted?
+    pub(crate) is_untrusted: bool,
 }
 
-/// In the SDK's terms, by which it decides whether to try again: a connection that could not be opened or was lost may be
-/// better the next time.
-pub(super) fn classify(server: Option<Authority>, error: legacy::Error) -> ConnectorError {
-    let is_timeout = find::<tokio::time::error::Elapsed>(&error).is_some();
-    let lost = find::<hyper::Error>(&error).is_some_and(|error| {
+/// Finds a [`NoResponse`] in the SDK's errors.
+pub(crate) fn no_response<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a NoResponse> {
+    find(error)
+}
+
+/// Was a response over the limit?
+pub(crate) fn is_too_long(error: &(dyn Error + 'static)) -> bool {
+    find::<LengthLimitError>(error).is_some()
+}
+
+/// Translates an error of the HTTP client into the SDK's. Its kind decides whether another attempt may succeed, as after a
+/// connection that could not be opened or was lost.
+pub(super) fn classify(
+    server: Option<&Authority>,
+    proxy: Option<&Authority>,
+    error: &legacy::Error,
+) -> ConnectorError {
+    let is_timeout = find::<tokio::time::error::Elapsed>(error).is_some();
+    let lost = find::<hyper::Error>(error).is_some_and(|error| {
         error.is_closed() || error.is_canceled() || error.is_incomplete_message()
     });
-    let is_io = error.is_connect() || lost || find::<std::io::Error>(&error).is_some();
-    let error = NoAnswer {
-        server: server.map_or_else(String::new, |server| server.to_string()),
-        source: error,
+    let is_io = error.is_connect() || lost || find::<io::Error>(error).is_some();
+    let (why, is_untrusted) = reason(error);
+    let server = server.map_or("", Authority::as_str);
+    let through = proxy.map(|proxy| format!(" through the proxy {proxy}"));
+    let reason = format!("from {server}{}: {why}", through.unwrap_or_default());
+    let error = NoResponse {
+        reason,
+        is_untrusted,
     };
-    let error = error.into();
     if is_timeout {
-        ConnectorError::timeout(error)
+        ConnectorError::timeout(error.into())
     } else if is_io {
-        ConnectorError::io(error)
+        ConnectorError::io(error.into())
     } else {
-        ConnectorError::other(error, None)
+        ConnectorError::other(error.into(), None)
     }
+}
+
+/// The reason by the innermost error of a known type, and whether the server's certificate is not trusted.
+fn reason(error: &legacy::Error) -> (String, bool) {
+    let mut reason = "the connection failed".to_owned();
+    let mut next: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = next {
+        if let Some(tls) = error.downcast_ref().or_else(|| inner(error)) {
+            return of_tls(tls);
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            reason = of_io(error);
+        } else if let Some(error) = error.downcast_ref::<hyper::Error>() {
+            of_http(error).clone_into(&mut reason);
+        } else if error.is::<tokio::time::error::Elapsed>() {
+            "the connection timed out".clone_into(&mut reason);
+        } else if let Some(words) = of_tunnel(error) {
+            words.clone_into(&mut reason);
+        }
+        next = error.source();
+    }
+    (reason, false)
+}
+
+/// A TLS error inside I/O errors, which do not name it as their source.
+fn inner<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut error = error.downcast_ref::<io::Error>()?;
+    loop {
+        let inside = error.get_ref()?;
+        if let Some(tls) = inside.downcast_ref() {
+            return Some(tls);
+        }
+        error = inside.downcast_ref()?;
+    }
+}
+
+/// Error texts may quote names of a certificate.
+const LONGEST: usize = 300;
+
+fn of_tls(error: &rustls::Error) -> (String, bool) {
+    let is_untrusted = matches!(error, rustls::Error::InvalidCertificate(_));
+    (printable(&error.to_string(), LONGEST), is_untrusted)
+}
+
+fn of_io(error: &io::Error) -> String {
+    let text = error.to_string();
+    // Only the texts of the kernel and of name resolution are known to be safe.
+    if error.raw_os_error().is_some() || text.starts_with("failed to lookup address information") {
+        printable(&text, LONGEST)
+    } else {
+        error.kind().to_string()
+    }
+}
+
+fn of_http(error: &hyper::Error) -> &'static str {
+    if error.is_parse() {
+        "the response is not HTTP"
+    } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+        "the connection was closed before the response"
+    } else {
+        "the connection was lost"
+    }
+}
+
+/// The type of tunnel errors is private, but their few texts are known.
+fn of_tunnel(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    Some(match error.to_string().strip_prefix("tunnel error: ")? {
+        "proxy authorization required" => "the proxy requires a user and password",
+        "unsuccessful" => "the proxy refused to connect",
+        "unexpected end of file" => "the proxy closed the connection",
+        _ => "the proxy could not connect",
+    })
 }
 
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {

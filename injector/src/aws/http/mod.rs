@@ -1,5 +1,5 @@
-//! The HTTP client that all services share: HTTP/1.1 over rustls on ring, with the system's certificate authorities and the
-//! ones of `AWS_CA_BUNDLE`, and the proxy variables. It can open connections before there is anything to send.
+//! The HTTP client that all services share: HTTP/1.1 over rustls on ring, with the system's CA certificates, those of
+//! `AWS_CA_BUNDLE`, and the proxy variables. It can open connections before there is anything to send.
 
 mod connections;
 mod error;
@@ -8,6 +8,7 @@ mod tls;
 use std::path::Path;
 use std::time::Duration;
 
+use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
 use aws_smithy_runtime_api::client::http::{
     HttpClient as SdkHttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings,
     SharedHttpConnector,
@@ -16,33 +17,41 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use http_body_util::Limited;
 use hyper::header::PROXY_AUTHORIZATION;
 use hyper::http::uri::Scheme;
 use hyper::{Request, Uri};
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::environment::Proxies;
 use connections::Connections;
 pub use error::HttpError;
+pub(crate) use error::{NoResponse, is_too_long, no_response};
 
-/// To a service in a VPC or behind a proxy a connection takes milliseconds, to another region some hundreds.
+/// A connection takes milliseconds in a VPC or to a proxy, and a few hundred milliseconds to another region.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes that are read of a response: a secret has at most 64 KiB, and JSON needs at most six bytes for one.
+const LONGEST_RESPONSE: usize = 512 * 1024;
 
 /// A client with a connection pool of its own; clones share it.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     pool: Client<Connections, SdkBody>,
     connections: Connections,
+    longest_response: usize,
 }
 
 impl HttpClient {
-    /// A client for AWS, through proxies as `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.
-    pub fn new(ca_bundle: Option<&Path>) -> Result<Self, HttpError> {
-        Self::with(ca_bundle, Matcher::from_env(), CONNECT_TIMEOUT)
+    /// A client for AWS, through the proxies of the environment.
+    pub fn new(ca_bundle: Option<&Path>, proxies: &Proxies) -> Result<Self, HttpError> {
+        Self::with(ca_bundle, proxies.matcher(), CONNECT_TIMEOUT)
     }
 
-    /// A client for servers of the node itself.
+    /// A client for servers on the node itself.
     pub fn without_proxy(connect_timeout: Duration) -> Result<Self, HttpError> {
         Self::with(None, Matcher::builder().build(), connect_timeout)
     }
@@ -56,16 +65,27 @@ impl HttpClient {
         let pool = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(connections.clone());
-        Ok(Self { pool, connections })
+        Ok(Self {
+            pool,
+            connections,
+            longest_response: LONGEST_RESPONSE,
+        })
     }
 
-    /// Begins to open so many connections to a server; the first requests to it take them.
+    /// The same client with another limit for a response.
+    #[must_use]
+    pub fn with_longest_response(mut self, bytes: usize) -> Self {
+        self.longest_response = bytes;
+        self
+    }
+
+    /// Starts to open connections to a server. The first requests to it use them.
     pub fn connect_ahead(&self, server: &Uri, count: usize) {
         self.connections.open_ahead(server, count);
     }
 
-    /// For plain HTTP a proxy reads the request itself, and its password with it.
-    fn authorize(&self, request: &mut Request<SdkBody>) {
+    /// With plain HTTP the request itself carries the password for the proxy.
+    fn authorize_at_proxy(&self, request: &mut Request<SdkBody>) {
         if request.uri().scheme() == Some(&Scheme::HTTP)
             && let Some(proxy) = self.connections.proxy(request.uri())
             && let Some(password) = proxy.basic_auth()
@@ -85,16 +105,42 @@ impl HttpConnector for HttpClient {
                 return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
             }
         };
-        self.authorize(&mut request);
+        self.authorize_at_proxy(&mut request);
+        expose_connection(&mut request);
         let server = request.uri().authority().cloned();
-        let answer = self.pool.request(request);
+        let proxy = self.connections.proxy(request.uri());
+        let proxy = proxy.and_then(|proxy| proxy.uri().authority().cloned());
+        let longest = self.longest_response;
+        let response = self.pool.request(request);
         HttpConnectorFuture::new(async move {
-            let answer = answer.await;
-            let answer = answer.map_err(|error| error::classify(server, error))?;
-            HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
+            let response = response
+                .await
+                .map_err(|error| error::classify(server.as_ref(), proxy.as_ref(), &error))?;
+            let response = response.map(|body| SdkBody::from_body_1_x(Limited::new(body, longest)));
+            HttpResponse::try_from(response)
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
+}
+
+/// Lets the SDK close the connection of a request: after a response of 5xx the next attempt uses another one.
+fn expose_connection(request: &mut Request<SdkBody>) {
+    let asked = request.extensions().get::<CaptureSmithyConnection>();
+    let Some(asked) = asked.cloned() else {
+        return;
+    };
+    let captured = capture_connection(request);
+    asked.set_connection_retriever(move || {
+        let is_proxied = captured.connection_metadata().as_ref()?.is_proxied();
+        let captured = captured.clone();
+        let give_up = move || {
+            if let Some(connection) = &*captured.connection_metadata() {
+                connection.poison();
+            }
+        };
+        let metadata = ConnectionMetadata::builder().proxied(is_proxied);
+        Some(metadata.poison_fn(give_up).build())
+    });
 }
 
 impl SdkHttpClient for HttpClient {

@@ -1,4 +1,4 @@
-//! Which certificate authorities are trusted.
+//! Which CA certificates are trusted.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::HttpError;
 
-/// TLS 1.2 and 1.3, with the system's authorities and those of a bundle.
+/// TLS 1.2 and 1.3, with the system's CA certificates and those of a bundle.
 pub(super) fn config(ca_bundle: Option<&Path>) -> Result<Arc<ClientConfig>, HttpError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -17,7 +17,7 @@ pub(super) fn config(ca_bundle: Option<&Path>) -> Result<Arc<ClientConfig>, Http
         add_bundle(&mut roots, path)?;
     }
     if roots.is_empty() {
-        tracing::warn!("no certificate authorities: neither the image nor AWS_CA_BUNDLE has any");
+        tracing::warn!("no CA certificates: neither the image nor AWS_CA_BUNDLE contains any");
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)

@@ -1,4 +1,4 @@
-//! A request to the pod's own localhost.
+//! Sends a request to the pod's own localhost.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -7,40 +7,40 @@ use http_body_util::Empty;
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use provider_class::refresh::Method;
+use provider_class::on_refresh::Method;
 use tokio::net::TcpStream;
 
-/// The app answers once it has its new secrets, which may mean new connections to databases.
+/// The app may respond only after it has loaded the new secrets, which may mean new connections to databases.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why the request did not do.
+/// Why the request failed.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::refresh) enum RequestError {
-    /// Nobody there.
+    /// Nothing listens on the port.
     #[error(
         "could not connect to 127.0.0.1:{port}: {error}; the container must listen on localhost or on all addresses"
     )]
     Connect {
         /// The port.
         port: u16,
-        /// Why not.
+        /// The error of the connection.
         error: std::io::Error,
     },
-    /// The exchange broke off.
-    #[error("no answer: {0}")]
+    /// The connection was lost.
+    #[error("no response: {0}")]
     Exchange(#[from] hyper::Error),
-    /// A path that is no URI.
-    #[error("the path cannot be sent: {0}")]
+    /// The path is not a valid URI.
+    #[error("the path is not valid in a request: {0}")]
     Request(#[from] hyper::http::Error),
-    /// It took too long.
-    #[error("no answer within {} s", TIMEOUT.as_secs())]
+    /// The app did not respond in time.
+    #[error("no response within {} s", TIMEOUT.as_secs())]
     Timeout,
-    /// An answer that is no success.
-    #[error("the app answered {0}; a status of 2xx counts as done")]
+    /// The app responded with an error.
+    #[error("the app answered {0}; it must answer with a 2xx status")]
     Status(hyper::StatusCode),
 }
 
-/// Sends the request; its answer's body is not read.
+/// Sends the request. The response's body is not read.
 pub(super) async fn send(method: Method, port: u16, path: &str) -> Result<(), RequestError> {
     tokio::time::timeout(TIMEOUT, exchange(method, port, path))
         .await
@@ -60,7 +60,7 @@ async fn exchange(method: Method, port: u16, path: &str) -> Result<(), RequestEr
     let answer = sender.send_request(request);
     let answer = tokio::select! {
         answer = answer => answer?,
-        // The answer is the sender's to give: the connection only has to be driven until then.
+        // The sender yields the response; the connection must be polled until then.
         Err(error) = connection => return Err(error.into()),
     };
     match answer.status() {

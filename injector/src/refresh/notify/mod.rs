@@ -1,4 +1,4 @@
-//! Tells the app that files changed.
+//! Notifies the app that files changed.
 
 mod http;
 mod signal;
@@ -6,40 +6,40 @@ mod signal;
 use std::path::Path;
 use std::time::Duration;
 
-use provider_class::OnRefresh;
+use provider_class::Notification;
 
-/// Pauses between tries: an app that starts up or is busy gets a moment.
+/// Pauses between attempts, for an app that is busy or still starting.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 
-/// Why the app does not know.
+/// Why the app could not be notified.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotifyError {
-    /// The signal.
+    /// The signal could not be sent.
     #[error(transparent)]
     Signal(#[from] signal::SignalError),
-    /// The request.
+    /// The request failed.
     #[error(transparent)]
     Http(#[from] http::RequestError),
 }
 
-/// Tries a few times.
-pub(super) async fn tell(how: &OnRefresh) -> Result<(), NotifyError> {
+/// Notifies the app, with a few attempts.
+pub(super) async fn notify(how: &Notification) -> Result<(), NotifyError> {
     for pause in PAUSES {
-        match tell_once(how).await {
+        match notify_once(how).await {
             Ok(()) => return Ok(()),
-            Err(error) => tracing::debug!("could not tell the app: {error}"),
+            Err(error) => tracing::debug!("could not notify the app: {error}"),
         }
         tokio::time::sleep(pause).await;
     }
-    tell_once(how).await
+    notify_once(how).await
 }
 
-async fn tell_once(how: &OnRefresh) -> Result<(), NotifyError> {
+async fn notify_once(how: &Notification) -> Result<(), NotifyError> {
     match how {
-        OnRefresh::Signal { signal, container } => {
+        Notification::Signal { signal, container } => {
             let process = signal::first_process(Path::new("/proc"), container)?;
             Ok(signal::send(process, *signal, container)?)
         }
-        OnRefresh::Http { method, port, path } => Ok(http::send(*method, *port, path).await?),
+        Notification::Http { method, port, path } => Ok(http::send(*method, *port, path).await?),
     }
 }

@@ -1,41 +1,41 @@
-//! A signal to the first process of a container, in a pod whose containers share one process namespace.
+//! Signals the first process of a container, in a pod whose containers share one process namespace.
 //!
-//! Kernel and kubelet say who is who: the first process of each container has its parent outside of the namespace, so
-//! its `PPid` is 0, and kubelet mounts a file for the termination message from `…/pods/<uid>/containers/<name>/<id>`.
+//! The kernel and the kubelet identify the process. The parent of each container's first process is outside the namespace,
+//! so its `PPid` is 0. And the kubelet mounts a termination message file from `…/pods/<uid>/containers/<name>/<id>`.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use provider_class::refresh::Signal;
+use provider_class::on_refresh::Signal;
 use rustix::process::{Pid, kill_process};
 
 /// Why no signal was sent.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::refresh) enum SignalError {
-    /// No processes to be seen.
+    /// `/proc` cannot be read.
     #[error("could not list processes: {0}")]
     List(io::Error),
-    /// None of them is the container's.
+    /// No process belongs to the container.
     #[error(
-        "no process of a container {0:?} is to be seen: the pod needs shareProcessNamespace: true, and the container must run"
+        "no process of container {0:?} is visible: the pod needs shareProcessNamespace: true, and the container must be running"
     )]
     NotFound(String),
-    /// Some may be, but they are another user's.
+    /// Some processes may belong to it, but this user may not inspect them.
     #[error(
-        "no process of a container {0:?} is to be seen, and {1} processes are of other users: run this container as the app's user (annotation aws-secrets-injector.io/run-as-user)"
+        "no process of container {0:?} is visible, and {1} processes belong to other users: run this container as the app's user (annotation aws-secrets-injector.io/run-as-user)"
     )]
     OtherUsers(String, usize),
     /// The kernel refused.
     #[error("could not send {signal} to process {process} of container {container:?}: {error}{}", hint(.error))]
     Send {
-        /// Which signal.
+        /// The signal.
         signal: Signal,
-        /// To which process.
+        /// The process.
         process: i32,
-        /// Of which container.
+        /// Its container.
         container: String,
-        /// Why not.
+        /// The kernel's error.
         error: io::Error,
     },
 }
@@ -49,7 +49,7 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// The oldest process of the container that was started from outside: `kubectl exec` starts some as well.
+/// The oldest process of the container that was started from outside it: `kubectl exec` starts such processes, too.
 pub(super) fn first_process(proc: &Path, container: &str) -> Result<i32, SignalError> {
     let mut found: Option<(u64, i32)> = None;
     let mut denied = 0;
@@ -58,7 +58,7 @@ pub(super) fn first_process(proc: &Path, container: &str) -> Result<i32, SignalE
         let Some(process) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
             continue;
         };
-        // A process may end while it is looked at.
+        // A process may end at any time.
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
             continue;
         };
@@ -92,7 +92,7 @@ fn parent_and_start(stat: &str) -> Option<(i32, u64)> {
     Some((parent, started))
 }
 
-/// Is the root of this mount (the fourth field) a file of the container's own folder of the pod?
+/// Is the root of this mount (the fourth field) in the container's own directory of the pod?
 ///
 /// Source: <https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html>.
 fn is_of(mount: &str, container: &str) -> bool {

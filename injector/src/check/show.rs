@@ -1,0 +1,208 @@
+//! Results as text for people and as JSON for programs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use provider_class::{Class, File, Object, Region, Request, VariableName, policy};
+use serde_json::{Value, json};
+
+use super::{Checked, Finding, Options};
+use crate::args::PolicyOf;
+
+/// A finding on one line, with its place in the file or else in `objects`.
+pub(super) fn line(checked: &Checked, finding: &Finding) -> String {
+    let mut line = format!("{}:", checked.file.display());
+    let problem = &finding.problem;
+    if let Some(place) = finding.place {
+        let _ = write!(line, "{}:", place.line);
+    }
+    let Some(name) = &checked.name else {
+        return line + " " + &problem.message;
+    };
+    let _ = write!(line, " class {name:?}");
+    if let Some(namespace) = &checked.namespace {
+        let _ = write!(line, " in namespace {namespace:?}");
+    }
+    let mut problem = problem.clone();
+    if !finding.is_inner {
+        problem.field.place = None;
+    }
+    let _ = write!(line, ": {problem}");
+    line
+}
+
+/// Files and policies of valid classes, or only a policy.
+pub(super) fn text(checked: &[Checked], options: Options<'_>) -> String {
+    let region = options.region;
+    let classes: Vec<&Class> = checked
+        .iter()
+        .filter_map(|checked| checked.class.as_ref())
+        .collect();
+    match options.policy {
+        Some(PolicyOf::Pod) => pretty(&policy::of_pod(&classes, region)),
+        Some(PolicyOf::Reader) => {
+            let reader = policy::of_readers(&classes, region);
+            pretty(&reader.unwrap_or_else(|| policy::of_pod(&classes, region)))
+        }
+        None => {
+            let files: String = checked
+                .iter()
+                .map(|checked| files(checked, region))
+                .collect();
+            files + &policies(checked, region)
+        }
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+fn files(checked: &Checked, default_region: Option<&Region>) -> String {
+    let Some(class) = &checked.class else {
+        return String::new();
+    };
+    let mut text = format!("class {:?}", class.name);
+    if let Some(namespace) = &checked.namespace {
+        let _ = write!(text, " in namespace {namespace:?}");
+    }
+    text += " is valid in ";
+    match class.region.as_ref().or(default_region) {
+        Some(region) => text += region.as_str(),
+        None => text += "the cluster's default region",
+    }
+    if let Some(region) = &class.failover_region {
+        let _ = write!(text, ", with failover to {region}");
+    }
+    text += ". Its files:\n";
+    let rows: Vec<(&File, String)> = class.objects.iter().flat_map(rows).collect();
+    let width = rows
+        .iter()
+        .map(|(file, _)| file.path.as_str().chars().count())
+        .max()
+        .unwrap_or_default();
+    let mut has_variables = false;
+    for (file, source) in rows {
+        let is_variable = variable(file).is_some();
+        has_variables |= is_variable;
+        let mark = if is_variable { VARIABLE_MARK } else { "" };
+        let _ = writeln!(
+            text,
+            "  {:<width$}  {}  {source}{mark}",
+            file.path.as_str(),
+            file.mode
+        );
+    }
+    if has_variables {
+        text += VARIABLE_NOTE;
+    }
+    text + "\n"
+}
+
+/// Marks a file that `*` makes a variable, and says so below the files.
+const VARIABLE_MARK: &str = " [variable]";
+const VARIABLE_NOTE: &str = "  [variable]: the annotation aws-secrets-injector.io/env: \"*\" makes the file an environment variable of its name\n";
+
+/// The environment variable that `*` makes of a file.
+fn variable(file: &File) -> Option<VariableName> {
+    VariableName::of_file(file.path.as_str())
+}
+
+/// The policies for each namespace: pods of different namespaces have different roles.
+fn policies(checked: &[Checked], region: Option<&Region>) -> String {
+    let keys = "(add kms:Decrypt for customer managed keys)";
+    let mut by_namespace: BTreeMap<Option<&str>, Vec<&Class>> = BTreeMap::new();
+    for checked in checked {
+        if let Some(class) = &checked.class {
+            let classes = by_namespace
+                .entry(checked.namespace.as_deref())
+                .or_default();
+            classes.push(class);
+        }
+    }
+    let several = by_namespace.len() > 1;
+    let mut parts = Vec::new();
+    for (namespace, classes) in &by_namespace {
+        let place = match namespace {
+            Some(namespace) if several => format!(" in namespace {namespace:?}"),
+            _ => String::new(),
+        };
+        let own = pretty(&policy::of_pod(classes, region));
+        parts.push(format!(
+            "IAM policy of the pod's role{place} {keys}:\n{own}"
+        ));
+        if let Some(reader) = policy::of_readers(classes, region) {
+            let reader = pretty(&reader);
+            parts.push(format!(
+                "IAM policy of the role of assumeRoleArn{place} {keys}:\n{reader}"
+            ));
+        }
+    }
+    parts.join("\n")
+}
+
+/// The files of an entry and the source of each.
+fn rows(object: &Object) -> Vec<(&File, String)> {
+    let service = match object.request {
+        Request::Secret(_) => "secret",
+        Request::Parameter(_) => "parameter",
+    };
+    let source = format!("{service} {}", object.request);
+    let mut rows = vec![(&object.file, source.clone())];
+    for extract in &object.extracts {
+        let part = format!("{source}, jmesPath {}", extract.path);
+        rows.push((&extract.file, part));
+    }
+    rows
+}
+
+/// A class as a JSON object on one line.
+pub(super) fn json(checked: &Checked, default_region: Option<&Region>) -> String {
+    let class = checked.class.as_ref();
+    let rows = class.iter().flat_map(|class| &class.objects).flat_map(rows);
+    let files: Vec<Value> = rows
+        .map(|(file, source)| {
+            json!({
+                "path": file.path.as_str(),
+                "mode": file.mode.to_string(),
+                "source": source,
+                "variable": variable(file).as_ref().map(VariableName::as_str),
+            })
+        })
+        .collect();
+    let region = class.and_then(|class| class.region.as_ref().or(default_region));
+    let failover_region = class.and_then(|class| class.failover_region.as_ref());
+    let object = json!({
+        "file": checked.file.display().to_string(),
+        "name": checked.name,
+        "namespace": checked.namespace,
+        "valid": class.is_some(),
+        "region": region.map(Region::as_str),
+        "failoverRegion": failover_region.map(Region::as_str),
+        "files": files,
+        "policy": class.map(|class| policy::of_pod(&[class], region)),
+        "readerPolicy": class.and_then(|class| policy::of_readers(&[class], region)),
+        "problems": checked.findings.iter().map(problem).collect::<Vec<_>>(),
+    });
+    format!("{object}\n")
+}
+
+fn problem(finding: &Finding) -> Value {
+    let problem = &finding.problem;
+    let field = &problem.field;
+    let message = match field.place {
+        Some(place) if finding.is_inner => {
+            format!("{} (line {} of objects)", problem.message, place.line)
+        }
+        _ => problem.message.clone(),
+    };
+    json!({
+        "severity": if finding.is_error { "error" } else { "warning" },
+        "field": Some(&field.path).filter(|path| !path.is_empty()),
+        "entry": field.entry(),
+        "object": field.object,
+        "message": message,
+        "line": finding.place.map(|place| place.line),
+        "column": finding.place.map(|place| place.column),
+    })
+}

@@ -1,0 +1,161 @@
+//! `exec`: adds the variables that `fetch` wrote to the container's own, and becomes the container's program.
+//!
+//! Nothing of this program may remain, so nothing is set up before it: no log, no threads, no process settings. The standard
+//! library resets what Rust's start changes (the disposition of SIGPIPE), and `execve` resets the rest.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use provider_class::VariableName;
+use zeroize::Zeroizing;
+
+use crate::args::Exec;
+
+/// Exit status of shells if a program is not found, and if it cannot be run.
+///
+/// Source: <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_08_02>.
+const NOT_FOUND: u8 = 127;
+const NOT_EXECUTABLE: u8 = 126;
+/// Exit status if the program was not tried.
+const FAILURE: u8 = 1;
+
+/// Why the program was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// The file with the variables cannot be read.
+    #[error("could not read the environment variables from {}: {error}; the container must mount them as the webhook sets it", .file.display())]
+    Variables {
+        /// The file.
+        file: PathBuf,
+        /// The kernel's error.
+        error: io::Error,
+    },
+    /// `fetch` did not write it.
+    #[error("{} does not hold environment variables as fetch writes them: recreate the pod", .0.display())]
+    Malformed(PathBuf),
+    /// The program cannot be run.
+    #[error("could not run {program:?}: {error}; {}", remedy(.error))]
+    Program {
+        /// The program.
+        program: OsString,
+        /// The kernel's error.
+        error: io::Error,
+    },
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ArgumentListTooLong => {
+            "its arguments and environment variables are too long together: read large values from their files instead"
+        }
+        io::ErrorKind::PermissionDenied => "the container's user must be allowed to execute it",
+        _ => "the container's command must name a program of its image",
+    }
+}
+
+impl ExecError {
+    /// The exit status, as of a shell.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Program { error, .. } if error.kind() == io::ErrorKind::NotFound => NOT_FOUND,
+            Self::Program { .. } => NOT_EXECUTABLE,
+            Self::Variables { .. } | Self::Malformed(_) => FAILURE,
+        }
+    }
+}
+
+/// Replaces this process with the program. Returns only if that fails.
+pub fn exec(args: &Exec) -> ExecError {
+    match prepare(args) {
+        Ok(mut command) => ExecError::Program {
+            program: command.get_program().to_owned(),
+            error: command.exec(),
+        },
+        Err(error) => error,
+    }
+}
+
+fn prepare(args: &Exec) -> Result<Command, ExecError> {
+    let text = fs::read(&args.env_file).map_err(|error| ExecError::Variables {
+        file: args.env_file.clone(),
+        error,
+    })?;
+    let text = Zeroizing::new(text);
+    let variables = variables(&text).ok_or_else(|| ExecError::Malformed(args.env_file.clone()))?;
+    let except: BTreeSet<&VariableName> = args.except.iter().collect();
+    let [program, arguments @ ..] = args.command.as_slice() else {
+        unreachable!("the command line requires a program")
+    };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    for (name, value) in variables {
+        if !except.contains(&name) {
+            command.env(name.as_str(), value);
+        }
+    }
+    Ok(command)
+}
+
+/// The variables of a file; nothing if it is not of the form that `fetch` writes.
+fn variables(text: &[u8]) -> Option<Vec<(VariableName, &OsStr)>> {
+    text.split_inclusive(|byte| *byte == 0)
+        .map(assignment)
+        .collect()
+}
+
+/// Name and value of `NAME=value` with a null byte at its end.
+fn assignment(text: &[u8]) -> Option<(VariableName, &OsStr)> {
+    let text = text.strip_suffix(b"\0")?;
+    let end = text.iter().position(|byte| *byte == b'=')?;
+    let name = std::str::from_utf8(&text[..end]).ok()?.parse().ok()?;
+    Some((name, OsStr::from_bytes(&text[end + 1..])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_may_have_every_byte_but_null() {
+        let found = variables(b"A=it's=\r\n\xff\0B=\0").unwrap();
+        let found: Vec<_> = found
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        assert_eq!(found, [("A", &b"it's=\r\n\xff"[..]), ("B", b"")]);
+        assert_eq!(variables(b""), Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_file_that_was_cut_off_is_refused() {
+        for text in [&b"A=1\0B=2"[..], b"A\0", b"1=x\0", b"\0", b"A=1\0\0"] {
+            assert_eq!(variables(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_fails_to_start_has_the_exit_status_of_a_shell() {
+        for (kind, status, words) in [
+            (io::ErrorKind::NotFound, 127, "a program of its image"),
+            (
+                io::ErrorKind::PermissionDenied,
+                126,
+                "allowed to execute it",
+            ),
+            (io::ErrorKind::ArgumentListTooLong, 126, "from their files"),
+        ] {
+            let error = ExecError::Program {
+                program: "app".into(),
+                error: kind.into(),
+            };
+            assert_eq!(error.exit_status(), status);
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! A field of a class, as messages name it.
+
+use std::fmt;
+
+use crate::yaml::Place;
+
+/// Which field of a class a message is about: its path, the object that its entry names, and its line.
+///
+/// Displayed as `objects[2] "app/db": jmesPath[0].path (line 7 of objects)`, or as `region`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Field {
+    /// Its path, such as `objects[2].jmesPath[0].path` or `region`.
+    pub path: String,
+    /// The `objectName` of its entry, cut to what a line of a message can hold.
+    pub object: Option<String>,
+    /// Its place in the text of `objects`.
+    pub place: Option<Place>,
+}
+
+/// Longest path, in characters: a path may have an invented name in it.
+const MAX_PATH: usize = 200;
+
+impl Field {
+    pub(crate) fn new(path: impl Into<String>) -> Self {
+        Self {
+            path: bounded(path.into(), MAX_PATH),
+            object: None,
+            place: None,
+        }
+    }
+
+    /// The index of its entry in `objects`.
+    pub fn entry(&self) -> Option<usize> {
+        Some(self.split()?.0)
+    }
+
+    /// How another field's message mentions this one.
+    pub(crate) fn in_a_sentence(&self) -> String {
+        let Some((entry, rest)) = self.split() else {
+            return self.path.clone();
+        };
+        let mut text = format!("objects[{entry}]");
+        if let Some(object) = &self.object {
+            text = format!("{text} {object:?}");
+        }
+        if rest.is_empty() {
+            text
+        } else {
+            format!("{rest} of {text}")
+        }
+    }
+
+    /// The index of the entry, and the field's path in it; empty for the entry itself.
+    fn split(&self) -> Option<(usize, &str)> {
+        let (index, rest) = self.path.strip_prefix("objects[")?.split_once(']')?;
+        let rest = rest.strip_prefix('.').unwrap_or(rest);
+        Some((index.parse().ok()?, rest))
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.split(), &self.object) {
+            (Some((entry, "")), Some(object)) => write!(f, "objects[{entry}] {object:?}")?,
+            (Some((entry, rest)), Some(object)) => {
+                write!(f, "objects[{entry}] {object:?}: {rest}")?;
+            }
+            _ => f.write_str(&self.path)?,
+        }
+        match self.place {
+            Some(Place { line, .. }) => write!(f, " (line {line} of objects)"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One line without control characters, and not longer than a bound.
+pub(crate) fn bounded(text: String, most: usize) -> String {
+    let is_fine = text.len() <= most && !text.contains(char::is_control);
+    if is_fine {
+        return text;
+    }
+    let mut bounded = String::new();
+    for (count, character) in text.chars().enumerate() {
+        if count == most {
+            bounded.push('…');
+            break;
+        }
+        if character.is_control() {
+            bounded.extend(character.escape_default());
+        } else {
+            bounded.push(character);
+        }
+    }
+    bounded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entrys_field_names_the_object() {
+        let place = Some(Place { line: 7, column: 3 });
+        for (path, object, place, text) in [
+            ("region", None, None, "region"),
+            (
+                "objects[2].objectAlias",
+                None,
+                None,
+                "objects[2].objectAlias",
+            ),
+            ("objects[2]", Some("a\"b"), None, "objects[2] \"a\\\"b\""),
+            (
+                "objects[2].jmesPath[0].path",
+                Some("app/db"),
+                place,
+                "objects[2] \"app/db\": jmesPath[0].path (line 7 of objects)",
+            ),
+        ] {
+            let field = Field {
+                path: path.to_owned(),
+                object: object.map(str::to_owned),
+                place,
+            };
+            assert_eq!(field.to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What parsing a class finds.
+
+use super::field_path::Field;
+use super::problem::Problem;
+use crate::Region;
+
+/// What is wrong in a class, what is doubtful, and what depends on its region.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) warnings: Vec<Problem>,
+    /// Regions to compare with the class's, once that is known.
+    pub(crate) arn_regions: Vec<ArnRegion>,
+}
+
+impl Findings {
+    pub(crate) fn problem(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.problems.push(Problem::new(field, message));
+    }
+
+    pub(crate) fn warning(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.warnings.push(Problem::new(field, message));
+    }
+
+    /// Keeps the value of a result, and its error as a problem of the field.
+    pub(crate) fn keep<T, E: ToString>(
+        &mut self,
+        field: impl Into<String>,
+        result: Result<T, E>,
+    ) -> Option<T> {
+        result
+            .map_err(|error| self.problem(field, error.to_string()))
+            .ok()
+    }
+}
+
+/// The region in an ARN of an entry, which must be the class's.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ArnRegion {
+    /// The field that has the ARN.
+    pub(crate) field: Field,
+    /// The region.
+    pub(crate) region: Region,
+}

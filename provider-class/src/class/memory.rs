@@ -1,0 +1,120 @@
+//! How much memory a class takes, so that a cache of classes can keep to its limit.
+
+use super::Class;
+use super::field_path::Field;
+use super::object::{Extract, Object};
+use super::problem::{ClassError, Problem};
+
+/// What the allocator adds to each text on the heap.
+const ALLOCATION: usize = 32;
+
+fn text(text: &str) -> usize {
+    text.len() + ALLOCATION
+}
+
+fn optional(text: Option<&String>) -> usize {
+    text.map_or(0, |text| self::text(text))
+}
+
+impl Class {
+    /// Memory that the class takes, in bytes, estimated.
+    pub fn memory(&self) -> usize {
+        let role = self.assume_role.as_ref();
+        let role = role.map_or(0, |role| {
+            text(role.arn.as_str()) + optional(role.external_id.as_ref())
+        });
+        let regions = [&self.region, &self.failover_region].into_iter().flatten();
+        let arns = self.arn_regions.iter();
+        size_of::<Self>()
+            + text(&self.name)
+            + regions.map(|region| text(region.as_str())).sum::<usize>()
+            + role
+            + self.objects.capacity() * size_of::<Object>()
+            + self.objects.iter().map(Object::heap).sum::<usize>()
+            + problems(&self.warnings)
+            + arns
+                .map(|arn| size_of_val(arn) + arn.field.heap() + text(arn.region.as_str()))
+                .sum::<usize>()
+    }
+}
+
+impl ClassError {
+    /// Memory that the error takes, in bytes, estimated.
+    pub fn memory(&self) -> usize {
+        let own = match self {
+            Self::OtherProvider { class, provider } => text(class) + text(provider),
+            Self::NoProvider { class, problem } => text(class) + problem.heap(),
+            Self::Invalid(invalid) => text(&invalid.name) + problems(&invalid.problems),
+        };
+        size_of::<Self>() + own
+    }
+}
+
+fn problems(problems: &[Problem]) -> usize {
+    size_of_val(problems) + problems.iter().map(Problem::heap).sum::<usize>()
+}
+
+impl Problem {
+    fn heap(&self) -> usize {
+        self.field.heap() + text(&self.message)
+    }
+}
+
+impl Field {
+    fn heap(&self) -> usize {
+        text(&self.path) + optional(self.object.as_ref())
+    }
+}
+
+impl Object {
+    fn heap(&self) -> usize {
+        let requests = std::iter::once(&self.request).chain(&self.failover);
+        text(&self.name)
+            + text(self.file.path.as_str())
+            + requests
+                .map(|request| text(&request.to_string()) + 2 * ALLOCATION)
+                .sum::<usize>()
+            + self.extracts.capacity() * size_of::<Extract>()
+            + self.extracts.iter().map(Extract::heap).sum::<usize>()
+    }
+}
+
+impl Extract {
+    fn heap(&self) -> usize {
+        text(self.path.as_str()) + text(self.file.path.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SecretProviderClassSpec;
+
+    fn parse(objects: String) -> Result<Class, ClassError> {
+        Class::parse("db", &SecretProviderClassSpec::aws([("objects", objects)]))
+    }
+
+    #[test]
+    fn grows_with_the_class_and_is_bounded_for_mistakes() {
+        let entries = |count: usize, fields: &str| {
+            (0..count)
+                .map(|n| format!("- {{objectName: secret-{n}, {fields}}}\n"))
+                .collect::<Vec<_>>()
+                .concat()
+        };
+        let of = |count| {
+            parse(entries(count, "objectType: secretsmanager"))
+                .unwrap()
+                .memory()
+        };
+        let (few, many) = (of(10), of(1000));
+        assert!(
+            few > 10 * size_of::<Object>() && many > 50 * few,
+            "{few}, {many}"
+        );
+        let error = |count| parse(entries(count, "objectType: x")).unwrap_err().memory();
+        assert!(error(100) < 2 * error(50) && error(5000) < 2 * error(100));
+        let long = parse("x".repeat(100_000)).unwrap_err().memory();
+        assert!(long < 10_000, "{long}");
+    }
+}

@@ -1,0 +1,222 @@
+use super::*;
+
+const CLASS: &str = "apiVersion: secrets-store.csi.x-k8s.io/v1alpha1\nkind: SecretProviderClass\nmetadata: {name: NAME}\nspec: {provider: aws, parameters: {objects: '- objectName: x'}}\n";
+
+#[test]
+fn reads_several_documents_and_skips_empty_ones() {
+    let text = format!(
+        "---\n{}---\n# nothing\n---\n{}",
+        CLASS.replace("NAME", "a"),
+        CLASS.replace("v1alpha1", "v1").replace("NAME", "b")
+    );
+    let documents = Document::read_all(&text).unwrap();
+    let names: Vec<_> = documents
+        .iter()
+        .map(|document| document.class.metadata.name.as_str())
+        .collect();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[test]
+fn knows_the_lines_of_a_literal_block() {
+    let block = CLASS.replace(
+        "{provider: aws, parameters: {objects: '- objectName: x'}}",
+        "\n  parameters:\n    objects: | # the list\n      - objectName: x\n",
+    );
+    let documents = Document::read_all(&format!("{block}---\n{block}---\n{CLASS}")).unwrap();
+    let lines: Vec<_> = documents
+        .iter()
+        .map(|document| document.objects.map(|place| (place.line, place.column)))
+        .collect();
+    assert_eq!(lines, [Some((7, 7)), Some((16, 7)), None]);
+}
+
+#[test]
+fn a_byte_order_mark_is_no_matter() {
+    let text = format!("\u{feff}{}", CLASS.replace("NAME", "a"));
+    assert_eq!(Document::read_all(&text).unwrap().len(), 1);
+}
+
+#[test]
+fn parameters_without_quotes_are_doubted() {
+    let text = CLASS.replace("objects:", "usePodIdentity: true, objects:");
+    let warnings = &Document::read_all(&text).unwrap()[0].warnings;
+    assert_eq!(
+        warnings[0].to_string(),
+        "usePodIdentity: must be a string for Kubernetes: write usePodIdentity: \"true\""
+    );
+    assert_eq!(warnings.len(), 1);
+}
+
+#[test]
+fn a_list_in_place_of_the_string_gets_the_mend_and_its_entries_are_checked() {
+    let text = CLASS.replace(
+        "'- objectName: x'",
+        "[{objectName: x}], secretObjects: [{}], region: [1]",
+    );
+    let document = &Document::read_all(&text).unwrap()[0];
+    let error = document.parse().unwrap_err().to_string();
+    let lines: Vec<_> = error.lines().collect();
+    assert_eq!(lines.len(), 4, "{error}");
+    assert!(lines[0].ends_with("write \"objects: |\""), "{error}");
+    assert!(
+        lines[1].contains("parameters.secretObjects: must be a string, not a list: secretObjects belongs under spec"),
+        "{error}"
+    );
+    assert!(lines[2].contains("region: must be a string"), "{error}");
+    assert!(
+        lines[3].contains("objects[0] \"x\": objectType: is required"),
+        "{error}"
+    );
+}
+
+#[test]
+fn opens_lists_and_passes_over_other_kinds() {
+    let item = |name: &str| {
+        let class = CLASS.replace("NAME", name);
+        class
+            .lines()
+            .map(|line| format!("  {line}\n"))
+            .collect::<Vec<_>>()
+            .concat()
+            .replacen("  ", "- ", 1)
+    };
+    let list = format!(
+        "apiVersion: v1\nkind: List\nitems:\n{}- {{kind: Service, apiVersion: v1}}\n{}",
+        item("a"),
+        item("b")
+    );
+    let text = format!(
+        "# Source: chart/templates/x.yaml\n---\n\n---\nkind: Deployment\nspec: {{x: !tag y}}\n---\n{list}---\n{}---\nplain text\n---\n!tag {{}}\n",
+        CLASS.replace("NAME", "c")
+    );
+    let contents = Contents::read(&text);
+    assert_eq!(contents.errors, []);
+    let names: Vec<_> = contents
+        .classes
+        .iter()
+        .map(|document| {
+            (
+                document.class.metadata.name.as_str(),
+                document.number.to_string(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("a", "item 1 of document 2".to_owned()),
+            ("b", "item 3 of document 2".to_owned()),
+            ("c", "document 3".to_owned()),
+        ]
+    );
+    assert_eq!(
+        kinds(&contents.others),
+        "1 Deployment, 1 Service, 2 without a kind"
+    );
+}
+
+#[test]
+fn problems_have_their_places_in_the_file() {
+    let text = "kind: List
+items:
+- apiVersion: secrets-store.csi.x-k8s.io/v1
+  kind: SecretProviderClass
+  metadata:
+    name: a
+  spec:
+    provider: aws
+    parameters:
+      pathTranslation: long
+      objects: |
+
+        - objectName: a
+          objectType: ssn
+";
+    let contents = Contents::read(text);
+    let invalid = contents.classes[0].parse().unwrap_err();
+    let ClassError::Invalid(invalid) = invalid else {
+        panic!("{invalid}")
+    };
+    let asked: Vec<_> = invalid
+        .problems
+        .iter()
+        .map(|problem| (0, problem))
+        .collect();
+    let places: Vec<_> = contents
+        .places(text, &asked)
+        .into_iter()
+        .map(|place| place.map(|place| (place.line, place.column)))
+        .collect();
+    assert_eq!(places, [Some((10, 7)), Some((14, 11))], "{invalid}");
+}
+
+#[test]
+fn what_stands_before_broken_yaml_is_read() {
+    let contents = Contents::read(&format!("{}---\na: [\n", CLASS.replace("NAME", "a")));
+    assert_eq!(contents.classes.len(), 1);
+    let [error] = contents.errors.as_slice() else {
+        panic!("{:?}", contents.errors)
+    };
+    assert!(error.to_string().starts_with("document 2: "), "{error}");
+    assert!(
+        error.place().is_some_and(|place| place.line >= 6),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_provider_that_is_almost_aws_is_told() {
+    let text = CLASS.replace("NAME", "a");
+    for (provider, words) in [
+        (
+            "provider: AWS",
+            "is \"AWS\", which no pod can use: write \"provider: aws\"",
+        ),
+        ("provider: ''", "is required: write \"provider: aws\""),
+        ("other: x", "is required: write \"provider: aws\""),
+    ] {
+        let text = text.replace("provider: aws", provider);
+        let document = &Document::read_all(&text).unwrap()[0];
+        let error = document.parse().unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+        assert!(
+            error.contains("objects[0] \"x\": objectType"),
+            "the others too: {error}"
+        );
+    }
+    let document =
+        &Document::read_all(&text.replace("provider: aws", "provider: azure")).unwrap()[0];
+    assert_eq!(
+        document.parse().unwrap_err().to_string(),
+        "class \"a\": provider: is \"azure\", but only provider \"aws\" is supported here"
+    );
+}
+
+#[test]
+fn says_what_is_wrong_with_which_document() {
+    let error = |text: &str| Document::read_all(text).unwrap_err().to_string();
+    assert_eq!(
+        error("# nothing"),
+        "contains no SecretProviderClass of provider \"aws\""
+    );
+    assert_eq!(
+        error("kind: Pod\n---\nkind: Pod\n---\nkind: Job\n"),
+        "contains no SecretProviderClass of provider \"aws\", but 1 Job, 2 Pod"
+    );
+    assert!(
+        error(&CLASS.replace("kind: SecretProviderClass", "kind: secretproviderclass"))
+            .contains("document 1 is not a SecretProviderClass: its kind is \"secretproviderclass\"; write \"kind: SecretProviderClass\"")
+    );
+    assert!(error(&CLASS.replace("kind: SecretProviderClass\n", "")).contains("its kind is \"\""));
+    assert!(error(&CLASS.replace("v1alpha1", "v2")).contains("v2\" is not known"));
+    assert!(
+        error(&CLASS.replace("csi.x-k8s.io/v1alpha1", "csi.x-k8s.io.evil/v1"))
+            .contains("is not known")
+    );
+    assert!(error(&CLASS.replace("name: NAME", "")).contains("metadata.name is required"));
+    assert!(
+        error(&CLASS.replace("name: NAME", "name: [a]")).contains("is not a SecretProviderClass")
+    );
+    assert!(error("a: [").contains("document 1: "));
+}

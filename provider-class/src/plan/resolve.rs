@@ -1,0 +1,134 @@
+//! Makes the plan for a class in a region.
+
+use super::{NoRegion, Plan};
+use crate::class::findings::Findings;
+use crate::class::problem::{InvalidClass, Problem};
+use crate::class::regions::{check_parameters, disagreement};
+use crate::{Class, Region};
+
+/// Why a class has no plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    /// No region is known.
+    #[error(transparent)]
+    NoRegion(#[from] NoRegion),
+    /// The class contradicts the default region.
+    #[error(transparent)]
+    Invalid(#[from] InvalidClass),
+}
+
+impl Class {
+    /// The requests that fetch the class; `default_region` is used if the class names no region.
+    ///
+    /// # Errors
+    /// No region, or everything in the class that contradicts the default one.
+    pub fn resolve(&self, default_region: Option<&Region>) -> Result<Plan, ResolveError> {
+        let region = self.resolve_region(default_region)?;
+        Ok(Plan::of(self, region))
+    }
+
+    /// The region that the class is fetched from: the same checks as [`Class::resolve`], without the requests.
+    ///
+    /// # Errors
+    /// As for [`Class::resolve`].
+    pub fn resolve_region<'a>(
+        &'a self,
+        default_region: Option<&'a Region>,
+    ) -> Result<&'a Region, ResolveError> {
+        if let Some(region) = &self.region {
+            return Ok(region);
+        }
+        let region = default_region.ok_or_else(|| NoRegion {
+            class: self.name.clone(),
+        })?;
+        let mut findings = Findings::default();
+        check_parameters(
+            region,
+            self.failover_region.as_ref(),
+            self.assume_role.as_ref(),
+            &mut findings,
+        );
+        for arn in &self.arn_regions {
+            if let Some(message) = disagreement(&arn.region, "region", region) {
+                let field = arn.field.clone();
+                findings.problems.push(Problem { field, message });
+            }
+        }
+        if findings.problems.is_empty() {
+            Ok(region)
+        } else {
+            Err(InvalidClass::of(&self.name, findings.problems).into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SecretProviderClassSpec;
+
+    fn class(parameters: &[(&str, &str)]) -> Result<Class, String> {
+        let objects = ("objects", "- {objectName: a, objectType: secretsmanager}");
+        let spec = SecretProviderClassSpec::aws([&[objects], parameters].concat());
+        Class::parse("db", &spec).map_err(|error| error.to_string())
+    }
+
+    /// The problems with a region: of the class, or the default one.
+    fn problems(region: &str, parameters: &[(&str, &str)]) -> [String; 2] {
+        let default = region.parse().unwrap();
+        let by_default = class(parameters).unwrap().resolve(Some(&default));
+        let own = [parameters, &[("region", region)]].concat();
+        [
+            class(&own).map_or_else(|error| error, |_| String::new()),
+            by_default.map_or_else(|error| error.to_string(), |_| String::new()),
+        ]
+    }
+
+    #[test]
+    fn the_failover_region_is_another_one() {
+        let same = problems("us-east-2", &[("failoverRegion", "us-east-2")]);
+        for problem in same {
+            assert!(
+                problem.starts_with("class \"db\": failoverRegion: us-east-2 is already the"),
+                "{problem}"
+            );
+        }
+        let another = problems("us-west-2", &[("failoverRegion", "us-east-2")]);
+        assert_eq!(another, ["", ""]);
+    }
+
+    #[test]
+    fn the_role_is_in_the_partition_of_the_region() {
+        let role = ("assumeRoleArn", "arn:aws-cn:iam::111122223333:role/other");
+        for problem in problems("us-east-2", &[role]) {
+            assert!(problem.contains("partition \"aws-cn\""), "{problem}");
+        }
+        assert_eq!(problems("cn-north-1", &[role]), ["", ""]);
+    }
+
+    #[test]
+    fn arns_are_in_the_region_and_all_others_are_named_with_their_lines() {
+        let arn = |region: &str| {
+            format!("- objectName: arn:aws:ssm:{region}:111122223333:parameter/{region}\n")
+        };
+        let objects = [arn("us-west-2"), arn("us-east-2"), arn("eu-west-1")].concat();
+        let expected = "\
+class \"db\": objects[0] \"arn:aws:ssm:us-west-2:111122223333:parameter/us-west-2\": objectName (line 1 of objects): is an ARN in us-west-2, but the class's region is us-east-2: they must agree
+class \"db\": objects[2] \"arn:aws:ssm:eu-west-1:111122223333:parameter/eu-west-1\": objectName (line 3 of objects): is an ARN in eu-west-1, but the class's region is us-east-2: they must agree";
+        for problem in problems("us-east-2", &[("objects", &objects)]) {
+            assert_eq!(problem, expected);
+        }
+    }
+
+    #[test]
+    fn no_region_says_where_it_was_looked_for() {
+        let error = class(&[]).unwrap().resolve(None).unwrap_err().to_string();
+        for place in [
+            "class's parameters",
+            "AWS_REGION",
+            "topology.kubernetes.io/region",
+        ] {
+            assert!(error.contains(place), "{error}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What the webhook passes to the injector.
+
+pub mod on_refresh;
+pub mod refresh;
+pub(crate) mod snapshot;
+pub mod variables;

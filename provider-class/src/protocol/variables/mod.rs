@@ -1,0 +1,245 @@
+//! Environment variables that hold the contents of files: what the webhook asks of the injector, and the two forms in which
+//! the injector hands them to containers.
+
+mod env_file;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+pub use env_file::{UnwritableValue, env_file, null_separated};
+
+/// The name of an environment variable, as every version of Kubernetes accepts it: `[-._a-zA-Z][-._a-zA-Z0-9]*`.
+///
+/// Source: `IsEnvVarName` of <https://pkg.go.dev/k8s.io/apimachinery/pkg/util/validation>.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String")]
+pub struct VariableName(String);
+
+/// A text that is not the name of an environment variable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not a variable name: use letters, digits, \"_\", \"-\" and \".\", and do not start with a digit"
+)]
+pub struct InvalidVariableName(String);
+
+impl VariableName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The variable that `*` makes of a file: only where the file's name is one that every shell can use,
+    /// `[_a-zA-Z][_a-zA-Z0-9]*`, and not one by which programs find code to run.
+    ///
+    /// Source: <https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html>, "Name".
+    pub fn of_file(file: &str) -> Option<Self> {
+        let is_plain = file
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if is_plain && !loads_code(file) {
+            file.parse().ok()
+        } else {
+            None
+        }
+    }
+}
+
+/// Is this a variable by which loaders, shells and language runtimes find code to run? Whoever writes a class chooses the names
+/// of its files, and must not run code in the apps of pods that asked for its values. No such list is complete.
+///
+/// Source: <https://man7.org/linux/man-pages/man8/ld.so.8.html>, and the manuals of the shells and languages.
+fn loads_code(name: &str) -> bool {
+    const NAMES: [&str; 20] = [
+        "BASH_ENV",
+        "CLASSPATH",
+        "ENV",
+        "GCONV_PATH",
+        "IFS",
+        "JAVA_TOOL_OPTIONS",
+        "JDK_JAVA_OPTIONS",
+        "NODE_OPTIONS",
+        "NODE_PATH",
+        "PATH",
+        "PERL5LIB",
+        "PERL5OPT",
+        "PHPRC",
+        "PROMPT_COMMAND",
+        "PYTHONHOME",
+        "PYTHONPATH",
+        "PYTHONSTARTUP",
+        "RUBYLIB",
+        "RUBYOPT",
+        "_JAVA_OPTIONS",
+    ];
+    name.starts_with("LD_") || NAMES.contains(&name)
+}
+
+impl FromStr for VariableName {
+    type Err = InvalidVariableName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_valid = !text.is_empty()
+            && !text.starts_with(|first: char| first.is_ascii_digit())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+        if is_valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidVariableName(text.to_owned()))
+        }
+    }
+}
+
+impl TryFrom<String> for VariableName {
+    type Error = InvalidVariableName;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for VariableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How variables reach a container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EnvMethod {
+    /// The kubelet reads them from a file when it starts the container (`fileKeyRef`, Kubernetes 1.35).
+    #[default]
+    Kubelet,
+    /// `aws-secrets-injector exec` sets them and becomes the container's own program.
+    Exec,
+}
+
+/// Why a text is not an [`EnvMethod`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is neither \"kubelet\" nor \"exec\"")]
+pub struct InvalidEnvMethod(String);
+
+impl FromStr for EnvMethod {
+    type Err = InvalidEnvMethod;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "kubelet" => Ok(Self::Kubelet),
+            "exec" => Ok(Self::Exec),
+            other => Err(InvalidEnvMethod(other.to_owned())),
+        }
+    }
+}
+
+/// A variable and the file that holds its value.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Variable {
+    /// The variable's name.
+    pub name: VariableName,
+    /// The directory of the file's class, as in [`SnapshotClass::mount_path`](crate::SnapshotClass::mount_path).
+    pub mount_path: String,
+    /// The file's path in that directory.
+    pub file: String,
+}
+
+/// The environment variable of the injected containers that carries [`Variables`] as JSON; set only where a pod has any.
+pub const VARIABLES_VARIABLE: &str = "SECRET_VARIABLES";
+
+/// The file of all variables in [`Variables::directory`], for the kubelet.
+pub const ENV_FILE: &str = "env";
+/// The file of all variables in [`Variables::directory`], for `exec`.
+pub const ENVIRON_FILE: &str = "environ";
+
+/// The copy of the injector's program in [`Variables::program_directory`], for `exec`.
+pub const PROGRAM_FILE: &str = "aws-secrets-injector";
+
+/// All variables of a pod.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Variables {
+    /// How they reach the containers.
+    pub method: EnvMethod,
+    /// Where the injector writes them, an absolute path in its container.
+    pub directory: String,
+    /// Where the injector copies its own program, for [`EnvMethod::Exec`]: an absolute path in its container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program_directory: Option<String>,
+    /// Each name once.
+    pub variables: Vec<Variable>,
+}
+
+impl Variables {
+    /// The value of [`VARIABLES_VARIABLE`].
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self)
+            .unwrap_or_else(|_| unreachable!("structs of strings always serialize to JSON"))
+    }
+
+    /// Reads the value of [`VARIABLES_VARIABLE`].
+    ///
+    /// # Errors
+    /// JSON's, with line and column.
+    pub fn from_json(json: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_kubernetes_accepts() {
+        for name in ["DB_PASSWORD", "_", "db.password", "-x", ".", "a1", "é"] {
+            assert_eq!(name.parse::<VariableName>().is_ok(), name != "é", "{name}");
+        }
+        for name in ["", "1a", "a b", "a=b", "a\0", "a\nb", "a'"] {
+            name.parse::<VariableName>().unwrap_err();
+        }
+    }
+
+    #[test]
+    fn variables_come_back_as_they_were() {
+        let variables = Variables {
+            method: EnvMethod::Exec,
+            directory: "/env".to_owned(),
+            program_directory: Some("/bin".to_owned()),
+            variables: vec![Variable {
+                name: "A".parse().unwrap(),
+                mount_path: "/mnt/secrets-store/files".to_owned(),
+                file: "a/b".to_owned(),
+            }],
+        };
+        assert_eq!(
+            Variables::from_json(&variables.to_json()).unwrap(),
+            variables
+        );
+        Variables::from_json(r#"{"method":"kubelet","directory":"/e","variables":[{"name":"1","mountPath":"/","file":"a"}]}"#)
+            .unwrap_err();
+    }
+
+    #[test]
+    fn a_star_takes_files_whose_names_every_shell_can_use() {
+        for (file, is_variable) in [
+            ("dbpassword", true),
+            ("DB_PASSWORD", true),
+            ("_1", true),
+            ("1", false),
+            ("db.password", false),
+            ("db-password", false),
+            ("app/db", false),
+            ("PATH", false),
+            ("LD_PRELOAD", false),
+            ("NODE_OPTIONS", false),
+            ("PATHS", true),
+            ("", false),
+        ] {
+            assert_eq!(VariableName::of_file(file).is_some(), is_variable, "{file}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The values of single fields of a class.
+
+pub(crate) mod arn;
+pub(crate) mod file_mode;
+pub(crate) mod file_path;
+mod jmes_hint;
+pub(crate) mod jmes_path;
+pub(crate) mod name;
+pub(crate) mod nearest;
+pub(crate) mod region;

@@ -1,0 +1,108 @@
+//! Work grows as its input does, whatever stands in it: classes of many entries are parsed and planned within a limit that
+//! work for each pair of them would pass by far. Nothing here asserts a time; what is too slow is stopped by the limit of
+//! the whole run, and the shapes are those that were quadratic.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::format_collect, reason = "short texts of tests")]
+
+use provider_class::{Class, ClassError, Contents, SecretProviderClassSpec, collisions};
+
+fn parse(name: &str, objects: String) -> Result<Class, String> {
+    let spec = SecretProviderClassSpec::aws([
+        ("region", "us-east-2".to_owned()),
+        ("pathTranslation", "False".to_owned()),
+        ("objects", objects),
+    ]);
+    Class::parse(name, &spec).map_err(|invalid| invalid.to_string())
+}
+
+const MANY: usize = 50_000;
+
+#[test]
+fn many_secrets_are_planned() {
+    let entries =
+        (0..MANY).map(|n| format!("- {{objectName: s{n}, objectType: secretsmanager}}\n"));
+    let class = parse("a", entries.collect()).unwrap();
+    assert_eq!(class.resolve(None).unwrap().requests.len(), MANY);
+    assert!(
+        collisions(&[&class, &class]).is_ok(),
+        "one class twice is its own business"
+    );
+}
+
+#[test]
+fn many_versions_of_one_parameter_are_planned() {
+    let entries = (1..=MANY).map(|n| {
+        format!("- {{objectName: /p, objectType: ssmparameter, objectVersion: {n}, objectAlias: a{n}}}\n")
+    });
+    let class = parse("a", entries.collect()).unwrap();
+    assert_eq!(class.resolve(None).unwrap().parameter_calls().len(), MANY);
+}
+
+#[test]
+fn many_parameters_are_planned() {
+    let entries = (0..MANY).map(|n| format!("- {{objectName: /p{n}, objectType: ssmparameter}}\n"));
+    let class = parse("a", entries.collect()).unwrap();
+    assert_eq!(
+        class.resolve(None).unwrap().parameter_calls().len(),
+        MANY / 10
+    );
+}
+
+#[test]
+fn many_mistakes_are_found_with_their_lines() {
+    let entries = (0..MANY).map(|_| "- {objectName: same, objectType: secretsmanager}\n");
+    let error = parse("a", entries.collect()).unwrap_err();
+    assert_eq!(error.lines().count(), 51);
+    assert!(error.contains("(line 51 of objects)"), "{error}");
+}
+
+#[test]
+fn many_directories_are_compared() {
+    let deep = "a/".repeat(500);
+    let entries = (0..2000).map(|n| {
+        format!("- {{objectName: s, objectType: secretsmanager, objectAlias: {deep}{n}}}\n")
+    });
+    assert!(parse("a", entries.collect()).is_ok());
+}
+
+#[test]
+fn many_documents_and_items_are_read() {
+    let class = |n: usize| {
+        format!(
+            "- apiVersion: secrets-store.csi.x-k8s.io/v1\n  kind: SecretProviderClass\n  metadata: {{name: c{n}}}\n  spec:\n    provider: aws\n    parameters:\n      objects: |\n        - objectName: s\n          objectType: ssn\n"
+        )
+    };
+    let list = format!(
+        "kind: List\nitems:\n{}",
+        (0..5000).map(class).collect::<String>()
+    );
+    let documents = (0..5000).map(|n| {
+        let item = class(n).replacen("- ", "  ", 1);
+        let lines = item.lines().map(|line| line.get(2..).unwrap());
+        format!("---\n{}\n", lines.collect::<Vec<_>>().join("\n"))
+    });
+    for text in [list, documents.collect()] {
+        let contents = Contents::read(&text);
+        assert_eq!((contents.classes.len(), contents.errors.len()), (5000, 0));
+        let invalid = contents.classes.iter().map(|class| match class.parse() {
+            Err(ClassError::Invalid(invalid)) => invalid,
+            other => panic!("{other:?}"),
+        });
+        let invalid: Vec<_> = invalid.collect();
+        let problems: Vec<_> = invalid
+            .iter()
+            .enumerate()
+            .map(|(class, invalid)| (class, &invalid.problems[0]))
+            .collect();
+        let places = contents.places(&text, &problems);
+        let lines: Vec<&str> = text.lines().collect();
+        for place in places {
+            let place = place.unwrap();
+            assert!(
+                lines[place.line - 1][place.column - 1..].starts_with("objectType: ssn"),
+                "{place:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! From a pod to its patch.
+
+use std::collections::BTreeMap;
+
+use json_patch::Patch;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use provider_class::{Class, ClassError, Credentials, EnvMethod, OnRefresh};
+
+use crate::admission::refusal::Refusal;
+use crate::cluster::classes::{StoredClass, UnusableClass};
+use crate::cluster::features::{ENV_FILES, Feature, Features, RESTART_ALL_CONTAINERS};
+use crate::cluster::kubernetes_version::KubernetesVersion;
+use crate::cluster::region::DefaultRegion;
+use crate::cluster::stores::Stores;
+use crate::pod::annotations::{ClassMount, ENV, InvalidAnnotation, PodRequest};
+use crate::pod::bounds;
+use crate::pod::class::MountedClass;
+use crate::pod::file_access;
+use crate::pod::injection::{Injection, InjectorSettings, Inputs};
+use crate::pod::patch;
+use crate::pod::role::Role;
+use crate::pod::signal_check;
+use crate::pod::snapshot_size;
+use crate::pod::sub_paths;
+use crate::pod::variables::{self, PlannedVariables};
+
+/// What decides about pods.
+#[derive(Clone)]
+pub(crate) struct Admission {
+    /// Classes and ServiceAccounts.
+    pub stores: Stores,
+    /// For classes without region.
+    pub region: DefaultRegion,
+    /// For pods whose files are to be refreshed.
+    pub version: KubernetesVersion,
+    /// For pods that need a new feature of Kubernetes.
+    pub features: Features,
+    /// The platform's wishes.
+    pub settings: InjectorSettings,
+}
+
+/// An admitted pod's patch, and what its author should know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admitted {
+    /// Empty where nothing is to be added.
+    pub patch: Patch,
+    /// A line each.
+    pub warnings: Vec<String>,
+    /// Names of the injected classes, for the log.
+    pub classes: Vec<String>,
+}
+
+impl Admission {
+    /// Decides about a pod; `namespace` is the request's, as the pod itself may not say it yet.
+    pub(crate) async fn admit(&self, pod: &Pod, namespace: &str) -> Result<Admitted, Refusal> {
+        let Some(mut request) =
+            PodRequest::read(pod.annotations()).map_err(Refusal::Annotations)?
+        else {
+            return Ok(Admitted {
+                patch: Patch(Vec::new()),
+                warnings: Vec::new(),
+                classes: Vec::new(),
+            });
+        };
+        if is_windows(pod) {
+            return Err(Refusal::Windows);
+        }
+        if request.refresh.is_some()
+            && let Some(version) = self.version.without_sidecars().await
+        {
+            return Err(Refusal::NoSidecars { version });
+        }
+        for feature in needed_features(&request) {
+            if let Some(old) = self.features.missing(feature).await? {
+                return Err(Refusal::OldKubernetes(old));
+            }
+        }
+        let mut warnings = std::mem::take(&mut request.warnings);
+        let classes = self.classes(&request, namespace).await?;
+        let mut default_region = None;
+        for MountedClass { class, .. } in &classes {
+            if default_region.is_none() {
+                default_region = self.region.of(class).await?;
+            }
+            class.resolve_region(default_region.as_ref())?;
+            for warning in &class.warnings {
+                warnings.push(format!("class {:?}: {warning}", class.name));
+            }
+        }
+        check_together(&classes)?;
+        let role = self.role(pod, namespace, &classes).await?;
+        let mut admitted = inject(Inputs {
+            request: &request,
+            classes: &classes,
+            role: role.as_ref(),
+            default_region: default_region.as_ref(),
+            settings: &self.settings,
+            pod,
+        })?;
+        warnings.append(&mut admitted.warnings);
+        Ok(Admitted {
+            warnings,
+            ..admitted
+        })
+    }
+
+    /// The classes of a pod, if the injector can carry them all.
+    async fn classes(
+        &self,
+        request: &PodRequest,
+        namespace: &str,
+    ) -> Result<Vec<MountedClass>, Refusal> {
+        let mut classes = Vec::with_capacity(request.classes.len());
+        let mut bytes = 0;
+        for ClassMount { class, mount_path } in &request.classes {
+            match self.stores.class(namespace, class).await? {
+                Ok(StoredClass {
+                    class: stored,
+                    parameters,
+                }) => {
+                    bytes += snapshot_size::bytes(class, mount_path, &parameters);
+                    classes.push(MountedClass {
+                        mount_path: mount_path.clone(),
+                        class: stored,
+                        parameters,
+                    });
+                }
+                Err(UnusableClass::TooLarge { bytes: own }) => bytes += own + mount_path.len(),
+                Err(UnusableClass::Invalid(error)) => return Err(ClassError::clone(&error).into()),
+            }
+        }
+        if bytes > snapshot_size::MOST {
+            return Err(Refusal::TooLarge { bytes });
+        }
+        Ok(classes)
+    }
+
+    /// The ServiceAccount's role, where a class needs one.
+    async fn role(
+        &self,
+        pod: &Pod,
+        namespace: &str,
+        classes: &[MountedClass],
+    ) -> Result<Option<Role>, Refusal> {
+        let needs_it = classes
+            .iter()
+            .any(|mounted| mounted.class.credentials == Credentials::WebIdentity);
+        if !needs_it {
+            return Ok(None);
+        }
+        let name = pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.service_account_name.as_deref());
+        // The API server fills the name in, but not in the pods that other programs send for a dry run.
+        let name = name.filter(|name| !name.is_empty()).unwrap_or("default");
+        let account = self.stores.service_account(namespace, name).await?;
+        Role::read(account.annotations())
+            .map(Some)
+            .map_err(|error| Refusal::Role {
+                name: name.to_owned(),
+                namespace: namespace.to_owned(),
+                error,
+            })
+    }
+}
+
+/// The patch of a pod that has all that it needs.
+pub fn inject(inputs: Inputs<'_>) -> Result<Admitted, Refusal> {
+    bounds::check(inputs.pod)?;
+    let mut warnings = signal_check::check(inputs.request, inputs.pod)?;
+    let variables = variables(inputs)?;
+    let injection = Injection::plan(inputs, variables);
+    sub_paths::check(inputs, &injection)?;
+    let patch = patch::operations(inputs.pod, &injection)?;
+    warnings.extend(file_access::warnings(
+        inputs.request,
+        inputs.pod,
+        inputs.classes,
+    ));
+    warnings.extend(file_access::shared_processes(inputs.request, inputs.pod));
+    warnings.extend(patch::warnings(inputs.pod, &injection));
+    Ok(Admitted {
+        patch,
+        warnings,
+        classes: inputs
+            .classes
+            .iter()
+            .map(|mounted| mounted.class.name.clone())
+            .collect(),
+    })
+}
+
+/// The variables that the pod requests, with their files.
+fn variables(inputs: Inputs<'_>) -> Result<Option<PlannedVariables>, Refusal> {
+    let Some(requested) = &inputs.request.variables else {
+        return Ok(None);
+    };
+    let planned = variables::plan(requested, inputs.classes)
+        .map_err(|reason| Refusal::Annotations(vec![InvalidAnnotation::new(ENV, reason)]))?;
+    bounds::check_variables(inputs.request, inputs.pod, planned.variables.len())?;
+    Ok(Some(planned))
+}
+
+/// Rules between the classes of one pod: those of one directory write different files.
+fn check_together(classes: &[MountedClass]) -> Result<(), Refusal> {
+    let mut directories: BTreeMap<&str, Vec<&Class>> = BTreeMap::new();
+    for mounted in classes {
+        let directory = directories.entry(&mounted.mount_path).or_default();
+        directory.push(&mounted.class);
+    }
+    for classes in directories.values() {
+        provider_class::collisions(classes)?;
+    }
+    Ok(())
+}
+
+/// The features that not all supported versions of Kubernetes have.
+fn needed_features(request: &PodRequest) -> Vec<&'static Feature> {
+    let mut features = Vec::new();
+    let variables = request.variables.as_ref();
+    if variables.is_some_and(|variables| variables.method == EnvMethod::Kubelet) {
+        features.push(&ENV_FILES);
+    }
+    let refresh = request.refresh.as_ref();
+    if refresh.is_some_and(|refresh| refresh.on_refresh == Some(OnRefresh::Restart)) {
+        features.push(&RESTART_ALL_CONTAINERS);
+    }
+    features
+}
+
+fn is_windows(pod: &Pod) -> bool {
+    let Some(spec) = &pod.spec else { return false };
+    let by_os = spec.os.as_ref().is_some_and(|os| os.name == "windows");
+    let by_selector = spec
+        .node_selector
+        .as_ref()
+        .and_then(|selector| selector.get("kubernetes.io/os"));
+    by_os || by_selector.is_some_and(|os| os == "windows")
+}

@@ -1,0 +1,19 @@
+//! What the webhook decides about an object, and in which words it refuses one.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `pods`, `classes` | the two handlers: reviews of pods, reviews of SecretProviderClasses |
+//! | `decision` | from a pod to its patch |
+//! | `refusal` | every reason to refuse a pod |
+//! | `response` | the response of a review: warnings, refusals, and its outcome for the metrics |
+
+pub(crate) mod classes;
+pub(crate) mod decision;
+pub(crate) mod pods;
+
+mod refusal;
+mod response;
+
+pub use decision::{Admitted, inject};
+pub use refusal::Refusal;
+pub use response::Outcome;

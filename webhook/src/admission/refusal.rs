@@ -1,0 +1,191 @@
+//! Every reason to refuse a pod, with a message that says how to fix it.
+
+use provider_class::{ClassError, Collision, InvalidClass, NoRegion, ResolveError};
+
+use crate::cluster::features::OldKubernetes;
+use crate::cluster::lookup::LookupError;
+use crate::pod::annotations::{CLASSES, InvalidAnnotation, PREFIX, REFRESH_INTERVAL};
+use crate::pod::bounds::TooMany;
+use crate::pod::patch::Conflict;
+use crate::pod::role::{InvalidRole, ROLE};
+use crate::pod::signal_check::NoSignal;
+use crate::pod::snapshot_size;
+use crate::pod::sub_paths::NoSuchFile;
+use crate::text;
+
+/// Why a pod is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Annotations that cannot be followed.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Annotations(Vec<InvalidAnnotation>),
+    /// A Windows pod.
+    #[error(
+        "this is a Windows pod, but the injector runs only on Linux: remove the annotation {CLASSES}"
+    )]
+    Windows,
+    /// A class with mistakes.
+    #[error(transparent)]
+    InvalidClass(#[from] InvalidClass),
+    /// A class of another provider, or of none.
+    #[error(transparent)]
+    Provider(ClassError),
+    /// No region for a class.
+    #[error(transparent)]
+    NoRegion(#[from] NoRegion),
+    /// Classes that write the same file.
+    #[error(transparent)]
+    Collision(#[from] Collision),
+    /// A ServiceAccount without a usable role.
+    #[error(
+        "ServiceAccount {name:?} in namespace {namespace:?}: {error}; name the pod's IAM role: kubectl annotate serviceaccount -n {namespace} {name} {ROLE}=arn:aws:iam::ACCOUNT:role/ROLE (or set usePodIdentity: \"true\" in the class)"
+    )]
+    Role {
+        /// The ServiceAccount.
+        name: String,
+        /// The pod's namespace.
+        namespace: String,
+        /// What is wrong.
+        error: InvalidRole,
+    },
+    /// Classes that do not fit into an environment variable.
+    #[error(
+        "the pod's classes take {bytes} bytes in total, but an environment variable can hold at most {}: use fewer or smaller classes in one pod",
+        snapshot_size::MOST
+    )]
+    TooLarge {
+        /// Their size.
+        bytes: usize,
+    },
+    /// The pod has more of something than can be looked at.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// The pod has something where the injection goes.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// The pod mounts a file that there will not be.
+    #[error(transparent)]
+    NoSuchFile(#[from] NoSuchFile),
+    /// The sidecar could not send its signal.
+    #[error(transparent)]
+    NoSignal(#[from] NoSignal),
+    /// A cluster without native sidecars.
+    #[error(
+        "annotation {PREFIX}{REFRESH_INTERVAL}: this cluster is Kubernetes {version}, but the sidecar that refreshes files needs 1.29 or later: remove the annotation"
+    )]
+    NoSidecars {
+        /// The cluster's version.
+        version: String,
+    },
+    /// A cluster without a feature that the pod needs.
+    #[error(transparent)]
+    OldKubernetes(OldKubernetes),
+    /// An object that the pod needs could not be read.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+}
+
+impl From<ClassError> for Refusal {
+    fn from(error: ClassError) -> Self {
+        match error {
+            ClassError::Invalid(invalid) => Self::InvalidClass(invalid),
+            error @ (ClassError::OtherProvider { .. } | ClassError::NoProvider { .. }) => {
+                Self::Provider(error)
+            }
+        }
+    }
+}
+
+impl From<ResolveError> for Refusal {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::NoRegion(error) => Self::NoRegion(error),
+            ResolveError::Invalid(invalid) => Self::InvalidClass(invalid),
+        }
+    }
+}
+
+impl Refusal {
+    /// HTTP status for the AdmissionReview: 403 if the user can fix it, 500 if the platform has to.
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::Lookup(LookupError::Failed { .. } | LookupError::Region { .. }) => 500,
+            _ => 403,
+        }
+    }
+
+    /// What the author reads: a line for each mistake. What a line quotes stays on it, and each has a bound.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Annotations(problems) => lines(problems),
+            Self::InvalidClass(invalid) => class_message(invalid),
+            other => text::line(&other.to_string()),
+        }
+    }
+
+    /// All values of [`Refusal::reason`], and the reason of a review that met an internal error.
+    pub const REASONS: [&str; 18] = [
+        "invalid-annotation",
+        "windows",
+        "no-class",
+        "no-crd",
+        "invalid-class",
+        "other-provider",
+        "no-region",
+        "collision",
+        "no-service-account",
+        "no-role",
+        "too-large",
+        "conflict",
+        "no-signal",
+        "no-sidecars",
+        "no-env-files",
+        "no-restart",
+        "lookup-failed",
+        "internal",
+    ];
+
+    /// A word for logs and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Annotations(_) => "invalid-annotation",
+            Self::Windows => "windows",
+            Self::Lookup(LookupError::NoClass { .. }) => "no-class",
+            Self::Lookup(LookupError::NoCrd) => "no-crd",
+            Self::InvalidClass(_) => "invalid-class",
+            Self::Provider(_) => "other-provider",
+            Self::NoRegion(_) => "no-region",
+            Self::Collision(_) => "collision",
+            Self::Lookup(LookupError::NoServiceAccount { .. }) => "no-service-account",
+            Self::Role { .. } => "no-role",
+            Self::TooLarge { .. } | Self::TooMany(_) => "too-large",
+            Self::Conflict(_) | Self::NoSuchFile(_) => "conflict",
+            Self::NoSignal(_) => "no-signal",
+            Self::NoSidecars { .. } => "no-sidecars",
+            Self::Lookup(LookupError::Failed { .. } | LookupError::Region { .. }) => {
+                "lookup-failed"
+            }
+            Self::OldKubernetes(old) => old.reason(),
+        }
+    }
+}
+
+/// Everything that is wrong with a class, a line each.
+pub(crate) fn class_message(invalid: &InvalidClass) -> String {
+    let mut messages = Vec::new();
+    for problem in &invalid.problems {
+        messages.push(format!("class {:?}: {problem}", invalid.name));
+    }
+    lines(&messages)
+}
+
+fn lines(messages: &[impl ToString]) -> String {
+    let mut lines = String::new();
+    for message in messages {
+        if !lines.is_empty() {
+            lines.push('\n');
+        }
+        lines.push_str(&text::line(&message.to_string()));
+    }
+    lines
+}

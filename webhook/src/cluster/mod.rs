@@ -1,0 +1,30 @@
+//! What the webhook knows about the cluster.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `stores` | classes and ServiceAccounts, kept in memory by watches |
+//! | `classes` | classes, parsed when they arrive |
+//! | `memory` | objects in memory, with a limit |
+//! | `lookup` | why an object could not be read |
+//! | `region` | the default region of classes |
+//! | `kubernetes_version` | the API server's version: whether the cluster has native sidecars |
+//! | `nodes` | the oldest kubelet |
+//! | `features` | whether the API server and all kubelets have a feature |
+//! | `remembered` | an answer of the API server that is kept for a while |
+//! | `api_error` | a failed request to the API server, and what to do |
+
+pub(crate) mod classes;
+pub(crate) mod features;
+pub(crate) mod kubernetes_version;
+pub(crate) mod lookup;
+pub(crate) mod region;
+pub(crate) mod stores;
+
+mod api_error;
+mod memory;
+mod nodes;
+mod remembered;
+
+pub use api_error::ApiError;
+pub use lookup::LookupError;
+pub use stores::StoreState;

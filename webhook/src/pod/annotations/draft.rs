@@ -1,0 +1,161 @@
+//! What has been read of a pod's annotations so far.
+
+use std::collections::BTreeSet;
+
+use provider_class::{EnvMethod, OnRefresh, RefreshInterval};
+
+use super::{
+    CPU_REQUEST, ClassMount, DEFAULT_MOUNT_PATH, ENV, ENV_METHOD, InvalidAnnotation,
+    MEMORY_REQUEST, ON_REFRESH, PREFIX, PodRequest, REFRESH_INTERVAL, REFRESH_METRICS_PORT,
+    Refresh, Resources, SECRET_PROVIDER_CLASS,
+};
+use crate::pod::quantity::amount;
+use crate::pod::variables::{Item, RequestedVariables};
+
+/// The values of a pod's annotations, each one valid, but not yet compared with each other.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    /// Classes, some with directories of their own.
+    pub(super) classes: Vec<(String, Option<String>)>,
+    pub(super) mount_path: Option<String>,
+    pub(super) containers: Option<Vec<String>>,
+    pub(super) run_as_user: Option<i64>,
+    pub(super) run_as_group: Option<i64>,
+    pub(super) resources: Resources,
+    pub(super) refresh_interval: Option<RefreshInterval>,
+    pub(super) on_refresh: Option<OnRefresh>,
+    pub(super) metrics_port: Option<u16>,
+    /// Items of variables, and whether `*` is among them.
+    pub(super) variables: Option<(Vec<Item>, bool)>,
+    pub(super) env_method: Option<EnvMethod>,
+}
+
+impl Draft {
+    /// What the pod requests, without warnings about annotations that it does not know; or every contradiction.
+    pub(super) fn finish(self) -> Result<PodRequest, Vec<InvalidAnnotation>> {
+        let classes = self.class_mounts();
+        let mut errors = Vec::new();
+        errors.extend(duplicate(&classes).or_else(|| nested(&classes)));
+        errors.extend(self.resources.above_limit());
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let warnings = self.without_effect();
+        let (on_refresh, metrics_port) = (self.on_refresh, self.metrics_port);
+        Ok(PodRequest {
+            classes,
+            containers: self.containers,
+            run_as_user: self.run_as_user,
+            run_as_group: self.run_as_group,
+            resources: self.resources,
+            refresh: self.refresh_interval.map(|interval| Refresh {
+                interval,
+                on_refresh,
+                metrics_port,
+            }),
+            variables: self.variables.map(|(items, all)| RequestedVariables {
+                items,
+                all,
+                method: self.env_method.unwrap_or_default(),
+            }),
+            warnings,
+        })
+    }
+
+    fn class_mounts(&self) -> Vec<ClassMount> {
+        let default = self.mount_path.as_deref().unwrap_or(DEFAULT_MOUNT_PATH);
+        let mounts = self.classes.iter().map(|(class, path)| ClassMount {
+            class: class.clone(),
+            mount_path: path.as_deref().unwrap_or(default).to_owned(),
+        });
+        mounts.collect()
+    }
+
+    /// A warning for each annotation that only changes what another one requests, where that is missing.
+    fn without_effect(&self) -> Vec<String> {
+        let refreshes = self.refresh_interval.is_some();
+        let has_variables = self.variables.is_some();
+        let mut warnings = Vec::new();
+        for (name, is_written, other, has_other) in [
+            (
+                ON_REFRESH,
+                self.on_refresh.is_some(),
+                REFRESH_INTERVAL,
+                refreshes,
+            ),
+            (
+                REFRESH_METRICS_PORT,
+                self.metrics_port.is_some(),
+                REFRESH_INTERVAL,
+                refreshes,
+            ),
+            (ENV_METHOD, self.env_method.is_some(), ENV, has_variables),
+        ] {
+            if is_written && !has_other {
+                warnings.push(format!(
+                    "annotation {PREFIX}{name} has no effect without {PREFIX}{other}"
+                ));
+            }
+        }
+        warnings
+    }
+}
+
+impl Resources {
+    /// Requests above their limits.
+    fn above_limit(&self) -> Vec<InvalidAnnotation> {
+        let mut errors = Vec::new();
+        for (name, request, limit) in [
+            (CPU_REQUEST, &self.cpu_request, &self.cpu_limit),
+            (MEMORY_REQUEST, &self.memory_request, &self.memory_limit),
+        ] {
+            if let (Some(request), Some(limit)) = (request, limit)
+                && amount(request) > amount(limit)
+            {
+                errors.push(InvalidAnnotation {
+                    name,
+                    reason: format!("{} is more than the limit {}", request.0, limit.0),
+                });
+            }
+        }
+        errors
+    }
+}
+
+fn invalid_classes(reason: String) -> InvalidAnnotation {
+    InvalidAnnotation {
+        name: SECRET_PROVIDER_CLASS,
+        reason,
+    }
+}
+
+/// A class that goes to one directory twice.
+fn duplicate(mounts: &[ClassMount]) -> Option<InvalidAnnotation> {
+    let mut seen = BTreeSet::new();
+    for mount in mounts {
+        if !seen.insert((&mount.class, &mount.mount_path)) {
+            return Some(invalid_classes(format!("names {:?} twice", mount.class)));
+        }
+    }
+    None
+}
+
+/// A directory inside another one.
+fn nested(mounts: &[ClassMount]) -> Option<InvalidAnnotation> {
+    let mut paths: Vec<&str> = mounts
+        .iter()
+        .map(|mount| mount.mount_path.as_str())
+        .collect();
+    // By parts: what is inside a directory comes right behind it, and "/a-b" behind all of "/a".
+    paths.sort_by(|one, other| one.split('/').cmp(other.split('/')));
+    for pair in paths.windows(2) {
+        let (outer, inner) = (pair[0], pair[1]);
+        let rest = inner.strip_prefix(outer).unwrap_or_default();
+        if rest.starts_with('/') {
+            return Some(invalid_classes(format!(
+                "{inner} is inside {outer}, which is read-only: mount them side by side"
+            )));
+        }
+    }
+    None
+}

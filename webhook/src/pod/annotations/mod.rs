@@ -1,0 +1,159 @@
+//! What a pod requests, by its annotations.
+
+mod draft;
+mod table;
+mod unknown;
+mod values;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use provider_class::{OnRefresh, RefreshInterval};
+
+use crate::pod::names::is_chosen;
+use crate::pod::variables::RequestedVariables;
+use draft::Draft;
+use unknown::unknown;
+
+pub use table::{ANNOTATIONS, Annotation};
+
+/// Prefix of all annotations of this project.
+pub const PREFIX: &str = "aws-secrets-injector.io/";
+/// The annotation that triggers the injection.
+pub const CLASSES: &str = "aws-secrets-injector.io/secret-provider-class";
+/// The annotation that the webhook sets.
+pub const STATUS: &str = "aws-secrets-injector.io/status";
+/// The value of [`STATUS`] of a pod that was injected.
+pub const INJECTED: &str = "injected";
+/// The directory of the files, unless the pod names one.
+pub const DEFAULT_MOUNT_PATH: &str = "/mnt/secrets-store";
+
+/// Which containers get the files.
+pub const CONTAINERS: &str = "containers";
+/// How often files are refreshed.
+pub const REFRESH_INTERVAL: &str = "refresh-interval";
+/// How the app is notified of changed files.
+pub const ON_REFRESH: &str = "on-refresh";
+/// Which environment variables the containers get.
+pub const ENV: &str = "env";
+/// How the variables reach the containers.
+pub const ENV_METHOD: &str = "env-method";
+const SECRET_PROVIDER_CLASS: &str = "secret-provider-class";
+const REFRESH_METRICS_PORT: &str = "refresh-metrics-port";
+const CPU_REQUEST: &str = "cpu-request";
+const MEMORY_REQUEST: &str = "memory-request";
+
+/// What a pod requests.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PodRequest {
+    /// Classes and where their files go; at least one.
+    pub classes: Vec<ClassMount>,
+    /// The containers that get the files; `None` means all.
+    pub containers: Option<Vec<String>>,
+    /// User of the injected containers.
+    pub run_as_user: Option<i64>,
+    /// Group of the injected containers.
+    pub run_as_group: Option<i64>,
+    /// Resources of the injected containers that override the webhook's settings.
+    pub resources: Resources,
+    /// How files are refreshed; `None` means never.
+    pub refresh: Option<Refresh>,
+    /// Environment variables of the containers that get the files.
+    pub variables: Option<RequestedVariables>,
+    /// A line for each annotation that has no effect.
+    pub warnings: Vec<String>,
+}
+
+/// How files are refreshed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refresh {
+    /// The time between two checks for changed secrets.
+    pub interval: RefreshInterval,
+    /// How the app is notified of changed files.
+    pub on_refresh: Option<OnRefresh>,
+    /// The port on which the sidecar serves its metrics.
+    pub metrics_port: Option<u16>,
+}
+
+/// A class and its directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassMount {
+    /// The class's name.
+    pub class: String,
+    /// An absolute path.
+    pub mount_path: String,
+}
+
+/// Requests and limits of a container.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resources {
+    /// `requests.cpu`
+    pub cpu_request: Option<Quantity>,
+    /// `limits.cpu`
+    pub cpu_limit: Option<Quantity>,
+    /// `requests.memory`
+    pub memory_request: Option<Quantity>,
+    /// `limits.memory`
+    pub memory_limit: Option<Quantity>,
+}
+
+/// An annotation with an invalid value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("annotation {PREFIX}{name}: {reason}")]
+pub struct InvalidAnnotation {
+    name: &'static str,
+    reason: String,
+}
+
+impl InvalidAnnotation {
+    /// The error of an annotation whose value does not fit what it refers to.
+    pub(crate) fn new(name: &'static str, reason: String) -> Self {
+        Self { name, reason }
+    }
+}
+
+impl PodRequest {
+    /// Reads a pod's annotations; `None` where the pod requests nothing.
+    ///
+    /// # Errors
+    /// Every annotation with an invalid value.
+    pub fn read(
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Option<Self>, Vec<InvalidAnnotation>> {
+        if !annotations.contains_key(CLASSES) {
+            return Ok(None);
+        }
+        let mut draft = Draft::default();
+        let mut errors = Vec::new();
+        for annotation in &ANNOTATIONS {
+            let name = annotation.name;
+            let Some(value) = annotations.get(&format!("{PREFIX}{name}")) else {
+                continue;
+            };
+            if let Err(reason) = (annotation.read)(&mut draft, value.trim()) {
+                errors.push(InvalidAnnotation { name, reason });
+            }
+        }
+        match draft.finish() {
+            Ok(mut request) if errors.is_empty() => {
+                let refresh = std::mem::replace(&mut request.warnings, unknown(annotations));
+                request.warnings.extend(refresh);
+                Ok(Some(request))
+            }
+            Ok(_) => Err(errors),
+            Err(contradictions) => {
+                errors.extend(contradictions);
+                Err(errors)
+            }
+        }
+    }
+
+    /// Does this container of the pod's own get the files?
+    pub fn chooses(&self, container: &Container) -> bool {
+        is_chosen(container, self.containers.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests;

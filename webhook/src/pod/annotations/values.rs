@@ -1,0 +1,132 @@
+//! The values of annotations, one parser each. The error says what is wrong with a value; the annotation's name is for the
+//! caller to add.
+
+use crate::pod::bounds::MOST_CONTAINERS;
+use crate::text;
+
+/// Classes that one pod may name. Each is a directory or a part of one; the API server's policy could not check more
+/// directories than that either.
+pub(crate) const MOST_CLASSES: usize = 64;
+
+/// Bytes of a path. Linux allows 4,095, including the directory that a container runtime puts in front.
+const LONGEST_PATH: usize = 1024;
+
+/// `db`, `db,mail`, `db=/etc/db,mail`: classes, some with directories of their own.
+pub(super) fn class_mounts(text: &str) -> Result<Vec<(String, Option<String>)>, String> {
+    // Counted before anything is compared.
+    let count = text.split(',').count();
+    if count > MOST_CLASSES {
+        return Err(format!(
+            "names {count} classes, but a pod can have at most {MOST_CLASSES}: put their objects into fewer classes"
+        ));
+    }
+    let mut mounts = Vec::new();
+    for item in text.split(',').map(str::trim) {
+        let (class, path) = match item.split_once('=') {
+            Some((class, path)) => (class.trim(), Some(mount_path(path.trim())?)),
+            None => (item, None),
+        };
+        if !is_name(class) {
+            return Err(format!(
+                "{class:?} is not the name of a SecretProviderClass: write NAME or NAME=/path, or a comma-separated list of them"
+            ));
+        }
+        mounts.push((class.to_owned(), path));
+    }
+    Ok(mounts)
+}
+
+/// A DNS subdomain, as Kubernetes names objects.
+fn is_name(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
+fn is_label(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+/// Directories where a mount, there or below, would break the container or hide what Kubernetes puts there. In most images
+/// `/var/run` is a link to `/run`.
+const RESERVED: [&str; 5] = ["/dev", "/proc", "/sys", "/var/run/secrets", "/run/secrets"];
+
+/// Directories that hold one of those: a read-only mount leaves no room for it.
+const ABOVE_RESERVED: [&str; 3] = ["/run", "/var/run", "/var"];
+
+pub(super) fn mount_path(value: &str) -> Result<String, String> {
+    let path = value.trim_end_matches('/');
+    if path.len() > LONGEST_PATH {
+        return Err(format!(
+            "is a path of {} bytes: choose one of at most {LONGEST_PATH}",
+            path.len()
+        ));
+    }
+    if !path.starts_with('/') {
+        return Err(format!(
+            "{value:?} is not an absolute path of a directory, such as /mnt/secrets-store"
+        ));
+    }
+    let mut parts = path.split('/').skip(1);
+    if parts.any(|part| matches!(part, "" | "." | "..")) || path.contains([':', '\0']) {
+        return Err(format!(
+            "{value:?} is not a plain path: leave out \"//\", \".\", \"..\" and \":\""
+        ));
+    }
+    // Programs print the path, in lines of their own.
+    if !text::is_harmless(path) {
+        return Err(format!("{value:?} has control characters: leave them out"));
+    }
+    if is_reserved(path) {
+        return Err(format!(
+            "{value:?} is reserved for the system: choose another directory"
+        ));
+    }
+    Ok(path.to_owned())
+}
+
+fn is_reserved(path: &str) -> bool {
+    ABOVE_RESERVED.contains(&path)
+        || RESERVED.iter().any(|reserved| {
+            let rest = path.strip_prefix(reserved);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+}
+
+pub(super) fn container_names(text: &str) -> Result<Vec<String>, String> {
+    let count = text.split(',').count();
+    if count > MOST_CONTAINERS {
+        return Err(format!(
+            "names {count} containers, but a pod can have at most {MOST_CONTAINERS}"
+        ));
+    }
+    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    match names.iter().find(|name| !is_name(name)) {
+        Some(bad) => Err(format!(
+            "{bad:?} is not the name of a container: write a comma-separated list of names"
+        )),
+        None => Ok(names),
+    }
+}
+
+/// A user or group, as Kubernetes takes it.
+pub(super) fn id(text: &str) -> Result<i64, String> {
+    match text.parse() {
+        Ok(id) if (0..=i64::from(i32::MAX)).contains(&id) => Ok(id),
+        _ => Err(format!(
+            "{text:?} is not a numeric ID from 0 to {}",
+            i32::MAX
+        )),
+    }
+}
+
+/// A port on which a container without capabilities can listen on every node.
+pub(super) fn unprivileged_port(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(port) if port >= 1024 => Ok(port),
+        _ => Err(format!("{text:?} is not a port from 1024 to 65535")),
+    }
+}

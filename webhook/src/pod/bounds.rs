@@ -1,0 +1,105 @@
+//! Limits for one pod. They are checked before anything is compared, so that a review costs time in proportion to
+//! its size, and its patch has a bound too: a patch has an operation for each pair of a container and a directory.
+//!
+//! The bounds are far beyond what a kubelet could start.
+
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+
+use crate::pod::annotations::PodRequest;
+
+/// Containers and init containers together.
+pub(crate) const MOST_CONTAINERS: usize = 256;
+/// Volumes.
+const VOLUMES: usize = 1024;
+/// Mounts of volumes, of all containers together.
+const MOUNTS: usize = 4096;
+/// Variables with the contents of files, of all containers together.
+const VARIABLES: usize = 4096;
+
+/// A pod that exceeds a limit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the pod has {count} {what}, but a pod with secrets can have at most {most}: use fewer")]
+pub struct TooMany {
+    what: &'static str,
+    count: usize,
+    most: usize,
+}
+
+/// Checks that the pod is within the limits.
+pub(crate) fn check(pod: &Pod) -> Result<(), TooMany> {
+    let Some(spec) = &pod.spec else { return Ok(()) };
+    at_most("containers", all_containers(spec).count(), MOST_CONTAINERS)?;
+    at_most(
+        "volumes",
+        spec.volumes.as_ref().map_or(0, Vec::len),
+        VOLUMES,
+    )?;
+    let mounts = all_containers(spec).flat_map(|container| &container.volume_mounts);
+    at_most("mounts", mounts.map(Vec::len).sum(), MOUNTS)
+}
+
+/// Checks that the containers which get the files can have so many variables each.
+pub(crate) fn check_variables(
+    request: &PodRequest,
+    pod: &Pod,
+    variables: usize,
+) -> Result<(), TooMany> {
+    let Some(spec) = &pod.spec else { return Ok(()) };
+    let chosen = all_containers(spec)
+        .filter(|container| request.chooses(container))
+        .count();
+    at_most("variables of files", variables * chosen, VARIABLES)
+}
+
+fn all_containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
+    spec.init_containers
+        .iter()
+        .flatten()
+        .chain(&spec.containers)
+}
+
+fn at_most(what: &'static str, count: usize, most: usize) -> Result<(), TooMany> {
+    if count > most {
+        Err(TooMany { what, count, most })
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn of(spec: &Value) -> Result<(), String> {
+        let pod = serde_json::from_value(json!({ "spec": spec })).unwrap();
+        check(&pod).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn more_than_an_injected_pod_can_have_is_refused_with_the_bound() {
+        let containers = |count: usize| vec![json!({"name": "web"}); count];
+        assert_eq!(of(&json!({"containers": containers(256)})), Ok(()));
+        let error = of(&json!({"containers": containers(200), "initContainers": containers(57)}));
+        assert!(
+            error
+                .unwrap_err()
+                .contains("257 containers, but a pod with secrets can have at most 256")
+        );
+        let error = of(&json!({"containers": [], "volumes": vec![json!({"name": "v"}); 1025]}));
+        assert!(error.unwrap_err().contains("1025 volumes"));
+        let pod = serde_json::from_value(json!({"spec": {"containers": containers(64)}})).unwrap();
+        let of_variables = |count| check_variables(&PodRequest::default(), &pod, count);
+        assert_eq!(of_variables(64), Ok(()));
+        let error = of_variables(65).unwrap_err().to_string();
+        assert!(error.contains("4160 variables of files"), "{error}");
+        let mounts = vec![json!({"name": "v", "mountPath": "/v"}); 2049];
+        let twice = vec![json!({"name": "web", "volumeMounts": mounts}); 2];
+        assert!(
+            of(&json!({"containers": twice}))
+                .unwrap_err()
+                .contains("4098 mounts")
+        );
+    }
+}

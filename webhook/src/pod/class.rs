@@ -1,0 +1,17 @@
+//! A class of a pod.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use provider_class::Class;
+
+/// A class of a pod, and the directory for its files. Clones share the class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MountedClass {
+    /// The directory, an absolute path.
+    pub mount_path: String,
+    /// The class.
+    pub class: Arc<Class>,
+    /// Its parameters as the user wrote them, for the injector.
+    pub parameters: Arc<BTreeMap<String, String>>,
+}

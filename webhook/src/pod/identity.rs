@@ -1,0 +1,77 @@
+//! The user and group of the injected container, which own the files.
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, Pod, PodSecurityContext, SeccompProfile, SecurityContext,
+};
+
+use crate::pod::annotations::PodRequest;
+
+/// The user of injected containers where the pod names none: the usual "nonroot".
+const NONROOT: i64 = 65532;
+
+/// What the `restricted` Pod Security Standard asks for, and a user that makes files readable for the pod's own.
+pub(crate) fn security_context(request: &PodRequest, pod: &Pod) -> SecurityContext {
+    let Owner { user, group } = owner(request, pod);
+    SecurityContext {
+        run_as_user: Some(user),
+        run_as_group: Some(group),
+        run_as_non_root: Some(user != 0),
+        read_only_root_filesystem: Some(true),
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            ..Capabilities::default()
+        }),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            ..SeccompProfile::default()
+        }),
+        ..SecurityContext::default()
+    }
+}
+
+/// Who owns the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) user: i64,
+    pub(crate) group: i64,
+}
+
+/// From the annotations, else the same as the pod's own containers.
+pub(crate) fn owner(request: &PodRequest, pod: &Pod) -> Owner {
+    let user = request.run_as_user.or_else(|| shared_user(request, pod));
+    let group = request
+        .run_as_group
+        .or_else(|| pod_security(pod)?.run_as_group);
+    Owner {
+        user: user.unwrap_or(NONROOT),
+        // A named user without a group would get root's.
+        group: group.or(user).unwrap_or(NONROOT),
+    }
+}
+
+/// The security context of a whole pod.
+pub(crate) fn pod_security(pod: &Pod) -> Option<&PodSecurityContext> {
+    pod.spec.as_ref()?.security_context.as_ref()
+}
+
+/// The user that the container or its pod sets; `None` means the one of its image.
+pub(crate) fn user_of(container: &Container, pod: &Pod) -> Option<i64> {
+    let own = container
+        .security_context
+        .as_ref()
+        .and_then(|security| security.run_as_user);
+    own.or_else(|| pod_security(pod)?.run_as_user)
+}
+
+/// The user that all containers with the files share, or else the pod's.
+fn shared_user(request: &PodRequest, pod: &Pod) -> Option<i64> {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let mut users = containers
+        .filter(|container| request.chooses(container))
+        .map(|container| user_of(container, pod));
+    let first = users.next().flatten();
+    first
+        .filter(|_| users.all(|user| user == first))
+        .or_else(|| pod_security(pod)?.run_as_user)
+}

@@ -1,0 +1,94 @@
+//! Why an injection does not fit into a pod.
+
+/// Why an injection does not fit into a pod.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// The pod already uses a reserved name.
+    #[error(
+        "the pod already has {what} named {name:?}: rename it; this name is reserved for the injector"
+    )]
+    Name {
+        /// A container or a volume.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Something else is mounted at our path.
+    #[error(
+        "container {container:?} already mounts the volume {volume:?} at {path}: choose another directory with the annotation aws-secrets-injector.io/mount-path"
+    )]
+    Path {
+        /// The container.
+        container: String,
+        /// What is there.
+        volume: String,
+        /// Where.
+        path: String,
+    },
+    /// The mount of the Secrets Store CSI Driver was left at our path.
+    #[error(
+        "container {container:?} mounts the volume {volume:?} of the Secrets Store CSI Driver at {path}: remove that volume and its mounts, because the injector writes the files there"
+    )]
+    CsiDriver {
+        /// The container.
+        container: String,
+        /// The driver's volume.
+        volume: String,
+        /// Where.
+        path: String,
+    },
+    /// Something else is mounted below our path, where there is nothing to mount it on.
+    #[error(
+        "container {container:?} mounts the volume {volume:?} at {path}, inside the read-only directory of the secrets: mount it elsewhere, or choose another directory with the annotation aws-secrets-injector.io/mount-path"
+    )]
+    Inside {
+        /// The container.
+        container: String,
+        /// What is there.
+        volume: String,
+        /// Where.
+        path: String,
+    },
+    /// The annotation `containers` names a container that the pod does not have.
+    #[error("annotation aws-secrets-injector.io/containers: the pod has no container {0:?}")]
+    NoContainer(String),
+    /// Something else is mounted where variables need a directory.
+    #[error(
+        "container {container:?} mounts the volume {volume:?} at {path}, but the injector needs {reserved} for variables: mount it elsewhere, or remove the annotation aws-secrets-injector.io/env-method"
+    )]
+    Reserved {
+        /// The container.
+        container: String,
+        /// What is there.
+        volume: String,
+        /// Where.
+        path: String,
+        /// The injector's directory.
+        reserved: String,
+    },
+    /// A variable that the container sets itself.
+    #[error(
+        "container {container:?} already sets the variable {name:?}: remove it there or from the annotation aws-secrets-injector.io/env, or leave the container out with the annotation aws-secrets-injector.io/containers"
+    )]
+    Variable {
+        /// The container.
+        container: String,
+        /// The variable.
+        name: String,
+    },
+    /// A variable that reads the file of variables, without the annotation.
+    #[error(
+        "container {container:?} sets the variable {name:?} from the volume aws-secrets-injector-env, which is reserved for the injector: use the annotation aws-secrets-injector.io/env"
+    )]
+    VariableSource {
+        /// The container.
+        container: String,
+        /// The variable.
+        name: String,
+    },
+    /// The method `exec` has nothing to run.
+    #[error(
+        "container {0:?} has no command, but the annotation aws-secrets-injector.io/env-method: exec needs one, because the entrypoint of an image is not known at admission: set command in the container, use env-method kubelet, or leave the container out with the annotation aws-secrets-injector.io/containers"
+    )]
+    NoCommand(String),
+}

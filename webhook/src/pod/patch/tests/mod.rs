@@ -1,0 +1,94 @@
+//! Pods before and after the patch.
+
+mod conflicts;
+mod injection;
+mod reinvocation;
+mod variables;
+
+use provider_class::{Class, SecretProviderClassSpec};
+
+use serde_json::Value;
+
+use super::*;
+use crate::pod::annotations::{PodRequest, Resources};
+use crate::pod::class::MountedClass;
+use crate::pod::injection::{InjectorSettings, Inputs};
+use crate::pod::role::Role;
+
+fn pod(pod: Value) -> Pod {
+    serde_json::from_value(pod).unwrap()
+}
+
+fn settings() -> InjectorSettings {
+    InjectorSettings {
+        image: "injector:1".to_owned(),
+        image_pull_policy: None,
+        resources: Resources::default(),
+        size_limit: k8s_openapi::apimachinery::pkg::api::resource::Quantity("16Mi".to_owned()),
+        environment: vec![("AWS_ENDPOINT_URL".to_owned(), "http://aws".to_owned())],
+    }
+}
+
+/// The operations for a pod that wants one class, with `parameters` besides its objects.
+fn plan(pod: &Pod, parameters: &[(&str, &str)]) -> Injection {
+    let request = PodRequest::read(pod.metadata.annotations.as_ref().unwrap())
+        .unwrap()
+        .unwrap();
+    let region = "us-east-2".parse().unwrap();
+    let classes: Vec<_> = request
+        .classes
+        .iter()
+        .map(|mount| {
+            let objects = format!(
+                "- {{objectName: {0}, objectType: secretsmanager, objectAlias: {0}-$(HOME)}}",
+                mount.class
+            );
+            let objects = [("objects", objects.as_str())];
+            let spec = SecretProviderClassSpec::aws([&objects, parameters].concat());
+            MountedClass {
+                mount_path: mount.mount_path.clone(),
+                class: Class::parse(&mount.class, &spec).unwrap().into(),
+                parameters: spec.parameters.into(),
+            }
+        })
+        .collect();
+    let role = Role {
+        arn: "arn:aws:iam::111122223333:role/web".parse().unwrap(),
+        audience: "sts.amazonaws.com".to_owned(),
+        expiration: 3600,
+    };
+    let settings = settings();
+    let inputs = Inputs {
+        request: &request,
+        classes: &classes,
+        role: Some(&role),
+        default_region: Some(&region),
+        settings: &settings,
+        pod,
+    };
+    let variables = request
+        .variables
+        .as_ref()
+        .map(|requested| crate::pod::variables::plan(requested, &classes).unwrap());
+    Injection::plan(inputs, variables)
+}
+
+fn patched(before: &Value) -> Value {
+    let pod = pod(before.clone());
+    let mut after = before.clone();
+    json_patch::patch(&mut after, &operations(&pod, &plan(&pod, &[])).unwrap()).unwrap();
+    after
+}
+
+fn refused(before: Value) -> String {
+    let pod = pod(before);
+    operations(&pod, &plan(&pod, &[])).unwrap_err().to_string()
+}
+
+/// The smallest pod that wants a class.
+fn small() -> Value {
+    json!({
+        "metadata": {"annotations": {"aws-secrets-injector.io/secret-provider-class": "db"}},
+        "spec": {"containers": [{"name": "web", "image": "web"}]},
+    })
+}

@@ -1,0 +1,130 @@
+//! Whether the sidecar can signal the app, judged only by the pod's fields.
+
+use k8s_openapi::api::core::v1::{Container, Pod};
+use provider_class::{Notification, OnRefresh};
+
+use crate::pod::annotations::{ON_REFRESH, PREFIX, PodRequest};
+use crate::pod::identity;
+
+/// Why the sidecar cannot signal the app.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoSignal {
+    /// No such container.
+    #[error("annotation {PREFIX}{ON_REFRESH}: the pod has no container {0:?}")]
+    NoContainer(String),
+    /// The sidecar would not see the app's process.
+    #[error(
+        "annotation {PREFIX}{ON_REFRESH}: a signal reaches another container only with shareProcessNamespace: true in the pod's spec: set it, or use http:POST:PORT/PATH"
+    )]
+    OwnProcesses,
+    /// The kernel lets a user signal only its own processes.
+    #[error(
+        "annotation {PREFIX}{ON_REFRESH}: container {container:?} runs as user {user}, but the sidecar runs as user {own} and cannot signal it: set the annotation {PREFIX}run-as-user: \"{user}\""
+    )]
+    OtherUser {
+        /// The container.
+        container: String,
+        /// Its user.
+        user: i64,
+        /// Ours.
+        own: i64,
+    },
+}
+
+/// Checks that the signal can be sent. A warning means that it depends on an image.
+pub(crate) fn check(request: &PodRequest, pod: &Pod) -> Result<Vec<String>, NoSignal> {
+    let refresh = request.refresh.as_ref();
+    let on_refresh = refresh.and_then(|refresh| refresh.on_refresh.as_ref());
+    let Some(OnRefresh::Notify(Notification::Signal { container, .. })) = on_refresh else {
+        return Ok(Vec::new());
+    };
+    let Some(spec) = &pod.spec else {
+        return Ok(Vec::new());
+    };
+    let init_containers = spec.init_containers.iter().flatten();
+    let sidecars = init_containers.filter(|container| is_sidecar(container));
+    let target = spec
+        .containers
+        .iter()
+        .chain(sidecars)
+        .find(|other| other.name == *container);
+    let Some(target) = target else {
+        return Err(NoSignal::NoContainer(container.clone()));
+    };
+    if spec.share_process_namespace != Some(true) {
+        return Err(NoSignal::OwnProcesses);
+    }
+    let own = identity::owner(request, pod).user;
+    match identity::user_of(target, pod) {
+        Some(user) if user == own => Ok(Vec::new()),
+        Some(user) => Err(NoSignal::OtherUser {
+            container: container.clone(),
+            user,
+            own,
+        }),
+        None => Ok(vec![format!(
+            "annotation {PREFIX}{ON_REFRESH}: the signal reaches container {container:?} only if its image's user is {own}: set its runAsUser, or the annotation {PREFIX}run-as-user"
+        )]),
+    }
+}
+
+/// Does this init container keep running beside the others?
+fn is_sidecar(container: &Container) -> bool {
+    container.restart_policy.as_deref() == Some("Always")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn of(on_refresh: &str, spec: &Value) -> Result<Vec<String>, String> {
+        let pairs = [
+            ("secret-provider-class", "db"),
+            ("refresh-interval", "5m"),
+            ("on-refresh", on_refresh),
+        ];
+        let annotations = pairs
+            .iter()
+            .map(|(name, value)| (format!("{PREFIX}{name}"), (*value).to_owned()))
+            .collect();
+        let request = PodRequest::read(&annotations).unwrap().unwrap();
+        let pod = serde_json::from_value(json!({"spec": spec})).unwrap();
+        check(&request, &pod).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_signal_needs_a_process_that_can_be_seen_and_signalled() {
+        let signal = "signal:SIGHUP:web";
+        let spec = |share: bool, user: Value| json!({"shareProcessNamespace": share, "containers": [{"name": "web", "securityContext": {"runAsUser": user}}]});
+        assert_eq!(of(signal, &spec(true, json!(7))), Ok(Vec::new()));
+        assert!(
+            of(signal, &spec(false, json!(7)))
+                .unwrap_err()
+                .contains("shareProcessNamespace: true")
+        );
+        assert!(
+            of(signal, &spec(true, Value::Null)).unwrap()[0]
+                .contains("if its image's user is 65532")
+        );
+        assert!(
+            of("signal:SIGHUP:other", &spec(true, json!(7)))
+                .unwrap_err()
+                .contains("no container \"other\"")
+        );
+        let two = json!({"shareProcessNamespace": true, "containers": [
+            {"name": "web", "securityContext": {"runAsUser": 7}},
+            {"name": "log", "securityContext": {"runAsUser": 8}},
+        ]});
+        assert!(of(signal, &two).unwrap_err().contains("run-as-user: \"7\""));
+    }
+
+    #[test]
+    fn a_request_needs_nothing() {
+        assert_eq!(
+            of("http:POST:80/", &json!({"containers": [{"name": "web"}]})),
+            Ok(Vec::new())
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! Mounts of single files: where the pod mounts a part of the secrets by itself, that part must exist. Otherwise the
+//! kubelet would silently create an empty directory in its place.
+
+use std::collections::{BTreeSet, HashMap};
+
+use k8s_openapi::api::core::v1::{Container, Pod, VolumeMount};
+
+use crate::pod::injection::{Injection, Inputs};
+use crate::pod::names::{FILES, is_injected};
+
+/// Files that a message lists.
+const MOST_LISTED: usize = 20;
+
+/// A mount of a file that no class of the pod creates.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "container {container:?} mounts {sub_path:?} of the volume {volume:?}, but no class of the pod creates that file: correct the subPath; the files are {files}"
+)]
+pub struct NoSuchFile {
+    container: String,
+    volume: String,
+    sub_path: String,
+    files: String,
+}
+
+/// Checks the mounts that the pod came with.
+pub(crate) fn check(inputs: Inputs<'_>, injection: &Injection) -> Result<(), NoSuchFile> {
+    let directories: HashMap<&str, &str> = injection
+        .mounts
+        .iter()
+        .map(|mount| (mount.name.as_str(), mount.mount_path.as_str()))
+        .collect();
+    // Few pods have such a mount, so the names of files are written down only then, and once for each volume.
+    let mut files_of: HashMap<&str, BTreeSet<String>> = HashMap::new();
+    for container in own_containers(inputs.pod) {
+        for mount in container.volume_mounts.iter().flatten() {
+            let directory = directories.get(mount.name.as_str());
+            let (Some(part), Some(directory)) = (part_of(mount), directory) else {
+                continue;
+            };
+            let files = files_of
+                .entry(directory)
+                .or_insert_with(|| files_in(inputs, directory));
+            if !has_part(files, part) {
+                return Err(NoSuchFile {
+                    container: container.name.clone(),
+                    volume: mount.name.clone(),
+                    sub_path: mount.sub_path.clone().unwrap_or_default(),
+                    files: list(files),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn own_containers(pod: &Pod) -> impl Iterator<Item = &Container> {
+    let spec = pod.spec.iter();
+    spec.flat_map(|spec| {
+        spec.init_containers
+            .iter()
+            .flatten()
+            .chain(&spec.containers)
+    })
+    .filter(|container| !is_injected(&container.name))
+}
+
+/// What a mount takes of the directory of files; nothing where it takes all of it.
+fn part_of(mount: &VolumeMount) -> Option<&str> {
+    let rest = mount.sub_path.as_deref()?.strip_prefix(FILES)?;
+    let part = rest.strip_prefix('/')?.trim_matches('/');
+    (!part.is_empty()).then_some(part)
+}
+
+/// The files that go to a directory.
+fn files_in(inputs: Inputs<'_>, directory: &str) -> BTreeSet<String> {
+    let mut files = BTreeSet::new();
+    for mounted in inputs.classes {
+        if mounted.mount_path == directory {
+            files.extend(mounted.class.files().map(|file| file.path.to_string()));
+        }
+    }
+    files
+}
+
+/// Is it one of the files, or a directory above one?
+fn has_part(files: &BTreeSet<String>, part: &str) -> bool {
+    let below = format!("{part}/");
+    let mut after = files.range(below.clone()..);
+    files.contains(part) || after.next().is_some_and(|path| path.starts_with(&below))
+}
+
+fn list(files: &BTreeSet<String>) -> String {
+    let shown = files.iter().take(MOST_LISTED);
+    let mut names: Vec<_> = shown.map(|file| format!("{FILES}/{file}")).collect();
+    if files.len() > MOST_LISTED {
+        names.push("…".to_owned());
+    }
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_and_the_directories_above_it_can_be_mounted() {
+        let files = ["a", "db-x", "db/password", "db0"]
+            .map(str::to_owned)
+            .into();
+        assert!(has_part(&files, "db/password") && has_part(&files, "db") && has_part(&files, "a"));
+        assert!(!has_part(&files, "d") && !has_part(&files, "a/b") && !has_part(&files, "c"));
+    }
+
+    #[test]
+    fn the_whole_directory_is_no_file() {
+        let of = |sub_path: &str| {
+            let mount = VolumeMount {
+                sub_path: Some(sub_path.to_owned()),
+                ..VolumeMount::default()
+            };
+            part_of(&mount).map(str::to_owned)
+        };
+        assert_eq!(of("files"), None);
+        assert_eq!(of("files/"), None);
+        assert_eq!(of("other/a"), None, "the policy refuses that");
+        assert_eq!(of("files/a/b"), Some("a/b".to_owned()));
+    }
+
+    #[test]
+    fn a_long_list_is_cut() {
+        let files = (10..40).map(|number: u8| number.to_string()).collect();
+        assert!(list(&files).ends_with("files/29, …"));
+    }
+}

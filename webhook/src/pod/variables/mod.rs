@@ -1,0 +1,236 @@
+//! Environment variables with the contents of files: what a pod requests, and the file of each variable.
+//!
+//! A value never passes through here. The webhook tells the injector which files become variables; the injector writes one file
+//! of all variables, and the kubelet or the injector's `exec` reads it when a container starts.
+
+mod container;
+mod item;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use provider_class::{EnvMethod, Variable, VariableName, Variables};
+
+use crate::pod::class::MountedClass;
+use crate::pod::names::FILES;
+use crate::pod::snapshot_size;
+
+pub(crate) use container::{
+    Unset, environment, is_of_volume, is_same_variable, mounts, own_command, with_exec,
+};
+pub(crate) use item::items;
+pub use item::{Item, RequestedVariables};
+
+/// Files that an error lists.
+const MOST_LISTED: usize = 20;
+
+/// Where the injected containers have the volume of variables, and containers started by `exec` its files.
+pub(crate) const VARIABLES_DIRECTORY: &str = "/var/lib/aws-secrets-injector-env";
+/// Where the volume with the injector's program is mounted.
+pub(crate) const PROGRAM_DIRECTORY: &str = "/var/lib/aws-secrets-injector-bin";
+
+/// The variables of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedVariables {
+    /// How they reach the containers.
+    pub method: EnvMethod,
+    /// In the order of the annotation, followed by those of `*`. Each name once.
+    pub variables: Vec<PlannedVariable>,
+}
+
+/// A variable and its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedVariable {
+    /// The variable's name.
+    pub name: VariableName,
+    /// The file's directory, in the app's containers.
+    pub mount_path: String,
+    /// The file's path there.
+    pub file: String,
+    /// Whether it comes from `*`. Then a variable that the container sets itself takes precedence.
+    pub is_of_star: bool,
+}
+
+impl PlannedVariables {
+    /// What the injector is told.
+    pub(crate) fn for_injector(&self) -> Variables {
+        let has_program = self.method == EnvMethod::Exec;
+        let variables = self.variables.iter().map(|planned| Variable {
+            name: planned.name.clone(),
+            mount_path: format!("{}/{FILES}", planned.mount_path),
+            file: planned.file.clone(),
+        });
+        Variables {
+            method: self.method,
+            directory: format!("{VARIABLES_DIRECTORY}/{FILES}"),
+            program_directory: has_program.then(|| PROGRAM_DIRECTORY.to_owned()),
+            variables: variables.collect(),
+        }
+    }
+}
+
+/// A file of the pod's classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct PodFile<'a> {
+    mount_path: &'a str,
+    path: &'a str,
+}
+
+/// The files of a pod.
+struct PodFiles<'a> {
+    by_path: BTreeMap<&'a str, Vec<PodFile<'a>>>,
+    directories: BTreeSet<&'a str>,
+}
+
+/// Finds the file of each variable. The error is for the author of the annotation `env`.
+pub(crate) fn plan(
+    requested: &RequestedVariables,
+    classes: &[MountedClass],
+) -> Result<PlannedVariables, String> {
+    let files = PodFiles::of(classes);
+    files.check_directories()?;
+    let mut variables = Vec::new();
+    let mut names = BTreeSet::new();
+    for item in &requested.items {
+        names.insert(&item.name);
+        variables.push(planned(item.name.clone(), files.find(item)?, false));
+    }
+    if requested.all {
+        for (path, several) in &files.by_path {
+            let Some(name) = VariableName::of_file(path) else {
+                continue;
+            };
+            if names.contains(&name) {
+                continue;
+            }
+            if several.len() > 1 {
+                return Err(format!(
+                    "\"*\" finds {path:?} in several directories ({}): add an item for the one to use, such as {name}={}/{path}",
+                    directories(several),
+                    several[0].mount_path
+                ));
+            }
+            variables.push(planned(name, several[0], true));
+        }
+        if variables.is_empty() {
+            return Err(format!(
+                "\"*\" finds no file whose name is a variable name (letters, digits, \"_\"): set objectAlias in the class, or write NAME=FILE; {}",
+                files.list()
+            ));
+        }
+    }
+    let planned = PlannedVariables {
+        method: requested.method,
+        variables,
+    };
+    let bytes = planned.for_injector().to_json().len();
+    if bytes > snapshot_size::MOST {
+        return Err(format!(
+            "its variables take {bytes} bytes in an environment variable of the injector, which can hold at most {}: use fewer",
+            snapshot_size::MOST
+        ));
+    }
+    Ok(planned)
+}
+
+fn planned(name: VariableName, file: PodFile<'_>, is_of_star: bool) -> PlannedVariable {
+    PlannedVariable {
+        name,
+        mount_path: file.mount_path.to_owned(),
+        file: file.path.to_owned(),
+        is_of_star,
+    }
+}
+
+impl<'a> PodFiles<'a> {
+    fn of(classes: &'a [MountedClass]) -> Self {
+        let mut by_path: BTreeMap<&str, Vec<PodFile<'_>>> = BTreeMap::new();
+        let mut directories = BTreeSet::new();
+        for mounted in classes {
+            let mount_path = mounted.mount_path.as_str();
+            directories.insert(mount_path);
+            for file in mounted.class.files() {
+                let path = file.path.as_str();
+                let several = by_path.entry(path).or_default();
+                several.push(PodFile { mount_path, path });
+            }
+        }
+        Self {
+            by_path,
+            directories,
+        }
+    }
+
+    /// No directory of files may be where the injected volumes are mounted.
+    fn check_directories(&self) -> Result<(), String> {
+        for directory in &self.directories {
+            for reserved in [VARIABLES_DIRECTORY, PROGRAM_DIRECTORY] {
+                if contains(directory, reserved) || contains(reserved, directory) {
+                    return Err(format!(
+                        "the directory {directory} of the files overlaps {reserved}, which is reserved for variables: choose another directory for the files"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, item: &Item) -> Result<PodFile<'a>, String> {
+        match self.by_path.get(item.file.as_str()).map(Vec::as_slice) {
+            Some([file]) => return Ok(*file),
+            Some(several) => {
+                return Err(format!(
+                    "{}: {:?} is in several directories ({}): write its absolute path, such as {}={}/{}",
+                    item.name,
+                    item.file,
+                    directories(several),
+                    item.name,
+                    several[0].mount_path,
+                    item.file
+                ));
+            }
+            None => {}
+        }
+        for directory in &self.directories {
+            let rest = item.file.strip_prefix(directory);
+            let Some(path) = rest.and_then(|rest| rest.strip_prefix('/')) else {
+                continue;
+            };
+            let mut named = self.by_path.get(path).into_iter().flatten();
+            if let Some(file) = named.find(|file| file.mount_path == *directory) {
+                return Ok(*file);
+            }
+        }
+        Err(format!(
+            "{}: the pod's classes have no file {:?}; {}",
+            item.name,
+            item.file,
+            self.list()
+        ))
+    }
+
+    /// The files, for an error.
+    fn list(&self) -> String {
+        let names: Vec<&str> = self.by_path.keys().copied().take(MOST_LISTED).collect();
+        let mut text = format!("the files are {}", names.join(", "));
+        if self.by_path.len() > MOST_LISTED {
+            // Writing to a String does not fail.
+            let _ = write!(text, " and {} more", self.by_path.len() - MOST_LISTED);
+        }
+        text
+    }
+}
+
+/// Is it the same directory, or inside it?
+fn contains(outer: &str, inner: &str) -> bool {
+    let rest = inner.strip_prefix(outer);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn directories(files: &[PodFile<'_>]) -> String {
+    let paths: Vec<&str> = files.iter().map(|file| file.mount_path).collect();
+    paths.join(", ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+use std::collections::BTreeMap;
+
+use provider_class::{Class, SecretProviderClassSpec};
+
+use super::item::MOST_ITEMS;
+use super::*;
+
+/// Classes of these directories and files.
+fn classes(directories: &[(&str, &[&str])]) -> Vec<MountedClass> {
+    let mounted = directories.iter().map(|(mount_path, files)| {
+        let mut objects = String::new();
+        for file in *files {
+            writeln!(
+                objects,
+                "- {{objectName: s{mount_path}/{file}, objectAlias: {file}, objectType: secretsmanager}}"
+            )
+            .unwrap();
+        }
+        let spec = SecretProviderClassSpec::aws([
+            ("objects", objects.as_str()),
+            ("pathTranslation", "False"),
+        ]);
+        MountedClass {
+            mount_path: (*mount_path).to_owned(),
+            class: Class::parse("db", &spec).unwrap().into(),
+            parameters: BTreeMap::new().into(),
+        }
+    });
+    mounted.collect()
+}
+
+fn plan_of(text: &str, directories: &[(&str, &[&str])]) -> Result<Vec<String>, String> {
+    let (items, all) = items(text)?;
+    let requested = RequestedVariables {
+        items,
+        all,
+        method: EnvMethod::Kubelet,
+    };
+    let planned = plan(&requested, &classes(directories))?;
+    let shown = planned.variables.iter().map(|variable| {
+        let star = if variable.is_of_star { "*" } else { "" };
+        format!(
+            "{}{star}={}/{}",
+            variable.name, variable.mount_path, variable.file
+        )
+    });
+    Ok(shown.collect())
+}
+
+const A: (&str, &[&str]) = ("/a", &["password"]);
+const B: (&str, &[&str]) = ("/b", &["password", "user", "tls/key.pem"]);
+
+#[test]
+fn items_name_files_by_their_path_or_absolute_path() {
+    let found = plan_of("DB_USER=user, KEY=tls/key.pem,DB=/a/password", &[A, B]).unwrap();
+    assert_eq!(
+        found,
+        ["DB_USER=/b/user", "KEY=/b/tls/key.pem", "DB=/a/password"]
+    );
+}
+
+#[test]
+fn a_star_stands_for_the_files_with_a_variable_name() {
+    assert_eq!(
+        plan_of("*", &[B]).unwrap(),
+        ["password*=/b/password", "user*=/b/user"]
+    );
+    assert_eq!(
+        plan_of("*,user=tls/key.pem", &[B]).unwrap(),
+        ["user=/b/tls/key.pem", "password*=/b/password"]
+    );
+    assert_eq!(
+        plan_of("password=/a/password,*", &[A, B]).unwrap(),
+        ["password=/a/password", "user*=/b/user"]
+    );
+}
+
+#[test]
+fn everything_else_is_refused_with_what_to_write() {
+    for (text, message) in [
+        ("", "\"\" is not an item: write NAME=FILE"),
+        ("user", "is not an item"),
+        ("1=user", "is not a variable name"),
+        ("A=", "A has no file: write A=FILE"),
+        ("A=user,A=password", "has A twice: remove one"),
+        ("*,*", "has \"*\" twice"),
+        (
+            "A=users",
+            "A: the pod's classes have no file \"users\"; the files are password, tls/key.pem, user",
+        ),
+        (
+            "A=password",
+            "is in several directories (/a, /b): write its absolute path, such as A=/a/password",
+        ),
+        (
+            "*",
+            "finds \"password\" in several directories (/a, /b): add an item for the one to use, such as password=/a/password",
+        ),
+        ("A=/b/", "have no file \"/b/\""),
+        ("A=/a/user", "have no file \"/a/user\""),
+    ] {
+        let error = plan_of(text, &[A, B]).unwrap_err();
+        assert!(error.contains(message), "{text}: {error}");
+    }
+    let error = plan_of("*", &[("/c", &["key.pem"])]).unwrap_err();
+    assert!(error.contains("finds no file whose name"), "{error}");
+}
+
+#[test]
+fn there_is_a_bound_and_a_long_list_is_cut() {
+    let many = vec!["A=user"; MOST_ITEMS + 1].join(",");
+    let error = plan_of(&many, &[B]).unwrap_err();
+    assert!(
+        error.contains("has 129 items, but can have at most 128"),
+        "{error}"
+    );
+    let names: Vec<String> = (10..40).map(|number| format!("file-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let error = plan_of("A=x", &[("/a", &names)]).unwrap_err();
+    assert!(error.ends_with("file-29 and 10 more"), "{error}");
+    let long = "X".repeat(1024);
+    let items: Vec<String> = (0..MOST_ITEMS)
+        .map(|number| format!("{long}{number}=user"))
+        .collect();
+    let error = plan_of(&items.join(","), &[B]).unwrap_err();
+    assert!(
+        error.contains("in an environment variable of the injector"),
+        "{error}"
+    );
+}
+
+#[test]
+fn directories_of_files_leave_room_for_the_variables() {
+    for directory in [
+        "/var/lib",
+        "/var/lib/aws-secrets-injector-env",
+        "/var/lib/aws-secrets-injector-bin/x",
+    ] {
+        let error = plan_of("A=a", &[(directory, &["a"])]).unwrap_err();
+        assert!(
+            error.contains(&format!("{directory} of the files overlaps")),
+            "{error}"
+        );
+    }
+    plan_of("A=a", &[("/var/lib/aws-secrets-injector-envs", &["a"])]).unwrap();
+}
+
+#[test]
+fn the_injector_is_told_where_it_finds_the_files_and_puts_the_variables() {
+    let mut requested = RequestedVariables {
+        items: items("A=password").unwrap().0,
+        all: false,
+        method: EnvMethod::Exec,
+    };
+    let told = plan(&requested, &classes(&[A])).unwrap().for_injector();
+    assert_eq!(told.directory, "/var/lib/aws-secrets-injector-env/files");
+    assert_eq!(told.variables[0].mount_path, "/a/files");
+    assert_eq!(
+        told.program_directory.as_deref(),
+        Some("/var/lib/aws-secrets-injector-bin")
+    );
+    requested.method = EnvMethod::Kubelet;
+    let told = plan(&requested, &classes(&[A])).unwrap().for_injector();
+    assert_eq!(told.program_directory, None);
+}
+
+#[test]
+fn containers_run_the_program_where_the_injector_copies_it() {
+    assert_eq!(
+        container::PROGRAM,
+        format!("{PROGRAM_DIRECTORY}/{}", provider_class::PROGRAM_FILE)
+    );
+}

@@ -1,0 +1,161 @@
+//! The paths that the API server calls, and the limits of every request.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use kube::Resource;
+use kube::core::admission::{AdmissionRequest, AdmissionResponse};
+use serde::de::DeserializeOwned;
+
+use crate::admission::Outcome;
+use crate::admission::decision::Admission;
+use crate::admission::{classes, pods};
+use crate::panics::contained;
+use crate::server::bodies::{Bodies, ReadBody};
+use crate::server::metrics::Metrics;
+use crate::server::readiness::Readiness;
+use crate::server::review::{self, CLASSES, PODS, Reviewed};
+use crate::server::weight::Room;
+
+/// Where the API server sends pods.
+pub const MUTATE_PODS: &str = "/mutate-pods";
+/// Where it sends SecretProviderClasses.
+pub const VALIDATE_CLASSES: &str = "/validate-classes";
+
+/// A request has this long, body and answer: the API server waits for a webhook at most as long.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What all requests share.
+#[derive(Clone)]
+pub(crate) struct Reviews {
+    /// What decides.
+    pub admission: Admission,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Is the end near?
+    pub readiness: Arc<Readiness>,
+}
+
+/// The reviews, and the memory that they may take together.
+struct Handlers {
+    reviews: Reviews,
+    bodies: Bodies,
+    room: Room,
+}
+
+/// Answers reviews.
+pub(crate) fn router(reviews: Reviews) -> Router {
+    let last_request = middleware::from_fn_with_state(Arc::clone(&reviews.readiness), last_request);
+    let shared = Handlers {
+        reviews,
+        bodies: Bodies::default(),
+        room: Room::default(),
+    };
+    Router::new()
+        .route(MUTATE_PODS, post(mutate_pods))
+        .route(VALIDATE_CLASSES, post(validate_classes))
+        .layer(middleware::from_fn(in_time))
+        .layer(last_request)
+        .with_state(Arc::new(shared))
+}
+
+async fn mutate_pods(State(shared): State<Arc<Handlers>>, request: Request) -> Response {
+    let admission = &shared.reviews.admission;
+    let answer = async |request: &_| pods::answer(admission, request).await;
+    shared.review(request, PODS, answer).await
+}
+
+async fn validate_classes(State(shared): State<Arc<Handlers>>, request: Request) -> Response {
+    let region = &shared.reviews.admission.region;
+    let answer = async |request: &_| classes::answer(region, request).await;
+    shared.review(request, CLASSES, answer).await
+}
+
+impl Handlers {
+    /// Reads a body when there is room for it, and answers the review in it.
+    async fn review<K>(
+        &self,
+        request: Request,
+        reviewed: Reviewed,
+        answer: impl AsyncFnOnce(&AdmissionRequest<K>) -> (AdmissionResponse, Outcome),
+    ) -> Response
+    where
+        K: Resource + DeserializeOwned,
+    {
+        let (head, body) = request.into_parts();
+        let body = match self.bodies.read(&head, body).await {
+            Ok(body) => body,
+            Err(unread) => return refused(unread.status(), &unread.to_string()),
+        };
+        let _room = match self.room.enter(&body.bytes).await {
+            Ok(room) => room,
+            Err(heavy) => return refused(StatusCode::PAYLOAD_TOO_LARGE, &heavy.to_string()),
+        };
+        self.reviews.review(body, reviewed, answer).await
+    }
+}
+
+/// The answer to a request that is not read. The connection ends with it if a part of the request is still to come.
+fn refused(status: StatusCode, reason: &str) -> Response {
+    tracing::warn!("not a review: {reason}");
+    (status, reason.to_owned()).into_response()
+}
+
+impl Reviews {
+    /// Reads a review, has it answered, and counts it. After a panic there is no answer: what that means for the object,
+    /// the failurePolicy of the webhook configuration says.
+    async fn review<K>(
+        &self,
+        body: ReadBody,
+        reviewed: Reviewed,
+        answer: impl AsyncFnOnce(&AdmissionRequest<K>) -> (AdmissionResponse, Outcome),
+    ) -> Response
+    where
+        K: Resource + DeserializeOwned,
+    {
+        let started = Instant::now();
+        let read = review::read(&body.bytes, reviewed);
+        drop(body);
+        // To read a large one takes a while. If its client has left since, this is where that is seen.
+        tokio::task::yield_now().await;
+        let (response, outcome) = match read {
+            Ok(request) => match contained(Box::pin(answer(&request))).await {
+                Some((response, outcome)) => (review::answered(response), outcome),
+                None => (review::panicked(&request.uid), Outcome::Refused("internal")),
+            },
+            Err(reason) => (review::malformed(&reason), Outcome::Malformed),
+        };
+        self.metrics.reviewed(reviewed, outcome, started.elapsed());
+        response
+    }
+}
+
+/// Limits the time of every request.
+async fn in_time(request: Request, next: Next) -> Response {
+    tokio::time::timeout(REQUEST_TIMEOUT, next.run(request))
+        .await
+        .unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
+}
+
+/// During shutdown, an answer is the last one of its connection. The API server keeps its connections to a pod that
+/// is being terminated. If one were closed silently just as it is about to carry a review, that pod would be refused.
+async fn last_request(
+    State(readiness): State<Arc<Readiness>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    if readiness.is_shutting_down() {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

@@ -1,0 +1,134 @@
+//! What a review will take in memory once it is read: an empty object in a list is two bytes of JSON, and may become a
+//! volume of three thousand. Counted before it is read, and held to a bound.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes of the largest thing that a JSON object becomes. What a list has beyond its elements is not touched.
+const OBJECT: usize = 4 * 1024;
+/// Bytes of the largest thing that any other element becomes.
+const ELEMENT: usize = 64;
+
+/// The heaviest review that is read, in KiB.
+const HEAVIEST: usize = 40 * 1024;
+/// What all the heavy ones may have together, in KiB.
+const HEAVY_ROOM: usize = HEAVIEST;
+/// The heaviest that is a usual review, in KiB.
+const LIGHT: usize = 2 * 1024;
+/// What all the usual ones may have together, in KiB.
+const LIGHT_ROOM: usize = 24 * 1024;
+
+/// The room for reviews; clones share it. Light ones never wait for heavy ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
+    light: Arc<Semaphore>,
+    heavy: Arc<Semaphore>,
+}
+
+/// A review that becomes too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the review has too many objects: it would take {0} KiB of memory, but at most {HEAVIEST} KiB are allowed"
+)]
+pub(crate) struct TooHeavy(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            light: Arc::new(Semaphore::new(LIGHT_ROOM)),
+            heavy: Arc::new(Semaphore::new(HEAVY_ROOM)),
+        }
+    }
+}
+
+impl Room {
+    /// Waits until there is room for a review with this body.
+    pub(crate) async fn enter(
+        &self,
+        body: &[u8],
+    ) -> Result<Option<OwnedSemaphorePermit>, TooHeavy> {
+        let kib = weight(body).div_ceil(1024);
+        if kib > HEAVIEST {
+            return Err(TooHeavy(kib));
+        }
+        let lane = if kib > LIGHT {
+            &self.heavy
+        } else {
+            &self.light
+        };
+        let kib = u32::try_from(kib).unwrap_or(u32::MAX);
+        // Only a closed semaphore has none to give, and nothing closes it.
+        Ok(Arc::clone(lane).acquire_many_owned(kib).await.ok())
+    }
+}
+
+/// The most that JSON can become, in bytes.
+fn weight(body: &[u8]) -> usize {
+    let (mut objects, mut elements) = (0, 0);
+    let mut bytes = body.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => skip_text(&mut bytes),
+            b'{' => objects += 1,
+            b',' | b'[' => elements += 1,
+            _ => {}
+        }
+    }
+    2 * body.len() + OBJECT * objects + ELEMENT * elements
+}
+
+/// Goes behind the quote that ends a text.
+fn skip_text(bytes: &mut std::slice::Iter<'_, u8>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => {
+                bytes.next();
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::{Container, EphemeralContainer, Volume};
+
+    use super::*;
+
+    #[test]
+    fn objects_count_and_text_does_not() {
+        assert_eq!(weight(b"[{},{}]"), 2 * 7 + 2 * OBJECT + 2 * ELEMENT);
+        let text = br#"["{{{{,,,,\"{{\\"]"#;
+        assert_eq!(weight(text), 2 * text.len() + ELEMENT);
+        assert_eq!(weight(b"\"{\\"), 6, "a text without an end");
+    }
+
+    #[test]
+    fn nothing_that_an_object_becomes_is_larger() {
+        for size in [
+            size_of::<Container>(),
+            size_of::<EphemeralContainer>(),
+            size_of::<Volume>(),
+        ] {
+            assert!(size < OBJECT, "{size}");
+        }
+    }
+
+    #[tokio::test]
+    async fn light_reviews_do_not_wait_for_heavy_ones() {
+        let room = Room::default();
+        let heavy = format!("[{}{{}}]", "{},".repeat(6000));
+        let _held = room.enter(heavy.as_bytes()).await.unwrap();
+        let waiting = room.enter(heavy.as_bytes());
+        tokio::pin!(waiting);
+        assert!(futures::poll!(&mut waiting).is_pending());
+        assert!(room.enter(b"{}").await.unwrap().is_some());
+        let error = room
+            .enter("{}".repeat(20_000).as_bytes())
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("too many objects"), "{error}");
+    }
+}

@@ -1,0 +1,106 @@
+//! Puts the webhook together, serves, and shuts down in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use certs::{Keeper, Resolver};
+use kube::Client;
+use tokio::net::TcpListener;
+
+use crate::Args;
+use crate::admission::decision::Admission;
+use crate::cluster::features::Features;
+use crate::cluster::kubernetes_version::KubernetesVersion;
+use crate::cluster::region::DefaultRegion;
+use crate::cluster::stores::Stores;
+use crate::panics::spawn_vital;
+use crate::server::connections::Limits;
+use crate::server::health;
+use crate::server::metrics::Metrics;
+use crate::server::readiness::Readiness;
+use crate::server::router::{Reviews, router};
+use crate::server::serve::{REVIEWS, serve_tls, tls_acceptor};
+
+/// A webhook whose background tasks run, and which serves nothing yet.
+pub struct Webhook {
+    reviews: Reviews,
+    resolver: Arc<Resolver>,
+    limits: Limits,
+    drain: Duration,
+}
+
+impl Webhook {
+    /// Starts to watch the cluster, and to issue and rotate certificates. Called inside a Tokio runtime.
+    pub fn new(args: &Args, client: Client) -> Self {
+        let resolver = Arc::new(Resolver::default());
+        let keeper = Keeper::new(args.certificates(&client), Arc::clone(&resolver));
+        let certificates = keeper.status();
+        spawn_vital(keeper.run());
+        let stores = Stores::start(&client);
+        let readiness = Readiness::new(stores.clone(), certificates);
+        let version = KubernetesVersion::new(client.clone());
+        let admission = Admission {
+            stores,
+            region: DefaultRegion::start(args.region.clone(), client.clone()),
+            features: Features::new(version.clone(), client),
+            version,
+            settings: args.settings(),
+        };
+        Self {
+            reviews: Reviews {
+                admission,
+                metrics: Arc::default(),
+                readiness: Arc::new(readiness),
+            },
+            resolver,
+            limits: REVIEWS,
+            drain: args.drain,
+        }
+    }
+
+    /// The same with other limits for connections.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Serves reviews on `listener`, and health and metrics on `health`, until `shutdown` completes and open requests are
+    /// answered.
+    ///
+    /// # Errors
+    /// The system has no thread for the health server.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        health: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> anyhow::Result<()> {
+        let readiness = Arc::clone(&self.reviews.readiness);
+        let metrics: Arc<Metrics> = Arc::clone(&self.reviews.metrics);
+        let stores = self.reviews.admission.stores.clone();
+        let health_router = health::router(stores, Arc::clone(&readiness), metrics);
+        health::start(health, health_router).context("could not start the health server")?;
+        let listen = listener.local_addr().context("could not listen")?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), %listen, "started");
+        let end = async {
+            shutdown.await;
+            tracing::info!("shutting down");
+            readiness.shut_down();
+            // The API server sends requests until it has noticed that this replica is not ready.
+            tokio::time::sleep(self.drain / 3).await;
+        };
+        let acceptor = tls_acceptor(self.resolver)?;
+        let router = router(self.reviews);
+        serve_tls(
+            listener,
+            acceptor,
+            router,
+            self.limits,
+            end,
+            self.drain * 2 / 3,
+        )
+        .await;
+        Ok(())
+    }
+}

@@ -1,0 +1,291 @@
+//! What a few requests, or a stranger with many connections, can do to the others.
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use aws_secrets_webhook::server::Limits;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::api::class;
+use crate::patience::{LIMIT, in_time};
+use crate::webhook::{Webhook, patched, pod};
+use crate::{OBJECTS, cluster, message};
+
+/// The API server's address, and a stranger's.
+const API_SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
+
+/// Pods that are as much work as a body of 4 MiB can be, each with what the answer says.
+fn worst() -> Vec<(Value, &'static str)> {
+    const CLASS: &str = "aws-secrets-injector.io/secret-provider-class";
+    const CONTAINERS: &str = "aws-secrets-injector.io/containers";
+    const STATUS: &str = "aws-secrets-injector.io/status";
+    let names = |count: usize| {
+        (0..count)
+            .map(|index| format!("c{index}"))
+            .collect::<Vec<_>>()
+    };
+    let paths = names(64)
+        .iter()
+        .map(|name| format!("db=/{name}"))
+        .collect::<Vec<_>>();
+    let containers = |count| {
+        names(count)
+            .iter()
+            .map(|name| json!({"name": name}))
+            .collect::<Vec<_>>()
+    };
+    let web = json!({"containers": [{"name": "web"}]});
+    let unknown = names(50_000)
+        .into_iter()
+        .map(|name| (format!("aws-secrets-injector.io/{name}"), json!("")));
+    let mut unknown: serde_json::Map<_, _> = unknown.collect();
+    unknown.insert(CLASS.to_owned(), "db".into());
+    let ours =
+        json!({"name": "aws-secrets-refresher", "env": [{"name": "SECRET_PROVIDER_CLASSES"}]});
+    let cases = [
+        (
+            json!({CLASS: names(100_000).join(",")}),
+            web.clone(),
+            "at most 64",
+        ),
+        (
+            json!({CLASS: "db", CONTAINERS: names(100_000).join(",")}),
+            web.clone(),
+            "at most 256",
+        ),
+        (Value::Object(unknown), web.clone(), "are unknown"),
+        (
+            json!({CLASS: "db"}),
+            json!({"containers": containers(7_000)}),
+            "at most 256",
+        ),
+        (
+            json!({CLASS: "db", STATUS: "injected"}),
+            json!({"containers": [], "initContainers": vec![ours; 4_000]}),
+            "at most 256",
+        ),
+        (
+            json!({CLASS: paths.join(",")}),
+            json!({"containers": containers(256)}),
+            "",
+        ),
+        (
+            json!({CLASS: format!("db={}", "/a".repeat(1_000_000))}),
+            web,
+            "at most 1024",
+        ),
+    ];
+    let pod = |(annotations, mut spec, part): (Value, Value, &'static str)| {
+        spec["serviceAccountName"] = "web".into();
+        (
+            json!({"metadata": {"annotations": annotations}, "spec": spec}),
+            part,
+        )
+    };
+    cases.map(pod).into()
+}
+
+#[tokio::test]
+async fn the_most_work_that_a_pod_can_be_is_done_in_time() {
+    let webhook = Webhook::start(cluster()).await;
+    for (pod, part) in worst() {
+        let mut connection = webhook.connect().await.unwrap();
+        // Work that grows faster than its input takes minutes.
+        let response = connection.admit(&pod).await;
+        if part.is_empty() {
+            patched(&pod, &response);
+        } else {
+            let text = format!("{} {}", response["status"]["message"], response["warnings"]);
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn more_objects_than_memory_can_hold_are_not_read() {
+    let webhook = Webhook::start(cluster()).await;
+    let mut connection = webhook.connect().await.unwrap();
+    let containers = vec![json!({}); 1_000_000];
+    let review = json!({"request": {"object": {"spec": {"containers": containers}}}});
+    let (status, body) = connection.post("/mutate-pods", review.to_string()).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(
+        String::from_utf8_lossy(&body).contains("too many objects"),
+        "{body:?}"
+    );
+    patched(&pod("db"), &connection.admit(&pod("db")).await);
+}
+
+#[tokio::test]
+async fn probes_are_answered_while_every_thread_of_the_reviews_is_busy() {
+    let webhook = Webhook::start(cluster()).await;
+    // This is the only thread of the reviews, and from here on it does something else.
+    let mut stream = std::net::TcpStream::connect(webhook.health).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: webhook\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn probes_and_small_reviews_are_answered_beside_the_largest() {
+    let webhook = Webhook::start(cluster()).await;
+    let mut large = tokio::task::JoinSet::new();
+    for _ in 0..2 {
+        for (pod, _) in worst() {
+            let mut connection = webhook.connect().await.unwrap();
+            large.spawn(async move { connection.admit(&pod).await });
+        }
+    }
+    let all = async {
+        while !large.is_empty() {
+            assert_eq!(webhook.get("/healthz").await.0, StatusCode::OK);
+            patched(&pod("db"), &webhook.admit(&pod("db")).await);
+            large.try_join_next();
+        }
+    };
+    in_time("the largest are answered", all).await;
+}
+
+#[tokio::test]
+async fn slow_bodies_do_not_hold_up_a_review() {
+    let webhook = Webhook::start(cluster()).await;
+    let mut slow = Vec::new();
+    for _ in 0..20 {
+        let connection = webhook.connect().await.unwrap();
+        slow.push(
+            connection
+                .begin("/mutate-pods", 4 * 1024 * 1024, 40 * 1024)
+                .await,
+        );
+    }
+    patched(&pod("db"), &webhook.admit(&pod("db")).await);
+    let mut large = pod("db");
+    large["spec"]["containers"][0]["image"] = "x".repeat(1024 * 1024).into();
+    patched(&large, &webhook.admit(&large).await);
+}
+
+#[tokio::test]
+async fn a_request_whose_client_has_left_is_given_up() {
+    let limits = Limits {
+        all: 1,
+        of_one: 2,
+        grace: Duration::ZERO,
+    };
+    let webhook = Webhook::start_limited(cluster(), limits).await;
+    webhook.api.add_class("slow", "aws", OBJECTS, false);
+    webhook.api.close_gate();
+    let mut connection = webhook.connect().await.unwrap();
+    let review = tokio::spawn(async move { connection.admit(&pod("slow")).await });
+    webhook.api.class_is_asked_for("slow").await;
+    review.abort();
+    // There is place for one connection, and the one with work is not closed for another.
+    let mut next = webhook.connect().await.unwrap();
+    webhook.api.open_gate();
+    patched(&pod("db"), &next.admit(&pod("db")).await);
+    let (_, metrics) = webhook.get("/metrics").await;
+    assert!(
+        metrics.contains("result=\"injected\",reason=\"\"} 1\n"),
+        "{metrics}"
+    );
+}
+
+#[tokio::test]
+async fn nodes_that_name_no_region_are_not_listed_for_each_class() {
+    let api = cluster();
+    api.add_node("us-west-2");
+    let webhook = Webhook::start(api).await;
+    let mut connection = webhook.connect().await.unwrap();
+    for _ in 0..20 {
+        let class = class("db", "aws", OBJECTS);
+        let response = connection.admit_class(&class, None).await;
+        assert!(
+            response["warnings"].to_string().contains("region"),
+            "{response}"
+        );
+    }
+    let asked = webhook.api.asked();
+    let lists = asked.iter().filter(|asked| *asked == "GET /api/v1/nodes");
+    // More than one only where the machine takes seconds for these.
+    assert!(lists.count() < 20);
+}
+
+#[tokio::test]
+async fn a_new_connection_takes_the_place_of_one_that_carries_nothing() {
+    let limits = Limits {
+        all: 3,
+        of_one: 3,
+        grace: Duration::ZERO,
+    };
+    let webhook = Webhook::start_limited(cluster(), limits).await;
+    let mut used = webhook.connect().await.unwrap();
+    patched(&pod("db"), &used.admit(&pod("db")).await);
+    let mut unused = webhook.connect().await.unwrap();
+    let _unused = webhook.connect().await.unwrap();
+    let mut new = webhook.connect().await.unwrap();
+    patched(&pod("db"), &new.admit(&pod("db")).await);
+    assert!(unused.is_closed().await);
+    patched(&pod("db"), &used.admit(&pod("db")).await);
+}
+
+#[tokio::test]
+async fn no_stranger_takes_all_connections() {
+    let limits = Limits {
+        all: 4,
+        of_one: 3,
+        grace: Duration::from_hours(1),
+    };
+    let webhook = Webhook::start_limited(cluster(), limits).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(webhook.connect_from(STRANGER).await.unwrap());
+    }
+    webhook.connect_from(STRANGER).await.err().unwrap();
+    let mut connection = webhook.connect_from(API_SERVER).await.unwrap();
+    patched(&pod("db"), &connection.admit(&pod("db")).await);
+}
+
+#[tokio::test]
+async fn what_a_message_quotes_stays_on_its_line_and_has_a_bound() {
+    let webhook = Webhook::start(cluster()).await;
+    let mut connection = webhook.connect().await.unwrap();
+    let mut forged = pod("db");
+    let mount = json!({"name": "x", "mountPath": "/mnt/secrets-store/a\nINFO injected \u{1b}[2J"});
+    forged["spec"]["containers"][0]["volumeMounts"] = json!([mount]);
+    let response = connection.admit(&forged).await;
+    assert!(
+        message(&response).contains("a\\nINFO injected \\u{1b}[2J"),
+        "{response}"
+    );
+    forged["spec"]["containers"][0]["volumeMounts"][0]["mountPath"] =
+        format!("/mnt/secrets-store/{}", "a".repeat(1024 * 1024)).into();
+    let response = connection.admit(&forged).await;
+    assert!(
+        message(&response).len() < 3000,
+        "{}",
+        message(&response).len()
+    );
+    for value in ["/a\nb", "/a\u{1b}[2J", "/a\u{202e}b"] {
+        let mut pod = pod("db");
+        pod["metadata"]["annotations"]["aws-secrets-injector.io/mount-path"] = value.into();
+        let response = connection.admit(&pod).await;
+        assert!(
+            message(&response).contains("has control characters"),
+            "{response}"
+        );
+        assert!(!message(&response).contains(value));
+    }
+    let body = json!({"apiVersion": "a\nb\u{1b}", "kind": "AdmissionReview"}).to_string();
+    let (status, answer) = connection.post("/mutate-pods", body).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(
+        !answer.contains(&b'\n') && !answer.contains(&0x1b),
+        "{answer:?}"
+    );
+}
