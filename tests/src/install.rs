@@ -148,9 +148,9 @@ pub fn values(aws_url: &str) -> String {
     )
 }
 
-/// The differences from a user's installation: the AWS endpoint, and a short shutdown.
+/// The difference from a user's installation: the AWS endpoint.
 pub fn values_of_tests(aws_url: &str) -> String {
-    format!("injector.env.AWS_ENDPOINT_URL={aws_url},drain=3s")
+    format!("injector.env.AWS_ENDPOINT_URL={aws_url}")
 }
 
 /// Waits until the webhook is ready.
@@ -213,8 +213,6 @@ patches:
                     value: {injector}
                   - name: INJECTOR_ENV
                     value: AWS_ENDPOINT_URL={aws_url}
-                  - name: DRAIN
-                    value: 3s
 ",
         registry = images::REGISTRY,
         injector = images::INJECTOR,
