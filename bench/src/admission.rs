@@ -296,14 +296,15 @@ fn start_webhook(world: &World, folder: &std::path::Path) -> anyhow::Result<(Ser
         .spawn()
         .context("could not start the webhook")?;
     let child = Process(child);
-    let secret = ["-n", HOME, "secret", "aws-secrets-injector-certificates"];
+    let secret = ["-n", HOME, "secret", "aws-secrets-injector-authorities"];
     world
         .kubectl
         .wait_until("the webhook has a certificate", || {
             Ok(world.kubectl.get(&secret).is_ok())
         })?;
     let secret = world.kubectl.get(&secret)?;
-    let authority = secret["data"]["ca.crt"].as_str().context("no ca.crt")?;
+    let authority = secret["data"]["signing.pem"].as_str();
+    let authority = authority.context("no signing.pem")?;
     let name = format!("aws-secrets-injector.{HOME}.svc");
     let server = Server::new(
         child.0.id(),

@@ -2,11 +2,11 @@
 //! rest (kubectl, Helm, a GitOps tool) still owns it and sees no drift.
 
 use k8s_openapi::ByteString;
-use kube::Client;
+use kube::{Client, ResourceExt as _};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::step::Published;
+use crate::replica::Published;
 
 /// The field manager's name.
 const FIELD_MANAGER: &str = "webhook-certs";
@@ -90,12 +90,15 @@ fn webhooks(configuration: &DynamicObject) -> &[Value] {
         .map_or(&[], Vec::as_slice)
 }
 
-/// The bundles of a configuration.
+/// The bundles of a configuration, and when this crate last wrote them.
 pub(crate) fn published(configuration: &DynamicObject) -> Published {
     let bundle = |webhook: &Value| {
         let encoded = webhook["clientConfig"]["caBundle"].clone();
         let bytes = serde_json::from_value(encoded).map_or(Vec::new(), |ByteString(bytes)| bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    Published::new(webhooks(configuration).iter().map(bundle))
+    let managers = configuration.managed_fields().iter();
+    let own = managers.filter(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER));
+    let changed_at = own.filter_map(|entry| Some(entry.time.as_ref()?.0.into())).max();
+    Published::new(webhooks(configuration).iter().map(bundle), changed_at)
 }

@@ -1,15 +1,18 @@
-//! A certificate that was parsed from PEM, and whether another certificate signed it.
+//! A certificate that was parsed from PEM.
 
+use std::cmp::Ordering;
 use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use pem::{EncodeConfig, LineEnding, Pem, encode_config};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate};
 
 /// The clocks of API server and replicas differ, so a certificate is valid from this long before it is issued.
 pub const BACKDATED: Duration = Duration::from_hours(1);
+
+/// The form of PEM texts.
+const LF: EncodeConfig = EncodeConfig::new().set_line_ending(LineEnding::LF);
 
 /// The validity period of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,14 +41,9 @@ impl Validity {
         }
     }
 
-    /// Whether it has expired.
-    pub fn is_over(&self, now: SystemTime) -> bool {
-        now >= self.not_after
-    }
-
-    /// Whether it is not valid yet. Then this clock is more than [`BACKDATED`] behind the issuer's.
-    pub fn is_ahead(&self, now: SystemTime) -> bool {
-        now < self.not_before
+    /// Whether it is valid now.
+    pub fn contains(&self, now: SystemTime) -> bool {
+        (self.not_before..self.not_after).contains(&now)
     }
 }
 
@@ -109,7 +107,7 @@ impl Certificate {
             SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
         };
         Ok(Self {
-            pem: to_pem(&der),
+            pem: encode_config(&Pem::new("CERTIFICATE", der.to_vec()), LF),
             validity: Validity {
                 not_before: time(parsed.validity().not_before.timestamp()),
                 not_after: time(parsed.validity().not_after.timestamp()),
@@ -121,30 +119,11 @@ impl Certificate {
         })
     }
 
-    /// Whether the other certificate signed this one.
-    pub fn is_signed_by(&self, authority: &Self) -> bool {
-        let own = X509Certificate::from_der(&self.der);
-        let other = X509Certificate::from_der(&authority.der);
-        let (Ok((_, own)), Ok((_, other))) = (own, other) else {
-            return false;
-        };
-        own.verify_signature(Some(other.public_key())).is_ok()
+    /// The one that expires first, first.
+    pub(crate) fn by_expiry(&self, other: &Self) -> Ordering {
+        let expiry = self.validity.not_after.cmp(&other.validity.not_after);
+        expiry.then_with(|| self.pem.cmp(&other.pem))
     }
-}
-
-/// RFC 7468: base64 in lines of 64 characters.
-fn to_pem(der: &CertificateDer<'_>) -> String {
-    let text = STANDARD.encode(der);
-    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(rest.len().min(64));
-        pem.push_str(line);
-        pem.push('\n');
-        rest = after;
-    }
-    pem.push_str("-----END CERTIFICATE-----\n");
-    pem
 }
 
 fn dns_names(certificate: &X509Certificate<'_>) -> Vec<String> {

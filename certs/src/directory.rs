@@ -67,7 +67,7 @@ async fn read(path: &Path) -> Result<[Vec<u8>; 2], Problem> {
 }
 
 fn parse(certificate: &[u8], key: &[u8]) -> Result<Serving, Unusable> {
-    let text = |field, bytes| std::str::from_utf8(bytes).map_err(|_| Unusable::Missing(field));
+    let text = |field, bytes| std::str::from_utf8(bytes).map_err(|_| Unusable::NotText(field));
     Serving::from_pem(text(CERTIFICATE, certificate)?, text(KEY, key)?)
 }
 

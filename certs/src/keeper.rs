@@ -16,12 +16,13 @@ use crate::status::{Problem, Status};
 
 pub use crate::shared::SecretSource;
 
-/// Delay before a retry after a failure.
-const RETRY: Duration = Duration::from_secs(5);
+/// Delay before a retry after a failure. After an outage of the API server, it is all that a certificate which expired
+/// meanwhile waits for.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The source of certificates.
 pub enum Source {
-    /// Issued here and shared in a Secret. The `caBundle` is published.
+    /// Issued here, from CAs in a shared Secret. The `caBundle` is published.
     Secret(Box<SecretSource>),
     /// `tls.crt` and `tls.key` in a mounted directory. Whoever provides them publishes the `caBundle`.
     Directory(PathBuf),

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use rcgen::KeyPair;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::certificate::Certificate;
 
 /// Why a certificate and a key cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
-    /// A file, or a key of the Secret's data, is missing or not text.
-    #[error("{0} is missing or not text")]
-    Missing(&'static str),
-    /// Not a PEM certificate or key, or not a time.
+    /// A file, or a key of the Secret's data, is not text.
+    #[error("{0} is not text")]
+    NotText(&'static str),
+    /// Not a PEM certificate or key.
     #[error("{field} cannot be read: {reason}")]
     Unreadable {
         /// Which file, or which key of the Secret's data.
@@ -32,9 +32,9 @@ pub enum Unusable {
         /// Where the key is.
         key: &'static str,
     },
-    /// The CA did not sign the serving certificate.
-    #[error("tls.crt is not signed by ca.crt")]
-    OtherAuthority,
+    /// A CA's private key in the Secret belongs to another certificate.
+    #[error("{0} has a key that does not match its certificate")]
+    OtherKey(&'static str),
 }
 
 impl Unusable {
@@ -55,25 +55,20 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Parses PEM. `fields` are the names of certificate and key in errors.
-    pub fn from_pem(
-        fields: [&'static str; 2],
-        certificate: &str,
-        key: &str,
-    ) -> Result<Self, Unusable> {
-        let parsed = Certificate::from_pem(certificate)
-            .map_err(|reason| Unusable::unreadable(fields[0], &reason))?;
-        let pair =
-            KeyPair::from_pem(key).map_err(|error| Unusable::unreadable(fields[1], &error))?;
-        if pair.public_key_raw() != parsed.public_key {
-            return Err(Unusable::KeyMismatch {
-                certificate: fields[0],
-                key: fields[1],
-            });
+    /// Parses a PEM text with a certificate and its key. `field` is the name of the text in errors.
+    pub fn from_pem(field: &'static str, pem: &str) -> Result<Self, Unusable> {
+        let certificate =
+            Certificate::from_pem(pem).map_err(|reason| Unusable::unreadable(field, &reason))?;
+        let key = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
+            .map_err(|error| Unusable::unreadable(field, &error))?;
+        let key =
+            KeyPair::try_from(&key).map_err(|error| Unusable::unreadable(field, &error))?;
+        if key.public_key_raw() != certificate.public_key {
+            return Err(Unusable::OtherKey(field));
         }
         Ok(Self {
-            certificate: parsed,
-            key: key.to_owned(),
+            certificate,
+            key: key.serialize_pem(),
         })
     }
 
@@ -161,7 +156,7 @@ impl fmt::Debug for Serving {
     }
 }
 
-/// The key of the serving certificate, in this Secret and in those of type `kubernetes.io/tls`.
+/// The file of the serving certificate, and its key in a Secret of type `kubernetes.io/tls`.
 pub const CERTIFICATE: &str = "tls.crt";
-/// The key of its private key.
+/// The same for its private key.
 pub const KEY: &str = "tls.key";

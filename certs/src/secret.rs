@@ -1,12 +1,12 @@
-//! The Secret that all replicas share. There is no leader: the first writer wins, by resource version, and the others use
+//! The Secret that all replicas share. There is no leader: the first writer wins, by resource version, and the others read
 //! what it wrote.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 
-use crate::state::State;
-use crate::step::Found;
+use crate::authorities::Authorities;
+use crate::replica::Found;
 
 /// The Secret as it was read. It is written only if it has not changed since.
 pub type Before = Option<Secret>;
@@ -16,10 +16,10 @@ pub async fn read(api: &Api<Secret>, name: &str) -> kube::Result<(Found, Before)
     let secret = api.get_opt(name).await?;
     // An empty one may be part of an installation: there it is only so that it goes with the rest.
     let data = secret.as_ref().and_then(|secret| secret.data.as_ref());
-    let found = match data.filter(|data| !data.is_empty()).map(State::from_data) {
+    let found = match data.filter(|data| !data.is_empty()).map(Authorities::from_data) {
         None => Found::Absent,
         Some(Err(error)) => Found::Unusable(error),
-        Some(Ok(state)) => Found::Usable(Box::new(state)),
+        Some(Ok(authorities)) => Found::Usable(authorities),
     };
     Ok((found, secret))
 }
@@ -29,7 +29,7 @@ pub async fn write(
     api: &Api<Secret>,
     name: &str,
     before: Before,
-    state: &State,
+    authorities: &Authorities,
 ) -> kube::Result<bool> {
     let params = PostParams::default();
     let written = match before {
@@ -41,13 +41,13 @@ pub async fn write(
             let secret = Secret {
                 metadata,
                 type_: Some("Opaque".to_owned()),
-                data: Some(state.to_data()),
+                data: Some(authorities.to_data()),
                 ..Secret::default()
             };
             api.create(&params, &secret).await
         }
         Some(mut secret) => {
-            secret.data = Some(state.to_data());
+            secret.data = Some(authorities.to_data());
             api.replace(name, &params, &secret).await
         }
     };

@@ -1,5 +1,4 @@
-//! Certificates that the webhook issues and all replicas share in a Secret. Executes against the API server what
-//! [`Memory::step`] decides.
+//! CAs that the replicas share in a Secret. Executes against the API server what [`Replica::step`] decides.
 
 use std::time::SystemTime;
 
@@ -10,16 +9,16 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client};
 
 use crate::ca_bundle::{Configuration, published};
-use crate::rotate::Settings;
+use crate::replica::{Found, Replica, Settings, Step, View};
 use crate::secret;
 use crate::shown::Shown;
 use crate::status::Problem;
-use crate::step::{Found, Memory, Step, View};
+
 
 /// More consecutive writes than ever needed: somebody undoes them.
 const MAX_WRITES: u32 = 50;
 
-/// Where issued certificates are stored, and which configurations trust them.
+/// Where the CAs are stored, and which configurations trust them.
 #[derive(Clone)]
 pub struct SecretSource {
     /// The client for the API server.
@@ -37,7 +36,7 @@ pub struct SecretSource {
 /// A replica's part in maintaining the Secret and the bundles.
 pub(crate) struct Shared {
     source: SecretSource,
-    memory: Memory,
+    replica: Replica,
 }
 
 /// The objects that this look has read, to be sent back with changes.
@@ -51,7 +50,7 @@ impl Shared {
     pub(crate) fn new(source: SecretSource) -> Self {
         Self {
             source,
-            memory: Memory::default(),
+            replica: Replica::default(),
         }
     }
 
@@ -67,7 +66,7 @@ impl Shared {
         while writes < MAX_WRITES {
             let count = self.source.configurations.len();
             let settings = &self.source.settings;
-            match self.memory.step(&view, count, settings, clock())? {
+            match self.replica.step(&view, count, settings, clock())? {
                 Step::ReadConfiguration(index) => {
                     let found = self.read_configuration(index).await?;
                     view.configurations.push(found.as_ref().map(published));
@@ -84,13 +83,14 @@ impl Shared {
                     view.secret = Some(found);
                     before.secret = secret;
                 }
-                Step::Write(state, change) => {
+                Step::Write(authorities) => {
                     let name = &self.source.name;
                     written = self.secret_name();
                     let read = before.secret.take();
-                    let done = secret::write(&self.secrets(), name, read, &state).await;
+                    let done = secret::write(&self.secrets(), name, read, &authorities).await;
                     if done.map_err(|error| Problem::of_api(written.clone(), &error))? {
-                        tracing::info!(secret = name, ?change, "certificates written");
+                        let count = authorities.certificates().count();
+                        tracing::info!(secret = name, count, "CAs written");
                     }
                     writes += 1;
                     (view, before) = (View::default(), Before::default());
@@ -101,8 +101,8 @@ impl Shared {
                     writes += 1;
                     (view, before) = (View::default(), Before::default());
                 }
-                Step::Show(serving) => {
-                    let authority = self.memory.shown().map(|(_, authority)| authority);
+                Step::Serve(serving) => {
+                    let authority = self.replica.serving().map(|(_, authority)| authority);
                     shown.show(&serving, authority);
                 }
                 Step::Wait(until) => return Ok(until),

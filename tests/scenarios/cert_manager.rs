@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use e2e::cert_manager::CertManager;
 use e2e::helm::{chart, helm};
 use e2e::install::{self, example_class, service_account};
+use e2e::kubectl::Kubectl;
 
 use crate::bare::annotated_pod;
 use crate::certificates::ca_bundle;
@@ -82,7 +83,7 @@ fn renews(world: &World, namespace: &Namespace<'_>, apps: &Namespace<'_>) {
         let pods =
             namespace.kubectl(&["get", "pods", "-o", "jsonpath={.items[*].metadata.name}"])?;
         pods.split_whitespace()
-            .map(|pod| rotations(namespace, pod))
+            .map(|pod| rotations(&world.kubectl, &namespace.name, pod))
             .collect()
     };
     let before = rotations().unwrap();
@@ -105,12 +106,9 @@ fn renews(world: &World, namespace: &Namespace<'_>, apps: &Namespace<'_>) {
 }
 
 /// The number of certificate rotations in a replica's metrics.
-fn rotations(namespace: &Namespace<'_>, pod: &str) -> anyhow::Result<f64> {
-    let path = format!(
-        "/api/v1/namespaces/{}/pods/{pod}:8080/proxy/metrics",
-        namespace.name
-    );
-    let metrics = namespace.kubectl(&["get", "--raw", &path])?;
+pub(crate) fn rotations(kubectl: &Kubectl, namespace: &str, pod: &str) -> anyhow::Result<f64> {
+    let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:8080/proxy/metrics");
+    let metrics = kubectl.run(&["get", "--raw", &path])?;
     let metric = "aws_secrets_webhook_certificate_rotations{certificate=\"serving\"} ";
     let value = metrics.lines().find_map(|line| line.strip_prefix(metric));
     Ok(value.context("no such metric")?.parse()?)

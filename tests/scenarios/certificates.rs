@@ -1,21 +1,31 @@
-//! Certificates with a lifetime of seconds, under a steady stream of pods: no admission fails while the serving certificate and
-//! its CA are rotated repeatedly, the Secret is deleted, and the caBundle is overwritten.
+//! Certificates with a lifetime of seconds, under a steady stream of pods: no admission fails while serving certificates and their
+//! CA are rotated repeatedly, the Secret is deleted, replicas and the API server restart, and a replica is stopped for longer than
+//! a CA lives.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use e2e::images;
 use e2e::install::{self, DEPLOYMENT, NAMESPACE};
 use e2e::progress::line;
 
+use crate::cert_manager;
 use crate::life::{all_injected, prepared, stream, wait_until_reached};
 use crate::world::{Namespace, World};
 
-const SECRET: &str = "secret/aws-secrets-injector-certificates";
+const SECRET: &str = "secret/aws-secrets-injector-authorities";
 const CONFIGURATION: &str = "mutatingwebhookconfiguration/aws-secrets-injector";
 
-/// Number of rotations to wait for.
-const SERVING: usize = 6;
-const AUTHORITIES: usize = 3;
+/// Lifetimes of the CA and of the serving certificate.
+const AUTHORITY: &str = "40s";
+const CERTIFICATE: &str = "20s";
+
+/// What to wait for.
+const SERVING: f64 = 24.0;
+const AUTHORITIES: usize = 6;
 
 /// Starts over with certificates of these lifetimes. Existing certificates keep their lifetime, and running replicas restore a
 /// deleted Secret, so the Secret is deleted while no replica runs.
@@ -40,7 +50,7 @@ struct ShortLived<'a>(&'a World);
 
 impl<'a> ShortLived<'a> {
     fn begin(world: &'a World) -> Self {
-        begin_with(world, "40s", "20s");
+        begin_with(world, AUTHORITY, CERTIFICATE);
         Self(world)
     }
 }
@@ -57,14 +67,6 @@ impl Drop for ShortLived<'_> {
             }
         }
     }
-}
-
-/// A raw field of the Secret.
-fn field(world: &World, name: &str) -> anyhow::Result<String> {
-    let path = format!("jsonpath={{.data.{}}}", name.replace('.', "\\."));
-    world
-        .kubectl
-        .run(&["-n", NAMESPACE, "get", SECRET, "-o", &path])
 }
 
 /// The caBundle of a configuration.
@@ -125,42 +127,132 @@ pub(crate) fn own_configuration(world: &World) {
     }
 }
 
+/// What was seen so far.
+#[derive(Default)]
+struct Seen {
+    /// Serving certificates, by replica.
+    serving: BTreeMap<String, f64>,
+    authorities: BTreeSet<String>,
+}
+
+impl Seen {
+    fn look(&mut self, world: &World) {
+        // Replicas come and go, and the API server is away for a while.
+        let Ok(pods) = replicas(world) else { return };
+        for pod in pods {
+            if let Ok(rotations) = cert_manager::rotations(&world.kubectl, NAMESPACE, &pod) {
+                self.serving.insert(pod, rotations + 1.0);
+            }
+        }
+        let bundle = ca_bundle(world, CONFIGURATION).unwrap_or_default();
+        let bundle = BASE64_STANDARD.decode(bundle).unwrap();
+        let bundle = String::from_utf8(bundle).unwrap();
+        let certificates = bundle.split_inclusive("-----END CERTIFICATE-----\n");
+        self.authorities.extend(certificates.map(str::to_owned));
+    }
+
+    fn serving(&self) -> f64 {
+        self.serving.values().sum()
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (serving, replicas) = (self.serving(), self.serving.len());
+        let authorities = self.authorities.len();
+        write!(f, "{serving} serving certificates of {replicas} replicas, {authorities} authorities")
+    }
+}
+
+/// The names of the webhook's pods.
+fn replicas(world: &World) -> anyhow::Result<Vec<String>> {
+    let names = "jsonpath={.items[*].metadata.name}";
+    let pods = world
+        .kubectl
+        .run(&["-n", NAMESPACE, "get", "pods", "-o", names])?;
+    Ok(pods.split_whitespace().map(str::to_owned).collect())
+}
+
+/// What happens meanwhile, each once so many serving certificates were seen.
+const EVENTS: [(f64, fn(&World, &Outside)); 6] = [
+    (4.0, delete_secret),
+    (6.0, |_, outside| outside.signal("STOP")),
+    (8.0, |world, _| {
+        let restart = ["-n", NAMESPACE, "rollout", "restart", DEPLOYMENT];
+        world.kubectl.run(&restart).unwrap();
+    }),
+    (14.0, delete_secret),
+    (18.0, |_, outside| outside.signal("CONT")),
+    (22.0, |world, _| {
+        world.cluster.restart_api_server().unwrap();
+    }),
+];
+
+fn delete_secret(world: &World, _: &Outside) {
+    world
+        .kubectl
+        .run(&["-n", NAMESPACE, "delete", SECRET])
+        .unwrap();
+}
+
 pub(crate) fn rotations(world: &World) {
     let namespace = prepared(world, "rotations");
     let _restored = ShortLived::begin(world);
+    let outside = Outside::start(world);
     wait_until_reached(&namespace);
     let admissions = stream(&namespace, true, 20);
-    let (mut serving, mut authorities) = (BTreeSet::new(), BTreeSet::new());
-    let mut deleted = false;
+    let mut seen = Seen::default();
+    let mut events = EVENTS.iter().peekable();
     // A loop instead of a condition, to collect what was seen.
     let started = Instant::now();
-    while !deleted || serving.len() <= SERVING || authorities.len() <= AUTHORITIES {
-        assert!(
-            started.elapsed() < Duration::from_mins(4),
-            "{} serving certificates, {} authorities",
-            serving.len(),
-            authorities.len()
-        );
-        // After the deletion, there is no Secret for a moment.
-        serving.extend(field(world, "tls.crt").ok().filter(|text| !text.is_empty()));
-        authorities.extend(field(world, "ca.crt").ok().filter(|text| !text.is_empty()));
-        if !deleted && serving.len() > 2 {
-            world
-                .kubectl
-                .run(&["-n", NAMESPACE, "delete", SECRET])
-                .unwrap();
-            deleted = true;
+    while events.peek().is_some() || seen.serving() < SERVING || seen.authorities.len() < AUTHORITIES {
+        assert!(started.elapsed() < Duration::from_mins(8), "{seen}");
+        seen.look(world);
+        if let Some((_, event)) = events.next_if(|(after, _)| seen.serving() >= *after) {
+            event(world, &outside);
         }
         std::thread::sleep(Duration::from_millis(200));
     }
     let counts = admissions.stop().unwrap();
-    line(&format!(
-        "{} serving certificates of {} authorities, the Secret deleted meanwhile",
-        serving.len(),
-        authorities.len()
-    ));
+    line(&seen.to_string());
     all_injected("certificates that live for 20 s", &counts);
+    drop(outside);
     overwritten(world, &namespace);
+}
+
+/// A replica outside of the cluster. It takes part in all that concerns the CAs, and no pod is sent to it, so that it can be
+/// stopped for longer than a CA lives.
+struct Outside(Child);
+
+impl Outside {
+    fn start(world: &World) -> Self {
+        let program = images::build_binaries(images::Profile::E2e).unwrap().webhook;
+        let child = Command::new(program)
+            .env_clear()
+            .env("KUBECONFIG", world.kubectl.kubeconfig())
+            .args(["--namespace", NAMESPACE, "--injector-image", images::INJECTOR])
+            .args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
+            .args(["--authority-lifetime", AUTHORITY, "--certificate-lifetime", CERTIFICATE])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.0.id().to_string();
+        let status = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// An emptied caBundle fails every admission, which no webhook can prevent. It is restored immediately.

@@ -47,13 +47,13 @@ pub struct Args {
     /// The Service through which the API server calls the webhook.
     #[arg(long, env = "SERVICE_NAME", default_value = "aws-secrets-injector")]
     pub service: String,
-    /// The Secret with its certificates.
+    /// The Secret with its CAs.
     #[arg(
         long,
-        env = "CERTIFICATE_SECRET",
-        default_value = "aws-secrets-injector-certificates"
+        env = "AUTHORITIES_SECRET",
+        default_value = "aws-secrets-injector-authorities"
     )]
-    pub certificate_secret: String,
+    pub authorities_secret: String,
     /// A directory with tls.crt and tls.key from cert-manager, used instead of that Secret. cert-manager then writes the
     /// caBundle.
     #[arg(long, env = "CERTIFICATE_DIRECTORY")]
@@ -248,7 +248,7 @@ impl Args {
         Source::Secret(Box::new(SecretSource {
             client: client.clone(),
             namespace: self.namespace.clone(),
-            name: self.certificate_secret.clone(),
+            name: self.authorities_secret.clone(),
             configurations: self.configurations(),
             settings: certs::Settings {
                 names: self.server_names(),

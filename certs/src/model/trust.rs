@@ -29,10 +29,10 @@ impl World {
     /// it serves none while no other replica serves a good one.
     pub(super) fn lost(&self, index: usize) -> Vec<usize> {
         let is_good = |shown: &Serving, bundle: &Bundle| {
-            !shown.certificate.validity.is_over(self.now) && self.all_trust(bundle, shown)
+            !self.is_over(shown) && self.all_trust(bundle, shown)
         };
         let own = self.replicas[index].shown.as_ref();
-        let is_over = own.is_some_and(|own| own.certificate.validity.is_over(self.clock(index)));
+        let is_over = own.is_some_and(|own| self.clock(index) >= own.certificate.validity.not_after);
         let is_lost = |found: &Versioned<Bundle>| {
             let mut shown = self
                 .replicas
@@ -47,6 +47,10 @@ impl World {
             .collect()
     }
 
+    fn is_over(&self, shown: &Serving) -> bool {
+        self.now >= shown.certificate.validity.not_after
+    }
+
     /// Replicas that serve a valid certificate, with undamaged configurations that do not trust it.
     pub(super) fn failures(&self) -> Vec<(usize, usize)> {
         let mut failures = Vec::new();
@@ -54,7 +58,7 @@ impl World {
             let Some(shown) = &replica.shown else {
                 continue;
             };
-            if shown.certificate.validity.is_over(self.now) {
+            if self.is_over(shown) {
                 continue;
             }
             for (i, found) in self.configurations.iter().enumerate() {
@@ -83,7 +87,7 @@ impl World {
             .iter()
             .filter_map(|replica| replica.shown.as_ref());
         shown.all(|shown| {
-            shown.certificate.validity.is_over(self.now) || self.verifies(bundle, shown)
+            self.is_over(shown) || self.verifies(bundle, shown)
         })
     }
 

@@ -2,15 +2,14 @@
 //! objects.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, SystemTime};
 
 use k8s_openapi::ByteString;
 
+use crate::authorities::Authorities;
 use crate::pair::Serving;
-use crate::rotate::Settings;
-use crate::state::State;
-use crate::step::{Found, Memory, Published, Step, View};
+use crate::replica::{Found, Published, Replica as Rules, Settings, Step, View};
 
 /// An object with its resource version.
 #[derive(Clone)]
@@ -24,12 +23,14 @@ pub(super) struct Versioned<T> {
 pub(super) struct Bundle {
     pub(super) text: String,
     pub(super) is_broken: bool,
+    /// When a replica last wrote it, by the API server's clock.
+    changed_at: Option<SystemTime>,
     /// Old values that late API servers may still use, and until when.
     pub(super) older: Vec<(String, SystemTime)>,
 }
 
 pub(super) struct Replica {
-    memory: Memory,
+    pub(super) rules: Rules,
     view: View,
     secret_version: Option<u64>,
     versions: Vec<Option<u64>>,
@@ -45,7 +46,8 @@ pub(super) struct World {
     pub(super) secret: Option<Versioned<BTreeMap<String, ByteString>>>,
     pub(super) configurations: Vec<Option<Versioned<Bundle>>>,
     pub(super) replicas: Vec<Replica>,
-    pub(super) promotions: usize,
+    /// The CAs whose certificates were served.
+    pub(super) served: BTreeSet<String>,
     /// Results by bundle and certificate, so that nothing is verified twice.
     pub(super) verified: RefCell<HashMap<(String, String), bool>>,
 }
@@ -59,7 +61,7 @@ impl World {
             secret: None,
             configurations: vec![None; configurations],
             replicas: skews.iter().map(|skew| Replica::new(*skew)).collect(),
-            promotions: 0,
+            served: BTreeSet::new(),
             verified: RefCell::default(),
         };
         for configuration in 0..configurations {
@@ -81,7 +83,7 @@ impl World {
         let now = self.clock(index);
         let replica = &mut self.replicas[index];
         let step = replica
-            .memory
+            .rules
             .step(&replica.view, count, &self.settings, now)
             .map_err(|error| error.to_string())?;
         let is_waiting = matches!(step, Step::Wait(_));
@@ -116,21 +118,20 @@ impl World {
                 let found = self
                     .secret
                     .as_ref()
-                    .map(|secret| State::from_data(&secret.content));
+                    .map(|secret| Authorities::from_data(&secret.content));
                 replica.view.secret = Some(match found {
                     None => Found::Absent,
                     Some(Err(error)) => Found::Unusable(error),
-                    Some(Ok(state)) => Found::Usable(Box::new(state)),
+                    Some(Ok(authorities)) => Found::Usable(authorities),
                 });
             }
-            Step::Write(state, change) => {
+            Step::Write(authorities) => {
                 if replica.secret_version == self.secret.as_ref().map(|secret| secret.version) {
-                    let content = state.to_data();
-                    if State::from_data(&content).as_ref() != Ok(&*state) {
+                    let content = authorities.to_data();
+                    if Authorities::from_data(&content).as_ref() != Ok(&authorities) {
                         return Err("what was written reads otherwise".to_owned());
                     }
                     self.secret = Some(Versioned { version, content });
-                    self.promotions += usize::from(change == crate::rotate::Change::Promoted);
                 }
                 replica.forget_view();
             }
@@ -148,6 +149,7 @@ impl World {
                     }
                     let content = Bundle {
                         is_broken: was_broken && !self.all_verify(&text),
+                        changed_at: Some(self.now),
                         text,
                         older,
                     };
@@ -155,7 +157,11 @@ impl World {
                 }
                 self.replicas[index].forget_view();
             }
-            Step::Show(serving) => replica.shown = Some(serving),
+            Step::Serve(serving) => {
+                let authority = replica.rules.serving().map(|(_, authority)| authority);
+                self.served.extend(authority.map(|authority| authority.pem.clone()));
+                replica.shown = Some(serving);
+            }
             Step::Wait(until) => {
                 replica.forget_view();
                 if until <= self.clock(index) {
@@ -190,10 +196,35 @@ impl World {
         (0..self.replicas.len()).try_for_each(|index| self.is_good(index))
     }
 
-    /// The number of CAs in the Secret.
-    pub(super) fn trusted(&self) -> usize {
+    /// The CAs in the Secret: those that sign, and all.
+    pub(super) fn authorities(&self) -> [usize; 2] {
         let secret = self.secret.as_ref().unwrap();
-        State::from_data(&secret.content).unwrap().trusted().count()
+        let all = Authorities::from_data(&secret.content).unwrap();
+        [all.signing().len(), all.certificates().count()]
+    }
+
+    /// A replica whose requests fail. What it can renew by itself, it must have renewed.
+    pub(super) fn run_alone(&mut self, index: usize) -> Result<(), String> {
+        let replica = &mut self.replicas[index];
+        replica.forget_view();
+        // A certificate at most: then it would read.
+        self.step(index)?;
+        self.replicas[index].forget_view();
+        self.is_renewed(index)
+    }
+
+    /// Whether the replica serves a valid certificate if it knows a CA that could have signed one: valid, with its key, and in
+    /// every `caBundle`.
+    fn is_renewed(&self, index: usize) -> Result<(), String> {
+        let replica = &self.replicas[index];
+        let now = self.clock(index);
+        let Some((serving, _)) = replica.rules.serving() else {
+            return Ok(());
+        };
+        if !serving.validity.contains(now) && replica.rules.could_sign(&self.settings, now) {
+            return Err(format!("{index} serves what has expired, and could renew it"));
+        }
+        Ok(())
     }
 
     /// Runs a single replica until it waits.
@@ -229,6 +260,7 @@ impl World {
         let content = Bundle {
             text: text.to_owned(),
             is_broken: true,
+            changed_at: None,
             older: Vec::new(),
         };
         self.configurations[configuration] = Some(Versioned { version, content });
@@ -238,7 +270,7 @@ impl World {
 impl Replica {
     fn new(skew: i64) -> Self {
         Self {
-            memory: Memory::default(),
+            rules: Rules::default(),
             view: View::default(),
             secret_version: None,
             versions: Vec::new(),
@@ -254,7 +286,10 @@ impl Replica {
 }
 
 fn published(found: Option<&Versioned<Bundle>>) -> Option<Published> {
-    found.map(|found| Published::new([found.content.text.clone()]))
+    found.map(|found| {
+        let content = &found.content;
+        Published::new([content.text.clone()], content.changed_at)
+    })
 }
 
 /// The output of a failed test.

@@ -95,19 +95,21 @@ fn authorities(bundle: &str) -> usize {
 }
 
 #[tokio::test]
-async fn the_first_replica_makes_what_all_show_and_nothing_more_is_written() {
+async fn the_first_replica_makes_the_authority_of_all_and_nothing_more_is_written() {
     let (api, clock) = (Api::new(), Clock::new());
     let mut one = Replica::new(api.client(), &clock);
     let mut other = Replica::new(api.client(), &clock);
     assert!(!one.status().is_serving(clock.now()));
     one.keep().await.unwrap();
-    assert_eq!(api.bundle(), api.secret("ca.crt"));
+    assert_eq!(authorities(&api.bundle()), 1);
+    assert!(api.secret("signing.pem").starts_with(&api.bundle()));
     let writes = api.writes();
     other.keep().await.unwrap();
     let next = one.keep().await.unwrap();
     assert_eq!(api.writes(), writes);
-    assert_eq!(one.shown(), other.shown());
+    assert_ne!(one.shown(), other.shown(), "each has a key of its own");
     assert!(one.status().is_serving(clock.now()));
+    assert!(other.status().is_serving(clock.now()));
     assert!(next > clock.now());
 }
 
@@ -118,10 +120,11 @@ async fn an_empty_secret_is_filled() {
     let mut replica = Replica::new(api.client(), &clock);
     replica.keep().await.unwrap();
     assert!(replica.status().is_serving(clock.now()));
-    let filled = (api.secret("ca.key"), api.bundle());
+    let filled = (api.secret("signing.pem"), api.bundle());
     api.empty_secret();
     replica.keep().await.unwrap();
-    assert_eq!((api.secret("ca.key"), api.bundle()), filled, "put back");
+    let restored = (api.secret("signing.pem"), api.bundle());
+    assert_eq!(restored, filled, "put back");
 }
 
 #[tokio::test]
@@ -133,28 +136,31 @@ async fn an_authority_is_exchanged_with_an_overlap() {
         clock.advance(Duration::from_hours(159));
         replica.keep().await.unwrap();
     }
-    let old = api.secret("ca.crt");
-    assert_eq!(api.bundle(), old);
+    let old = api.bundle();
+    assert_eq!(authorities(&old), 1);
     assert_eq!(replica.status().serving_rotations, 9);
 
     clock.advance(Duration::from_hours(10));
     replica.keep().await.unwrap();
-    let next = api.secret("next-ca.crt");
-    assert_eq!(authorities(&api.bundle()), 2, "announced");
-    assert_eq!(api.secret("ca.crt"), old);
+    assert_eq!(authorities(&api.bundle()), 2, "the next one is announced");
+    assert_eq!(replica.status().authority_rotations, 0);
 
-    clock.advance(Duration::from_mins(1));
+    clock.advance(16 * DAY);
     replica.keep().await.unwrap();
-    assert_eq!(api.secret("ca.crt"), next, "promoted");
-    assert_eq!(api.secret("next-ca.key"), "");
-    assert_eq!(authorities(&api.bundle()), 2, "the old one is trusted yet");
+    assert_eq!(replica.status().authority_rotations, 0, "it signs while it can");
+
+    clock.advance(6 * DAY);
+    replica.keep().await.unwrap();
     assert_eq!(replica.status().authority_rotations, 1);
+    assert_eq!(api.secret("retired.pem"), old, "its key is gone");
+    assert_eq!(authorities(&api.secret("signing.pem")), 1);
+    assert_eq!(authorities(&api.bundle()), 2, "it is trusted");
 
-    clock.advance(10 * DAY);
+    clock.advance(9 * DAY);
     replica.keep().await.unwrap();
-    assert_eq!(api.bundle(), next, "dropped");
-    assert_eq!(api.secret("previous-ca.crt"), "");
-    assert_eq!(api.secret("dropped-ca.crt"), "");
+    assert_eq!(authorities(&api.bundle()), 1, "it has expired");
+    assert!(!api.bundle().contains(&old));
+    assert_eq!(api.secret("retired.pem"), "");
 }
 
 #[tokio::test]
@@ -162,11 +168,11 @@ async fn a_lost_secret_is_put_back() {
     let (api, clock) = (Api::new(), Clock::new());
     let mut replica = Replica::new(api.client(), &clock);
     replica.keep().await.unwrap();
-    let (key, bundle, shown) = (api.secret("ca.key"), api.bundle(), replica.shown());
+    let (secret, bundle, shown) = (api.secret("signing.pem"), api.bundle(), replica.shown());
     api.delete_secret();
     replica.keep().await.unwrap();
-    assert_eq!(api.secret("ca.key"), key);
-    api.spoil_secret("tls.crt");
+    assert_eq!(api.secret("signing.pem"), secret);
+    api.spoil_secret("signing.pem");
     replica.keep().await.unwrap();
     assert_eq!((api.bundle(), replica.shown()), (bundle, shown));
     assert_eq!(replica.status().problem, None);
@@ -177,7 +183,7 @@ async fn a_replica_that_finds_the_secret_spoilt_leaves_others_trusted() {
     let (api, clock) = (Api::new(), Clock::new());
     Replica::new(api.client(), &clock).keep().await.unwrap();
     let old = api.bundle();
-    api.spoil_secret("ca.key");
+    api.spoil_secret("signing.pem");
     let mut new = Replica::new(api.client(), &clock);
     new.keep().await.unwrap();
     assert!(api.bundle().contains(&old), "the other may still show its");
@@ -203,7 +209,7 @@ async fn a_missing_right_is_named_and_heals() {
 }
 
 #[tokio::test]
-async fn an_api_server_that_is_away_leaves_the_certificate_until_it_is_over() {
+async fn while_the_api_server_is_away_a_known_authority_renews_the_certificate() {
     let clock = Clock::new();
     let nobody = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
     let mut lost = Replica::new(Client::try_from(nobody).unwrap(), &clock);
@@ -214,12 +220,21 @@ async fn an_api_server_that_is_away_leaves_the_certificate_until_it_is_over() {
     replica.keep().await.unwrap();
     let shown = replica.shown();
     api.forbid(Some("/"));
-    clock.advance(8 * DAY);
+    clock.advance(5 * DAY);
     assert_eq!(replica.reason().await, "forbidden");
     assert_eq!(replica.shown(), shown);
-    assert!(replica.status().is_serving(clock.now()));
+    for _ in 0..14 {
+        clock.advance(6 * DAY);
+        assert_eq!(replica.reason().await, "forbidden");
+        assert!(replica.status().is_serving(clock.now()));
+    }
+    assert_ne!(replica.shown(), shown);
     clock.advance(2 * DAY);
+    assert_eq!(replica.reason().await, "forbidden");
     assert!(!replica.status().is_serving(clock.now()));
+    api.forbid(None);
+    replica.keep().await.unwrap();
+    assert!(replica.status().is_serving(clock.now()), "at once");
 }
 
 #[tokio::test]
@@ -244,7 +259,7 @@ async fn everything_is_over_after_a_long_sleep_and_heals() {
     clock.advance(1000 * DAY);
     replica.keep().await.unwrap();
     assert!(replica.status().is_serving(clock.now()));
-    assert_eq!(api.bundle(), api.secret("ca.crt"));
+    assert_eq!(authorities(&api.bundle()), 1);
 }
 
 #[tokio::test]

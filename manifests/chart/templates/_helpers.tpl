@@ -9,9 +9,14 @@
 {{- regexReplaceAll "[-.]+$" (default $made .Values.fullnameOverride | trunc 50) "" }}
 {{- end }}
 
-{{- /* The Secret with the webhook's certificates. cert-manager does not delete its Secret, so that one has another name. */}}
+{{- /* The Secret with the webhook's CAs. */}}
+{{- define "injector.authorities" -}}
+{{ include "injector.fullname" . }}-authorities
+{{- end }}
+
+{{- /* The Secret with cert-manager's certificate. */}}
 {{- define "injector.certificates" -}}
-{{ include "injector.fullname" . }}-{{ ternary "cert-manager" "certificates" .Values.certificates.certManager.enabled }}
+{{ include "injector.fullname" . }}-cert-manager
 {{- end }}
 
 {{- define "injector.serviceAccount" -}}

@@ -28,7 +28,7 @@ const VALIDATING_CONFIGURATION: &str =
 const ADMISSION: &str = "/apis/admissionregistration.k8s.io/v1";
 const SECRETS: &str = "/api/v1/namespaces/aws-secrets-injector/secrets";
 const SECRET: &str =
-    "/api/v1/namespaces/aws-secrets-injector/secrets/aws-secrets-injector-certificates";
+    "/api/v1/namespaces/aws-secrets-injector/secrets/aws-secrets-injector-authorities";
 
 /// The events of a watch.
 type Watch = UnboundedSender<Result<Bytes, Infallible>>;
