@@ -3,8 +3,8 @@
 use anyhow::Context as _;
 use e2e::cert_manager::CertManager;
 use e2e::helm::{chart, helm};
+use e2e::Kubectl;
 use e2e::install::{self, example_class, service_account};
-use e2e::kubectl::Kubectl;
 
 use crate::bare::annotated_pod;
 use crate::certificates::ca_bundle;
