@@ -9,10 +9,7 @@ use e2e::messages::{Message, messages, policy_messages};
 
 /// What is printed, and is no message of its own.
 const OTHERS: [(&str, &[&str]); 32] = [
-    (
-        "certs/src/certificate.rs",
-        &["-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"],
-    ),
+    ("certs/src/authorities.rs", &["-----END PRIVATE KEY-----"]),
     (
         "injector/src/service.rs",
         &[

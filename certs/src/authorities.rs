@@ -81,14 +81,16 @@ impl Authorities {
         let done = self
             .signing
             .extract_if(.., |authority| is_done(&authority.certificate));
-        self.retired.extend(done.map(|authority| authority.certificate));
+        self.retired
+            .extend(done.map(|authority| authority.certificate));
         self.sort();
     }
 
     /// Removes those that expired longer ago than clocks differ.
     pub(crate) fn expire(&mut self, now: SystemTime, slack: Duration) {
         let is_kept = |certificate: &Certificate| now < certificate.validity.not_after + slack;
-        self.signing.retain(|authority| is_kept(&authority.certificate));
+        self.signing
+            .retain(|authority| is_kept(&authority.certificate));
         self.retired.retain(is_kept);
     }
 
@@ -97,7 +99,8 @@ impl Authorities {
         self.retired.sort_by(Certificate::by_expiry);
         self.retired.dedup();
         let retired = &self.retired;
-        self.signing.retain(|authority| !retired.contains(&authority.certificate));
+        self.signing
+            .retain(|authority| !retired.contains(&authority.certificate));
         self.signing
             .sort_by(|a, b| Certificate::by_expiry(&a.certificate, &b.certificate));
         self.signing.dedup();

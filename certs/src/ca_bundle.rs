@@ -2,8 +2,8 @@
 //! rest (kubectl, Helm, a GitOps tool) still owns it and sees no drift.
 
 use k8s_openapi::ByteString;
-use kube::{Client, ResourceExt as _};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 
 use crate::replica::Published;
@@ -99,6 +99,8 @@ pub(crate) fn published(configuration: &DynamicObject) -> Published {
     };
     let managers = configuration.managed_fields().iter();
     let own = managers.filter(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER));
-    let changed_at = own.filter_map(|entry| Some(entry.time.as_ref()?.0.into())).max();
+    let changed_at = own
+        .filter_map(|entry| Some(entry.time.as_ref()?.0.into()))
+        .max();
     Published::new(webhooks(configuration).iter().map(bundle), changed_at)
 }

@@ -65,7 +65,10 @@ pub fn issue_authority(
     ];
     set_validity(&mut params, now, now + lifetime);
     let certificate = params.self_signed(&key)?.pem();
-    Ok(Authority::from_pem("the new CA", &(certificate + &key.serialize_pem()))?)
+    Ok(Authority::from_pem(
+        "CA",
+        &(certificate + &key.serialize_pem()),
+    )?)
 }
 
 /// Issues a serving certificate that does not outlive the CA that signs it.

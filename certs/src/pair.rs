@@ -61,8 +61,7 @@ impl Authority {
             Certificate::from_pem(pem).map_err(|reason| Unusable::unreadable(field, &reason))?;
         let key = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
             .map_err(|error| Unusable::unreadable(field, &error))?;
-        let key =
-            KeyPair::try_from(&key).map_err(|error| Unusable::unreadable(field, &error))?;
+        let key = KeyPair::try_from(&key).map_err(|error| Unusable::unreadable(field, &error))?;
         if key.public_key_raw() != certificate.public_key {
             return Err(Unusable::OtherKey(field));
         }

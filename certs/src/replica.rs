@@ -79,10 +79,7 @@ pub struct Published {
 
 impl Published {
     /// Parses PEM texts. Unreadable parts trust nothing.
-    pub fn new(
-        bundles: impl IntoIterator<Item = String>,
-        changed_at: Option<SystemTime>,
-    ) -> Self {
+    pub fn new(bundles: impl IntoIterator<Item = String>, changed_at: Option<SystemTime>) -> Self {
         let read = |text: String| {
             let certificates = Certificate::readable_from_pem(&text);
             (text, certificates)
@@ -100,7 +97,9 @@ impl Published {
     }
 
     fn certificates(&self) -> impl Iterator<Item = &Certificate> {
-        self.bundles.iter().flat_map(|(_, certificates)| certificates)
+        self.bundles
+            .iter()
+            .flat_map(|(_, certificates)| certificates)
     }
 }
 
@@ -217,7 +216,8 @@ impl Replica {
         let newest = newest.map(|authority| authority.certificate.clone());
         // It cannot sign a certificate of full length, and a newer CA can sign instead.
         self.authorities.retire(|old| {
-            let replaces = |newest: &Certificate| newest.validity.not_after > old.validity.not_after;
+            let replaces =
+                |newest: &Certificate| newest.validity.not_after > old.validity.not_after;
             old.validity.not_after < full && newest.as_ref().is_some_and(replaces)
         });
     }

@@ -16,7 +16,10 @@ pub async fn read(api: &Api<Secret>, name: &str) -> kube::Result<(Found, Before)
     let secret = api.get_opt(name).await?;
     // An empty one may be part of an installation: there it is only so that it goes with the rest.
     let data = secret.as_ref().and_then(|secret| secret.data.as_ref());
-    let found = match data.filter(|data| !data.is_empty()).map(Authorities::from_data) {
+    let found = match data
+        .filter(|data| !data.is_empty())
+        .map(Authorities::from_data)
+    {
         None => Found::Absent,
         Some(Err(error)) => Found::Unusable(error),
         Some(Ok(authorities)) => Found::Usable(authorities),

@@ -14,7 +14,6 @@ use crate::secret;
 use crate::shown::Shown;
 use crate::status::Problem;
 
-
 /// More consecutive writes than ever needed: somebody undoes them.
 const MAX_WRITES: u32 = 50;
 

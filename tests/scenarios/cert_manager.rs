@@ -1,9 +1,9 @@
 //! The chart with cert-manager: its real controllers, the chart's CA, and a certificate that is rotated while pods are created.
 
 use anyhow::Context as _;
+use e2e::Kubectl;
 use e2e::cert_manager::CertManager;
 use e2e::helm::{chart, helm};
-use e2e::Kubectl;
 use e2e::install::{self, example_class, service_account};
 
 use crate::bare::annotated_pod;

@@ -160,7 +160,10 @@ impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (serving, replicas) = (self.serving(), self.serving.len());
         let authorities = self.authorities.len();
-        write!(f, "{serving} serving certificates of {replicas} replicas, {authorities} authorities")
+        write!(
+            f,
+            "{serving} serving certificates of {replicas} replicas, {authorities} authorities"
+        )
     }
 }
 
@@ -205,7 +208,10 @@ pub(crate) fn rotations(world: &World) {
     let mut events = EVENTS.iter().peekable();
     // A loop instead of a condition, to collect what was seen.
     let started = Instant::now();
-    while events.peek().is_some() || seen.serving() < SERVING || seen.authorities.len() < AUTHORITIES {
+    while events.peek().is_some()
+        || seen.serving() < SERVING
+        || seen.authorities.len() < AUTHORITIES
+    {
         assert!(started.elapsed() < Duration::from_mins(8), "{seen}");
         seen.look(world);
         if let Some((_, event)) = events.next_if(|(after, _)| seen.serving() >= *after) {
@@ -226,13 +232,25 @@ struct Outside(Child);
 
 impl Outside {
     fn start(world: &World) -> Self {
-        let program = images::build_binaries(images::Profile::E2e).unwrap().webhook;
+        let program = images::build_binaries(images::Profile::E2e)
+            .unwrap()
+            .webhook;
         let child = Command::new(program)
             .env_clear()
             .env("KUBECONFIG", world.kubectl.kubeconfig())
-            .args(["--namespace", NAMESPACE, "--injector-image", images::INJECTOR])
+            .args([
+                "--namespace",
+                NAMESPACE,
+                "--injector-image",
+                images::INJECTOR,
+            ])
             .args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
-            .args(["--authority-lifetime", AUTHORITY, "--certificate-lifetime", CERTIFICATE])
+            .args([
+                "--authority-lifetime",
+                AUTHORITY,
+                "--certificate-lifetime",
+                CERTIFICATE,
+            ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -32,7 +32,8 @@ impl World {
             !self.is_over(shown) && self.all_trust(bundle, shown)
         };
         let own = self.replicas[index].shown.as_ref();
-        let is_over = own.is_some_and(|own| self.clock(index) >= own.certificate.validity.not_after);
+        let is_over =
+            own.is_some_and(|own| self.clock(index) >= own.certificate.validity.not_after);
         let is_lost = |found: &Versioned<Bundle>| {
             let mut shown = self
                 .replicas
@@ -86,9 +87,7 @@ impl World {
             .replicas
             .iter()
             .filter_map(|replica| replica.shown.as_ref());
-        shown.all(|shown| {
-            self.is_over(shown) || self.verifies(bundle, shown)
-        })
+        shown.all(|shown| self.is_over(shown) || self.verifies(bundle, shown))
     }
 
     /// Whether an API server with this bundle accepts the certificate, given that it is valid now.

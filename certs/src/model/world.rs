@@ -159,7 +159,8 @@ impl World {
             }
             Step::Serve(serving) => {
                 let authority = replica.rules.serving().map(|(_, authority)| authority);
-                self.served.extend(authority.map(|authority| authority.pem.clone()));
+                self.served
+                    .extend(authority.map(|authority| authority.pem.clone()));
                 replica.shown = Some(serving);
             }
             Step::Wait(until) => {
@@ -222,7 +223,9 @@ impl World {
             return Ok(());
         };
         if !serving.validity.contains(now) && replica.rules.could_sign(&self.settings, now) {
-            return Err(format!("{index} serves what has expired, and could renew it"));
+            return Err(format!(
+                "{index} serves what has expired, and could renew it"
+            ));
         }
         Ok(())
     }

@@ -147,7 +147,11 @@ async fn an_authority_is_exchanged_with_an_overlap() {
 
     clock.advance(16 * DAY);
     replica.keep().await.unwrap();
-    assert_eq!(replica.status().authority_rotations, 0, "it signs while it can");
+    assert_eq!(
+        replica.status().authority_rotations,
+        0,
+        "it signs while it can"
+    );
 
     clock.advance(6 * DAY);
     replica.keep().await.unwrap();
