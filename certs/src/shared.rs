@@ -1,6 +1,6 @@
 //! CAs that the replicas share in a Secret. Executes against the API server what [`Replica::step`] decides.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures::stream::{self, BoxStream, StreamExt as _};
 use k8s_openapi::api::core::v1::Secret;
@@ -16,6 +16,9 @@ use crate::status::Problem;
 
 /// More consecutive writes than ever needed: somebody undoes them.
 const MAX_WRITES: u32 = 50;
+
+/// The longest wait for an answer of the API server.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the CAs are stored, and which configurations trust them.
 #[derive(Clone)]
@@ -86,8 +89,9 @@ impl Shared {
                     let name = &self.source.name;
                     written = self.secret_name();
                     let read = before.secret.take();
-                    let done = secret::write(&self.secrets(), name, read, &authorities).await;
-                    if done.map_err(|error| Problem::of_api(written.clone(), &error))? {
+                    let secrets = self.secrets();
+                    let done = secret::write(&secrets, name, read, &authorities);
+                    if answer(&written, done).await? {
                         let count = authorities.certificates().count();
                         tracing::info!(secret = name, count, "CAs written");
                     }
@@ -112,8 +116,8 @@ impl Shared {
 
     async fn read_configuration(&self, index: usize) -> Result<Option<DynamicObject>, Problem> {
         let configuration = &self.source.configurations[index];
-        let found = configuration.read(self.source.client.clone()).await;
-        let found = found.map_err(|error| Problem::of_api(configuration.to_string(), &error))?;
+        let found = configuration.read(self.source.client.clone());
+        let found = answer(configuration, found).await?;
         if found.is_none() {
             tracing::warn!(%configuration, "webhook configuration not found; it gets its caBundle when it is created");
         }
@@ -121,8 +125,9 @@ impl Shared {
     }
 
     async fn read_secret(&self) -> Result<(Found, secret::Before), Problem> {
-        let read = secret::read(&self.secrets(), &self.source.name).await;
-        read.map_err(|error| Problem::of_api(self.secret_name(), &error))
+        let secrets = self.secrets();
+        let read = secret::read(&secrets, &self.source.name);
+        answer(&self.secret_name(), read).await
     }
 
     async fn publish(&self, index: usize, before: &Before, bundle: &str) -> Result<(), Problem> {
@@ -130,8 +135,8 @@ impl Shared {
         // The bundle is published only to existing configurations.
         if let Some(Some(found)) = before.configurations.get(index) {
             let client = self.source.client.clone();
-            let done = configuration.publish(client, found, bundle).await;
-            if done.map_err(|error| Problem::of_api(configuration.to_string(), &error))? {
+            let done = configuration.publish(client, found, bundle);
+            if answer(configuration, done).await? {
                 tracing::info!(%configuration, "caBundle published");
             }
         }
@@ -163,6 +168,21 @@ impl Shared {
                 .boxed()
         });
         stream::select_all(configurations.chain([secret])).boxed()
+    }
+}
+
+/// The answer to a request about an object. An API server that starts or stops may accept a request and never answer, and the
+/// serving certificate must be renewed meanwhile.
+async fn answer<T>(
+    object: &impl ToString,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, Problem> {
+    match tokio::time::timeout(TIMEOUT, request).await {
+        Ok(answer) => answer.map_err(|error| Problem::of_api(object.to_string(), &error)),
+        Err(_) => Err(Problem::ApiUnreachable {
+            object: object.to_string(),
+            message: format!("no answer from the API server for {} s", TIMEOUT.as_secs()),
+        }),
     }
 }
 

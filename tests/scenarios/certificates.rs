@@ -20,8 +20,12 @@ const SECRET: &str = "secret/aws-secrets-injector-authorities";
 const CONFIGURATION: &str = "mutatingwebhookconfiguration/aws-secrets-injector";
 
 /// Lifetimes of the CA and of the serving certificate.
-const AUTHORITY: &str = "40s";
-const CERTIFICATE: &str = "20s";
+const AUTHORITY: Duration = Duration::from_secs(75);
+const CERTIFICATE: Duration = Duration::from_secs(20);
+
+fn seconds(lifetime: Duration) -> String {
+    format!("{}s", lifetime.as_secs())
+}
 
 /// What to wait for.
 const SERVING: f64 = 24.0;
@@ -50,7 +54,7 @@ struct ShortLived<'a>(&'a World);
 
 impl<'a> ShortLived<'a> {
     fn begin(world: &'a World) -> Self {
-        begin_with(world, AUTHORITY, CERTIFICATE);
+        begin_with(world, &seconds(AUTHORITY), &seconds(CERTIFICATE));
         Self(world)
     }
 }
@@ -151,6 +155,16 @@ impl Seen {
         self.authorities.extend(certificates.map(str::to_owned));
     }
 
+    /// Looks until this is true. A loop instead of a condition, to collect what is seen.
+    fn until(&mut self, world: &World, is_true: impl Fn(&Self) -> bool) {
+        let started = Instant::now();
+        while !is_true(self) {
+            assert!(started.elapsed() < Duration::from_mins(5), "{self}");
+            self.look(world);
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
     fn serving(&self) -> f64 {
         self.serving.values().sum()
     }
@@ -176,22 +190,7 @@ fn replicas(world: &World) -> anyhow::Result<Vec<String>> {
     Ok(pods.split_whitespace().map(str::to_owned).collect())
 }
 
-/// What happens meanwhile, each once so many serving certificates were seen.
-const EVENTS: [(f64, fn(&World, &Outside)); 6] = [
-    (4.0, delete_secret),
-    (6.0, |_, outside| outside.signal("STOP")),
-    (8.0, |world, _| {
-        let restart = ["-n", NAMESPACE, "rollout", "restart", DEPLOYMENT];
-        world.kubectl.run(&restart).unwrap();
-    }),
-    (14.0, delete_secret),
-    (18.0, |_, outside| outside.signal("CONT")),
-    (22.0, |world, _| {
-        world.cluster.restart_api_server().unwrap();
-    }),
-];
-
-fn delete_secret(world: &World, _: &Outside) {
+fn delete_secret(world: &World) {
     world
         .kubectl
         .run(&["-n", NAMESPACE, "delete", SECRET])
@@ -205,20 +204,24 @@ pub(crate) fn rotations(world: &World) {
     wait_until_reached(&namespace);
     let admissions = stream(&namespace, true, 20);
     let mut seen = Seen::default();
-    let mut events = EVENTS.iter().peekable();
-    // A loop instead of a condition, to collect what was seen.
-    let started = Instant::now();
-    while events.peek().is_some()
-        || seen.serving() < SERVING
-        || seen.authorities.len() < AUTHORITIES
-    {
-        assert!(started.elapsed() < Duration::from_mins(8), "{seen}");
-        seen.look(world);
-        if let Some((_, event)) = events.next_if(|(after, _)| seen.serving() >= *after) {
-            event(world, &outside);
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    seen.until(world, |seen| seen.serving() >= 4.0);
+    delete_secret(world);
+    outside.signal("STOP");
+    let stopped = Instant::now();
+    seen.until(world, |seen| seen.serving() >= 8.0);
+    let restart = ["-n", NAMESPACE, "rollout", "restart", DEPLOYMENT];
+    world.kubectl.run(&restart).unwrap();
+    // Without the API server, replicas go on for as long as a CA is valid: here, one that every replica has used for a moment.
+    let before = seen.authorities.len();
+    seen.until(world, |seen| seen.authorities.len() > before);
+    let announced = Instant::now();
+    seen.until(world, |_| announced.elapsed() > AUTHORITY / 8);
+    world.cluster.restart_api_server().unwrap();
+    seen.until(world, |_| stopped.elapsed() > AUTHORITY);
+    outside.signal("CONT");
+    seen.until(world, |seen| seen.serving() >= SERVING);
+    delete_secret(world);
+    seen.until(world, |seen| seen.authorities.len() >= AUTHORITIES);
     let counts = admissions.stop().unwrap();
     line(&seen.to_string());
     all_injected("certificates that live for 20 s", &counts);
@@ -245,12 +248,8 @@ impl Outside {
                 images::INJECTOR,
             ])
             .args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
-            .args([
-                "--authority-lifetime",
-                AUTHORITY,
-                "--certificate-lifetime",
-                CERTIFICATE,
-            ])
+            .args(["--authority-lifetime", &seconds(AUTHORITY)])
+            .args(["--certificate-lifetime", &seconds(CERTIFICATE)])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

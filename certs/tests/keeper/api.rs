@@ -27,6 +27,8 @@ struct Inner {
     forbidden: Option<&'static str>,
     /// Every change is undone immediately.
     undoes: bool,
+    /// No request is answered.
+    hangs: bool,
 }
 
 impl Api {
@@ -69,6 +71,11 @@ impl Api {
     /// Undoes every change immediately from now on.
     pub(crate) fn undo(&self) {
         self.change(|inner| inner.undoes = true);
+    }
+
+    /// Answers no request, or answers them again.
+    pub(crate) fn hang(&self, hangs: bool) {
+        self.change(|inner| inner.hangs = hangs);
     }
 
     /// The number of writes.
@@ -178,6 +185,9 @@ impl Inner {
 }
 
 async fn serve(State(api): State<Api>, request: Request) -> Response {
+    if api.change(|inner| inner.hangs) {
+        std::future::pending::<()>().await;
+    }
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let body = axum::body::to_bytes(request.into_body(), usize::MAX)
         .await

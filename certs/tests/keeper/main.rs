@@ -241,6 +241,19 @@ async fn while_the_api_server_is_away_a_known_authority_renews_the_certificate()
     assert!(replica.status().is_serving(clock.now()), "at once");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_never_answers_does_not_stop_the_renewal() {
+    let (api, clock) = (Api::new(), Clock::new());
+    let mut replica = Replica::new(api.client(), &clock);
+    replica.keep().await.unwrap();
+    api.hang(true);
+    assert_eq!(replica.reason().await, "api_unreachable");
+    clock.advance(8 * DAY);
+    assert_eq!(replica.reason().await, "api_unreachable");
+    clock.advance(8 * DAY);
+    assert!(replica.status().is_serving(clock.now()));
+}
+
 #[tokio::test]
 async fn somebody_who_undoes_every_write_is_reported() {
     let (api, clock) = (Api::new(), Clock::new());
