@@ -70,10 +70,7 @@ const OTHERS: [(&str, &[&str]); 32] = [
     ),
     // Help of metrics, and types of content.
     ("injector/src/refresh/metrics.rs", &[""]),
-    (
-        "injector/src/refresh/server.rs",
-        &["see /metrics", "text/plain; version"],
-    ),
+    ("injector/src/refresh/server.rs", &["see /metrics"]),
     ("webhook/src/server/metrics.rs", &[""]),
     // Documentation of annotations.
     ("webhook/src/pod/annotations/table.rs", &[""]),
