@@ -64,6 +64,8 @@ const VALUES: [&[&str]; 15] = [
     &[
         "--set",
         "certificates.certManager.enabled=true,serviceMonitor.enabled=true,serviceMonitor.labels.release=prometheus",
+        "--set",
+        "alerts.enabled=true,alerts.labels.release=prometheus,dashboard.enabled=true,dashboard.annotations.grafana_folder=AWS",
     ],
     &[
         "--set",
@@ -80,7 +82,7 @@ const VALUES: [&[&str]; 15] = [
         "--set-string",
         "fullnameOverride=123,nameOverride=456,priorityClassName=7,serviceAccount.name=8",
         "--set",
-        "serviceMonitor.enabled=true,certificates.certManager.enabled=true",
+        "serviceMonitor.enabled=true,alerts.enabled=true,dashboard.enabled=true,certificates.certManager.enabled=true",
     ],
     // Truncated names end with a valid character.
     &[
@@ -101,6 +103,8 @@ const VALUES: [&[&str]; 15] = [
         r#"serviceAccount={"annotations":{"number":20000000}}"#,
         "--set-json",
         r#"nodeSelector={"pool":1}"#,
+        "--set-json",
+        r#"alerts={"enabled":true,"filesAgeSeconds":86400000}"#,
     ],
 ];
 
@@ -227,6 +231,8 @@ pub(crate) fn bad_values(_: &World) {
         ("podDisruptionBudget.minAvailable=null", "minAvailable"),
         ("podLabels.app\\.kubernetes\\.io/name=x", "podLabels"),
         ("serviceMonitor.interval=30", "interval"),
+        ("alerts.filesAgeSeconds=1h", "filesAgeSeconds"),
+        ("dashboard.labels=null", "labels"),
         (
             "ports.https=9000,ports.health=9000",
             "ports.https and ports.health must be different",

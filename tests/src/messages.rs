@@ -1,7 +1,7 @@
 //! The messages in the sources of the programs.
 //!
 //! A message is a string literal with at least two words. Excluded are comments, tests, help texts of commands and metrics,
-//! reasons why something cannot fail, and log lines about normal operation.
+//! reasons why something cannot fail, log lines about normal operation, and text that other text is compared with.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,24 +12,33 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{
     Attribute, Expr, ExprCall, ExprLit, ExprMethodCall, File, Item, ItemConst, Lit, LitStr, Macro,
-    Meta, Visibility,
+    Meta, Pat, Visibility,
 };
 
 use crate::project;
 
 /// The crates of the programs.
 const CRATES: [&str; 4] = ["certs", "injector", "provider-class", "webhook"];
-/// Names of functions and macros whose arguments are not messages.
-const SILENT: [&str; 9] = [
+/// Names of functions, methods and macros whose arguments are not messages.
+const SILENT: [&str; 18] = [
     "cfg",
+    "contains",
     "debug",
     "debug_assert",
+    "describe",
+    "ends_with",
     "expect",
     "info",
     "matches",
     "register",
+    "registered",
+    "rsplit_once",
+    "says",
+    "split_once",
+    "starts_with",
+    "strip_prefix",
     "trace",
-    "describe",
+    "unreachable",
 ];
 
 /// A message in a source file.
@@ -247,6 +256,9 @@ impl<'ast> Visit<'ast> for Finder<'_> {
             }
         }
     }
+
+    /// Text in a pattern is compared, not printed.
+    fn visit_pat(&mut self, _: &'ast Pat) {}
 
     fn visit_lit_str(&mut self, literal: &'ast LitStr) {
         self.take(literal);

@@ -5,15 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
 
 use aws_secrets_webhook::Args;
-use aws_secrets_webhook::admission::{Outcome, Refusal};
-use aws_secrets_webhook::cluster::StoreState;
+use aws_secrets_webhook::admission::Refusal;
 use aws_secrets_webhook::pod::annotations::{ANNOTATIONS, CLASSES, PREFIX, PodRequest};
-use aws_secrets_webhook::server::Metrics;
-use aws_secrets_webhook::server::review::PODS;
-use certs::{Problem, Status};
+use certs::Problem;
 use clap::CommandFactory as _;
 
 fn text(file: &str) -> String {
@@ -34,70 +30,6 @@ fn every_setting() {
         let row = format!("| `--{flag}` | `{variable}` |");
         assert!(docs.contains(&row), "{row}");
     }
-}
-
-/// Names of the webhook's metrics, as Prometheus stores them.
-fn metrics_of_the_webhook() -> BTreeSet<String> {
-    let metrics = Metrics::default();
-    metrics.reviewed(PODS, Outcome::Injected, Duration::ZERO);
-    let store = StoreState {
-        kind: "ServiceAccount",
-        objects: 1,
-        synced: true,
-        can_answer: true,
-        failures: 0,
-    };
-    let status = Status {
-        serving_not_after: Some(UNIX_EPOCH + Duration::from_secs(1)),
-        ..Status::default()
-    };
-    let rendered = metrics.render(&[store], &status, true);
-    let samples = rendered.lines().filter(|line| !line.starts_with('#'));
-    samples
-        .filter_map(|line| line.split(['{', ' ']).next())
-        .map(str::to_owned)
-        .collect()
-}
-
-#[test]
-fn every_metric() {
-    let docs = text("docs/operations.md");
-    let names = metrics_of_the_webhook();
-    for name in &names {
-        let family = ["_bucket", "_sum", "_count"]
-            .iter()
-            .find_map(|end| name.strip_suffix(end))
-            .or_else(|| name.strip_suffix("_info").map(|_| name.as_str()))
-            .unwrap_or(name);
-        assert!(docs.contains(&format!("| `{family}` |")), "{family}");
-    }
-    assert!(names.len() > 8);
-}
-
-/// Alerts and queries: a metric that was renamed would leave them silent.
-#[test]
-fn alerts_and_queries_use_metrics_that_exist() {
-    let sidecar = text("injector/src/refresh/metrics.rs");
-    let webhook = metrics_of_the_webhook();
-    let page = text("docs/operations.md");
-    let mut count = 0;
-    for block in page.split("```").skip(1).step_by(2) {
-        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        for word in block.split(|c| !is_name(c)) {
-            if word.starts_with("aws_secrets_webhook_") {
-                assert!(webhook.contains(word), "{word}");
-                count += 1;
-            } else if let Some(name) = word.strip_prefix("aws_secrets_injector_") {
-                assert!(sidecar.contains(&format!("\"{name}\"")), "{word}");
-                count += 1;
-            }
-        }
-        for reason in block.split("reason=\"").skip(1) {
-            let reason = reason.split('"').next().unwrap();
-            assert!(Refusal::REASONS.contains(&reason), "{reason}");
-        }
-    }
-    assert!(count > 10);
 }
 
 #[test]

@@ -1,196 +1,156 @@
-//! The metrics, in Prometheus's text format.
-//!
-//! Source: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+//! Metrics for Prometheus. Names of classes and objects are labels; values of secrets never get here.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Metric, Registry};
 
 use super::round::ClassResult;
 use crate::classes::ClassToFetch;
 use crate::versions::ClassVersions;
 
-/// Counters and times of all classes. Names of classes and objects are labels; values of secrets never get here.
-#[derive(Debug)]
-pub(super) struct Metrics(Mutex<State>);
+/// The content type of [`Metrics::render`].
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-#[derive(Debug, Default)]
-struct State {
-    classes: BTreeMap<String, ClassState>,
-    next: Option<SystemTime>,
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClassLabel {
+    class: String,
 }
 
-#[derive(Debug, Default)]
-struct ClassState {
-    successes: u64,
-    failures: u64,
-    last_success: Option<SystemTime>,
-    last_change: Option<SystemTime>,
-    created: BTreeMap<String, i64>,
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefreshLabels {
+    class: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ObjectLabels {
+    class: String,
+    object: String,
+}
+
+/// Counters and times of all classes. A time that is not known yet is left out.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    refreshes: Family<RefreshLabels, Counter>,
+    last_success: Family<ClassLabel, Gauge>,
+    last_change: Family<ClassLabel, Gauge>,
+    created: Family<ObjectLabels, Gauge>,
+    next: Gauge,
+}
+
+/// Registers a metric; its clones are one metric.
+fn registered<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
 }
 
 impl Metrics {
-    /// Metrics of classes that have not been refreshed yet.
-    pub(super) fn new<'a>(classes: impl Iterator<Item = &'a String>) -> Self {
-        let state = State {
-            classes: classes
-                .map(|class| (class.clone(), ClassState::default()))
-                .collect(),
-            next: None,
+    /// Metrics of classes that have not been refreshed yet, and of which a refresh is due now.
+    pub fn new<'a>(classes: impl Iterator<Item = &'a String>) -> Self {
+        let mut registry = Registry::with_prefix("aws_secrets_injector");
+        let all = &mut registry;
+        let metrics = Self {
+            refreshes: registered(all, "refreshes", "Refreshes of a class, by result"),
+            last_success: registered(
+                all,
+                "last_success_timestamp_seconds",
+                "Time of the last successful refresh of a class",
+            ),
+            last_change: registered(
+                all,
+                "last_change_timestamp_seconds",
+                "Time at which files of a class last changed",
+            ),
+            created: registered(
+                all,
+                "object_created_timestamp_seconds",
+                "Time at which AWS created the object version that is on disk",
+            ),
+            next: registered(
+                all,
+                "next_refresh_timestamp_seconds",
+                "Time of the next refresh",
+            ),
+            registry,
         };
-        Self(Mutex::new(state))
+        metrics.set_next(SystemTime::now());
+        for class in classes {
+            for result in ["success", "failure"] {
+                metrics.refreshed(class, result, 0);
+            }
+        }
+        metrics
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn refreshed(&self, class: &str, result: &'static str, times: u64) {
+        let class = class.to_owned();
+        let labels = RefreshLabels { class, result };
+        self.refreshes.get_or_create(&labels).inc_by(times);
     }
 
     /// Sets when the next refresh is due.
     pub(super) fn set_next(&self, at: SystemTime) {
-        self.with(|state| state.next = Some(at));
+        self.next.set(seconds(at));
     }
 
     /// Counts the result for a class.
-    pub(super) fn note(
+    pub fn note(
         &self,
         wanted: &ClassToFetch,
         result: &ClassResult,
         versions: Option<&ClassVersions>,
     ) {
-        let now = SystemTime::now();
-        self.with(|state| {
-            let class = state.classes.entry(wanted.class.name.clone()).or_default();
-            match result {
-                Ok(changed) => {
-                    class.successes += 1;
-                    class.last_success = Some(now);
-                    if !changed.is_empty() {
-                        class.last_change = Some(now);
-                    }
+        let now = seconds(SystemTime::now());
+        let class = wanted.class.name.clone();
+        let label = ClassLabel { class };
+        match result {
+            Ok(changed) => {
+                self.refreshed(&label.class, "success", 1);
+                self.last_success.get_or_create(&label).set(now);
+                if !changed.is_empty() {
+                    self.last_change.get_or_create(&label).set(now);
                 }
-                Err(_) => class.failures += 1,
             }
-        });
+            Err(_) => self.refreshed(&label.class, "failure", 1),
+        }
         self.note_versions(wanted, versions);
     }
 
     /// Records when the versions of a class's objects were created.
     pub(super) fn note_versions(&self, wanted: &ClassToFetch, versions: Option<&ClassVersions>) {
-        let mut created = BTreeMap::new();
         for planned in &wanted.plan.requests {
+            let labels = ObjectLabels {
+                class: wanted.class.name.clone(),
+                object: planned.request.to_string(),
+            };
             let version = versions.and_then(|versions| versions.get(&planned.key()));
-            if let Some(time) = version.and_then(|version| version.created) {
-                created.insert(planned.request.to_string(), time);
+            if let Some(created) = version.and_then(|version| version.created) {
+                self.created.get_or_create(&labels).set(created);
+            } else {
+                self.created.remove(&labels);
             }
         }
-        self.with(|state| {
-            let class = state.classes.entry(wanted.class.name.clone());
-            class.or_default().created = created;
-        });
     }
 
     /// The text that Prometheus reads.
-    pub(super) fn text(&self) -> String {
-        self.with(|state| {
-            let mut text = Exposition::default();
-            text.family(
-                "refreshes_total",
-                "counter",
-                "Refreshes of a class, by result",
-            );
-            for (name, class) in &state.classes {
-                for (result, count) in [("success", class.successes), ("failure", class.failures)] {
-                    text.sample(
-                        "refreshes_total",
-                        &[("class", name), ("result", result)],
-                        count,
-                    );
-                }
-            }
-            text.family(
-                "last_success_timestamp_seconds",
-                "gauge",
-                "Time of the last successful refresh of a class",
-            );
-            for (name, class) in &state.classes {
-                text.time(
-                    "last_success_timestamp_seconds",
-                    &[("class", name)],
-                    class.last_success,
-                );
-            }
-            text.family(
-                "last_change_timestamp_seconds",
-                "gauge",
-                "Time at which files of a class last changed",
-            );
-            for (name, class) in &state.classes {
-                text.time(
-                    "last_change_timestamp_seconds",
-                    &[("class", name)],
-                    class.last_change,
-                );
-            }
-            text.family(
-                "object_created_timestamp_seconds",
-                "gauge",
-                "Time at which AWS created the object version that is on disk",
-            );
-            for (name, class) in &state.classes {
-                for (object, created) in &class.created {
-                    text.sample(
-                        "object_created_timestamp_seconds",
-                        &[("class", name), ("object", object)],
-                        created,
-                    );
-                }
-            }
-            text.family(
-                "next_refresh_timestamp_seconds",
-                "gauge",
-                "Time of the next refresh",
-            );
-            text.time("next_refresh_timestamp_seconds", &[], state.next);
-            text.0
-        })
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = text::encode(&mut text, &self.registry);
+        text
     }
 }
 
-/// Lines of Prometheus's text format.
-#[derive(Default)]
-struct Exposition(String);
-
-impl Exposition {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = writeln!(
-            self.0,
-            "# HELP aws_secrets_injector_{name} {help}\n# TYPE aws_secrets_injector_{name} {kind}"
-        );
-    }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        let _ = write!(self.0, "aws_secrets_injector_{name}");
-        for (index, (label, text)) in labels.iter().enumerate() {
-            let separator = if index == 0 { '{' } else { ',' };
-            let _ = write!(self.0, "{separator}{label}=\"{}\"", escaped(text));
-        }
-        let end = if labels.is_empty() { "" } else { "}" };
-        let _ = writeln!(self.0, "{end} {value}");
-    }
-
-    /// A time that is not known yet is left out.
-    fn time(&mut self, name: &str, labels: &[(&str, &str)], at: Option<SystemTime>) {
-        if let Some(since) = at.and_then(|at| at.duration_since(UNIX_EPOCH).ok()) {
-            self.sample(name, labels, since.as_secs());
-        }
-    }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+/// Seconds since 1970.
+fn seconds(at: SystemTime) -> i64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -198,9 +158,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_are_counted_from_the_start_and_moments_shown_once_they_came() {
+    fn classes_are_counted_from_the_start_and_times_shown_once_they_are_known() {
         let metrics = Metrics::new([&"a\"b".to_owned()].into_iter());
-        let text = metrics.text();
+        let text = metrics.render();
         assert!(
             text.contains(
                 "aws_secrets_injector_refreshes_total{class=\"a\\\"b\",result=\"failure\"} 0\n"
@@ -212,10 +172,10 @@ mod tests {
             "{text}"
         );
         metrics.set_next(UNIX_EPOCH + std::time::Duration::from_secs(7));
+        let text = metrics.render();
         assert!(
-            metrics
-                .text()
-                .ends_with("\naws_secrets_injector_next_refresh_timestamp_seconds 7\n")
+            text.ends_with("\naws_secrets_injector_next_refresh_timestamp_seconds 7\n# EOF\n"),
+            "{text}"
         );
     }
 }

@@ -32,8 +32,10 @@ use crate::credentials::CredentialCache;
 use crate::environment::Environment;
 use crate::variables::SecretVariables;
 use crate::versions::Versions;
-use metrics::Metrics;
-use round::{ClassResult, Refresher};
+use round::Refresher;
+
+pub use metrics::Metrics;
+pub use round::ClassResult;
 
 /// How long replaced files stay: a reader that resolved `..data` just before the swap can still open the files.
 const GRACE: Duration = Duration::from_secs(1);

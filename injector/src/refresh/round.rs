@@ -39,7 +39,7 @@ pub(super) struct Refresher {
 }
 
 /// The result for a class: the names of the files that changed, or why the refresh failed.
-pub(super) type ClassResult = Result<Vec<String>, BTreeSet<String>>;
+pub type ClassResult = Result<Vec<String>, BTreeSet<String>>;
 
 impl Refresher {
     /// Are the versions of all of the class's files known?

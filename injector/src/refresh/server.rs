@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use provider_class::listen;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::metrics::Metrics;
+use super::metrics::{self, Metrics};
 
 /// A scrape takes milliseconds. A slower connection is closed.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,8 +53,12 @@ async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
 async fn answer(stream: TcpStream, metrics: Arc<Metrics>) {
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = match request.uri().path() {
-            "/metrics" => page(StatusCode::OK, metrics.text()),
-            _ => page(StatusCode::NOT_FOUND, "see /metrics\n".to_owned()),
+            "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, metrics.render()),
+            _ => page(
+                StatusCode::NOT_FOUND,
+                "text/plain",
+                "see /metrics\n".to_owned(),
+            ),
         };
         async move { Ok::<_, Infallible>(answer) }
     });
@@ -66,12 +71,10 @@ async fn answer(stream: TcpStream, metrics: Arc<Metrics>) {
     }
 }
 
-fn page(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+fn page(status: StatusCode, content_type: &'static str, text: String) -> Response<Full<Bytes>> {
     let mut answer = Response::new(Full::new(Bytes::from(text)));
     *answer.status_mut() = status;
-    let kind = hyper::header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    answer
-        .headers_mut()
-        .insert(hyper::header::CONTENT_TYPE, kind);
+    let content_type = HeaderValue::from_static(content_type);
+    answer.headers_mut().insert(CONTENT_TYPE, content_type);
     answer
 }

@@ -206,7 +206,8 @@ async fn metrics_tell_successes_failures_and_the_age_of_objects() {
     refresh.says("retrying in").await;
     let text = get(free.port(), "/metrics").await;
     assert!(
-        text.starts_with("HTTP/1.1 200 OK\r\n") && text.contains("text/plain; version=0.0.4"),
+        text.starts_with("HTTP/1.1 200 OK\r\n")
+            && text.contains("application/openmetrics-text; version=1.0.0"),
         "{text}"
     );
     for (name, labels) in [
