@@ -10,6 +10,7 @@ use kube::Api;
 use serde_json::json;
 
 use crate::bare::{annotated_pod, runs_unchanged};
+use crate::certificates::ShortLived;
 use crate::world::{Namespace, World};
 
 /// A pod with or without the annotation.
@@ -102,6 +103,9 @@ pub(crate) fn killed_replica(world: &World) {
 
 pub(crate) fn api_server_restart(world: &World) {
     let namespace = prepared(world, "api-server-restart");
+    // The API server is away for longer than a certificate lives, but not for longer than its CA.
+    let _restored = ShortLived::begin(world, Duration::from_mins(10));
+    wait_until_reached(&namespace);
     let stream = stream(&namespace, true, 20);
     let restarted = world.cluster.restart_api_server().unwrap();
     if !restarted {
