@@ -8,7 +8,7 @@ use e2e::documents::pages;
 use e2e::messages::{Message, messages, policy_messages};
 
 /// What is printed, and is no message of its own.
-const OTHERS: [(&str, &[&str]); 32] = [
+const OTHERS: [(&str, &[&str]); 34] = [
     (
         "certs/src/certificate.rs",
         &["-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"],
@@ -55,6 +55,7 @@ const OTHERS: [(&str, &[&str]); 32] = [
             "(add kms:Decrypt for customer managed keys)",
             ", with failover to …",
             ". Its files:\n",
+            "Its Kubernetes Secrets, see",
             "IAM policy of the pod's role",
             "IAM policy of the role of assumeRoleArn",
             " is valid in ",
@@ -165,7 +166,18 @@ const OTHERS: [(&str, &[&str]); 32] = [
         &["the cluster's version"],
     ),
     ("webhook/src/cluster/nodes.rs", &["the nodes"]),
-    ("webhook/src/pod/bounds.rs", &["variables of files"]),
+    (
+        "webhook/src/pod/bounds.rs",
+        &["keys of Secrets in envFrom", "variables of files"],
+    ),
+    (
+        "webhook/src/pod/secrets.rs",
+        &["the files in …", "…/… (key …)"],
+    ),
+    (
+        "provider-class/src/class/secret_objects/read.rs",
+        &[" and … more"],
+    ),
     (
         "webhook/src/pod/variables/mod.rs",
         &[" and … more", "the files are …"],

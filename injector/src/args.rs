@@ -137,9 +137,24 @@ pub struct Exec {
     #[arg(long, value_name = "NAME")]
     pub except: Vec<VariableName>,
 
+    /// A variable that gets the value of another one in the file, which holds keys of Kubernetes Secrets under names that no
+    /// container has as variables; can be given several times.
+    #[arg(long, value_name = "NAME=KEY", value_parser = assignment)]
+    pub set: Vec<(VariableName, VariableName)>,
+
     /// The program, looked up in PATH, and its arguments.
     #[arg(last = true, required = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,
+}
+
+fn assignment(text: &str) -> Result<(VariableName, VariableName), String> {
+    let (name, key) = text.split_once('=').ok_or("write NAME=KEY")?;
+    let name = name.parse::<VariableName>();
+    let key = key.parse::<VariableName>();
+    Ok((
+        name.map_err(|error| error.to_string())?,
+        key.map_err(|error| error.to_string())?,
+    ))
 }
 
 /// How `check` prints its results.

@@ -47,6 +47,7 @@ pub use class::request::{ParameterRequest, Request, RequestKey, SecretRequest, S
 pub use class::resource::{
     GROUP, KIND, Metadata, PLURAL, PROVIDER, SecretProviderClass, SecretProviderClassSpec, VERSIONS,
 };
+pub use class::secret_objects::{SecretKey, SecretObject};
 pub use document::{Contents, Document};
 pub use network::InvalidUrl;
 pub use plan::policy;

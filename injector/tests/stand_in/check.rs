@@ -227,3 +227,54 @@ fn what_is_no_class_is_refused_with_the_reason() {
         );
     }
 }
+
+const SECRETS: &str = "  secretObjects:
+    - secretName: credentials
+      type: Opaque
+      data:
+        - objectName: user
+          key: username
+        - objectName: a_b
+          key: whole
+";
+
+#[test]
+fn the_kubernetes_secrets_of_a_class_are_shown_with_their_files() {
+    let class = class("db", &[], TWO) + SECRETS;
+    let (output, _folder) = check(&class, &[]);
+    let printed = text(&output.stdout);
+    assert!(
+        printed.contains(
+            "\nIts Kubernetes Secrets, see the annotation aws-secrets-injector.io/secret-objects:\n  credentials  Opaque  username=user, whole=a_b\n\n"
+        ),
+        "{printed}{}",
+        text(&output.stderr)
+    );
+    let (output, _folder) = check(&class, &["--output", "json"]);
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        object["secrets"],
+        serde_json::json!([{"name": "credentials", "type": "Opaque", "data": {"username": "user", "whole": "a_b"}}])
+    );
+}
+
+#[test]
+fn a_mistake_in_a_kubernetes_secret_has_its_line() {
+    let class = class("db", &[], TWO) + &SECRETS.replace("a_b", "a/b").replace("Opaque", "");
+    let line_of = |words: &str| 1 + class.lines().position(|line| line.contains(words)).unwrap();
+    let (output, _folder) = check(&class, &[]);
+    let errors = text(&output.stderr);
+    for (line, message) in [
+        (
+            line_of("      type:"),
+            "class \"db\": secretObjects[0] \"credentials\": type: is required",
+        ),
+        (
+            line_of("objectName: a/b"),
+            "secretObjects[0] \"credentials\": data[1].objectName: must be the name of the file of this object: write \"a_b\"",
+        ),
+    ] {
+        let message = format!("class.yaml:{line}: {message}");
+        assert!(errors.contains(&message), "{message}: {errors}");
+    }
+}

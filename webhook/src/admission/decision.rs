@@ -13,17 +13,20 @@ use crate::cluster::features::{ENV_FILES, Feature, Features, RESTART_ALL_CONTAIN
 use crate::cluster::kubernetes_version::KubernetesVersion;
 use crate::cluster::region::DefaultRegion;
 use crate::cluster::stores::Stores;
-use crate::pod::annotations::{ClassMount, ENV, InvalidAnnotation, PodRequest};
+use crate::pod::annotations::{
+    ClassMount, ENV, ENV_METHOD, InvalidAnnotation, PodRequest, SecretObjects, without_effect,
+};
 use crate::pod::bounds;
 use crate::pod::class::MountedClass;
 use crate::pod::file_access;
 use crate::pod::injection::{Injection, InjectorSettings, Inputs};
 use crate::pod::patch;
 use crate::pod::role::Role;
+use crate::pod::secrets::{self, PodSecrets};
 use crate::pod::signal_check;
 use crate::pod::snapshot_size;
 use crate::pod::sub_paths;
-use crate::pod::variables::{self, PlannedVariables};
+use crate::pod::variables::{self, PlannedVariables, RequestedVariables};
 
 /// What decides about pods.
 #[derive(Clone)]
@@ -89,6 +92,7 @@ impl Admission {
             }
         }
         check_together(&classes)?;
+        self.choose_env_method(&mut request, pod, &classes).await?;
         let role = self.role(pod, namespace, &classes).await?;
         let mut admitted = inject(Inputs {
             request: &request,
@@ -103,6 +107,30 @@ impl Admission {
             warnings,
             ..admitted
         })
+    }
+
+    /// Chooses how references to Secrets of the classes are served, where the pod does not say it: the kubelet can do it for every
+    /// container, but needs new nodes.
+    async fn choose_env_method(
+        &self,
+        request: &mut PodRequest,
+        pod: &Pod,
+        classes: &[MountedClass],
+    ) -> Result<(), Refusal> {
+        if request.variables.is_some()
+            || request.env_method == Some(EnvMethod::Exec)
+            || request.secret_objects != SecretObjects::Env
+            || !variables::references_exist(request, pod, &PodSecrets::of(classes))
+        {
+            return Ok(());
+        }
+        let old = self.features.missing(&ENV_FILES).await?;
+        match (request.env_method, old) {
+            (Some(_), Some(old)) => return Err(Refusal::OldKubernetes(old)),
+            (None, Some(_)) => request.env_method = Some(EnvMethod::Exec),
+            (_, None) => request.env_method = Some(EnvMethod::Kubelet),
+        }
+        Ok(())
     }
 
     /// The classes of a pod, if the injector can carry them all.
@@ -170,7 +198,7 @@ impl Admission {
 pub fn inject(inputs: Inputs<'_>) -> Result<Admitted, Refusal> {
     bounds::check(inputs.pod)?;
     let mut warnings = signal_check::check(inputs.request, inputs.pod)?;
-    let variables = variables(inputs)?;
+    let variables = variables(inputs, &mut warnings)?;
     let injection = Injection::plan(inputs, variables);
     sub_paths::check(inputs, &injection)?;
     let patch = patch::operations(inputs.pod, &injection)?;
@@ -192,15 +220,41 @@ pub fn inject(inputs: Inputs<'_>) -> Result<Admitted, Refusal> {
     })
 }
 
-/// The variables that the pod requests, with their files.
-fn variables(inputs: Inputs<'_>) -> Result<Option<PlannedVariables>, Refusal> {
-    let Some(requested) = &inputs.request.variables else {
-        return Ok(None);
+/// The variables that the pod requests or refers to, with their files.
+fn variables(
+    inputs: Inputs<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Option<PlannedVariables>, Refusal> {
+    let (request, pod, classes) = (inputs.request, inputs.pod, inputs.classes);
+    let mut planned = match &request.variables {
+        Some(requested) => Some(requested_variables(requested, inputs)?),
+        None => None,
     };
-    let planned = variables::plan(requested, inputs.classes)
+    match request.secret_objects {
+        SecretObjects::Ignore => warnings.extend(secrets::ignored(classes)),
+        SecretObjects::Env => {
+            let secrets = PodSecrets::of(classes);
+            secrets.check_volumes(pod)?;
+            let kept = variables::serve(request, pod, &secrets, &mut planned)?;
+            warnings.extend(kept);
+        }
+    }
+    if planned.is_none() && request.env_method.is_some() {
+        warnings.push(without_effect(ENV_METHOD, ENV));
+    }
+    Ok(planned)
+}
+
+/// The variables of the annotation `env`.
+fn requested_variables(
+    requested: &RequestedVariables,
+    inputs: Inputs<'_>,
+) -> Result<PlannedVariables, Refusal> {
+    let method = inputs.request.env_method.unwrap_or_default();
+    let planned = variables::plan(requested, method, inputs.classes)
         .map_err(|reason| Refusal::Annotations(vec![InvalidAnnotation::new(ENV, reason)]))?;
     bounds::check_variables(inputs.request, inputs.pod, planned.variables.len())?;
-    Ok(Some(planned))
+    Ok(planned)
 }
 
 /// Rules between the classes of one pod: those of one directory write different files.
@@ -219,8 +273,8 @@ fn check_together(classes: &[MountedClass]) -> Result<(), Refusal> {
 /// The features that not all supported versions of Kubernetes have.
 fn needed_features(request: &PodRequest) -> Vec<&'static Feature> {
     let mut features = Vec::new();
-    let variables = request.variables.as_ref();
-    if variables.is_some_and(|variables| variables.method == EnvMethod::Kubelet) {
+    let method = request.env_method.unwrap_or_default();
+    if request.variables.is_some() && method == EnvMethod::Kubelet {
         features.push(&ENV_FILES);
     }
     let refresh = request.refresh.as_ref();

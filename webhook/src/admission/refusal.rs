@@ -8,9 +8,11 @@ use crate::pod::annotations::{CLASSES, InvalidAnnotation, PREFIX, REFRESH_INTERV
 use crate::pod::bounds::TooMany;
 use crate::pod::patch::Conflict;
 use crate::pod::role::{InvalidRole, ROLE};
+use crate::pod::secrets::SecretVolume;
 use crate::pod::signal_check::NoSignal;
 use crate::pod::snapshot_size;
 use crate::pod::sub_paths::NoSuchFile;
+use crate::pod::variables::UnusableReference;
 use crate::text;
 
 /// Why a pod is refused.
@@ -63,6 +65,12 @@ pub enum Refusal {
     /// The pod has something where the injection goes.
     #[error(transparent)]
     Conflict(#[from] Conflict),
+    /// The pod mounts a Secret that does not exist when it starts.
+    #[error(transparent)]
+    SecretVolume(#[from] SecretVolume),
+    /// The pod refers to a Secret of its classes in a way that cannot be served.
+    #[error(transparent)]
+    Reference(#[from] UnusableReference),
     /// The pod mounts a file that there will not be.
     #[error(transparent)]
     NoSuchFile(#[from] NoSuchFile),
@@ -158,8 +166,15 @@ impl Refusal {
             Self::Collision(_) => "collision",
             Self::Lookup(LookupError::NoServiceAccount { .. }) => "no-service-account",
             Self::Role { .. } => "no-role",
-            Self::TooLarge { .. } | Self::TooMany(_) => "too-large",
-            Self::Conflict(_) | Self::NoSuchFile(_) => "conflict",
+            Self::TooLarge { .. }
+            | Self::TooMany(_)
+            | Self::Reference(UnusableReference::TooLarge { .. } | UnusableReference::TooMany(_)) => {
+                "too-large"
+            }
+            Self::Conflict(_)
+            | Self::NoSuchFile(_)
+            | Self::SecretVolume(_)
+            | Self::Reference(_) => "conflict",
             Self::NoSignal(_) => "no-signal",
             Self::NoSidecars { .. } => "no-sidecars",
             Self::Lookup(LookupError::Failed { .. } | LookupError::Region { .. }) => {

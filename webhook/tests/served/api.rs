@@ -15,7 +15,7 @@ use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::objects::{node, version};
+use crate::objects::{node, page, status, version};
 use crate::patience::until;
 
 pub(crate) use crate::objects::class;
@@ -107,6 +107,11 @@ impl Api {
         if listed {
             self.list(&format!("{CLASSES}/secretproviderclasses"), class.clone());
         }
+        self.put_class(name, class);
+    }
+
+    /// Any class in namespace `shop`, which is not in the list.
+    pub(crate) fn put_class(&self, name: &str, class: Value) {
         let path = format!("{CLASSES}/namespaces/shop/secretproviderclasses/{name}");
         self.objects().insert(path, class);
     }
@@ -334,24 +339,6 @@ fn send(watch: &Watch, what: &str, object: &Value) {
     let _ = watch.unbounded_send(Ok(Bytes::from(format!("{event}\n"))));
 }
 
-/// A list, in as many answers as its reader asks for.
-fn page(items: &[Value], query: &str) -> Response {
-    let number = |name: &str| {
-        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let value = pairs.find_map(|(key, value)| (key == name).then_some(value));
-        value.map(|value| value.parse::<usize>().unwrap())
-    };
-    let start = number("continue").unwrap_or_default();
-    let end = items
-        .len()
-        .min(start + number("limit").unwrap_or(usize::MAX - start));
-    let mut metadata = json!({"resourceVersion": "1"});
-    if end < items.len() {
-        metadata["continue"] = end.to_string().into();
-    }
-    axum::Json(json!({"metadata": metadata, "items": items[start..end]})).into_response()
-}
-
 async fn serve(State(api): State<Api>, request: Request) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let path = uri.path().to_owned();
@@ -382,16 +369,4 @@ async fn serve(State(api): State<Api>, request: Request) -> Response {
         Method::PATCH => api.apply(&path, &object()),
         other => panic!("the webhook has no reason to {other} {path}"),
     }
-}
-
-fn status(code: StatusCode, reason: &str, message: &str) -> Response {
-    let status = json!({
-        "kind": "Status",
-        "apiVersion": "v1",
-        "status": "Failure",
-        "reason": reason,
-        "message": message,
-        "code": code.as_u16(),
-    });
-    (code, axum::Json(status)).into_response()
 }

@@ -1,0 +1,53 @@
+//! `spec.secretObjects`: Kubernetes Secrets with the contents of a class's files.
+//!
+//! What goes in: the list as the API server holds it, and the files of the class. What comes out: Secrets that the API server
+//! accepts, each key with an existing file.
+//!
+//! Source: <https://secrets-store-csi-driver.sigs.k8s.io/topics/sync-as-kubernetes-secret>.
+
+mod read;
+mod secret_type;
+
+use std::collections::BTreeMap;
+
+use crate::FilePath;
+
+pub(crate) use read::read;
+
+/// A Kubernetes Secret, valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretObject {
+    /// Its place in the list, from 0.
+    pub index: usize,
+    /// Its name.
+    pub name: String,
+    /// Its type, such as `Opaque`.
+    pub secret_type: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Its keys, each once and at least one.
+    pub data: Vec<SecretKey>,
+}
+
+/// A key of a Secret, and the file with its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretKey {
+    /// The key.
+    pub key: String,
+    /// The file of the class.
+    pub file: FilePath,
+}
+
+impl SecretObject {
+    /// Is each value a part of a file with certificates and their private key, and not the whole file?
+    pub fn is_tls(&self) -> bool {
+        self.secret_type == secret_type::TLS
+    }
+
+    /// The key of this name.
+    pub fn key(&self, name: &str) -> Option<&SecretKey> {
+        self.data.iter().find(|data| data.key == name)
+    }
+}
