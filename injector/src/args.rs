@@ -116,6 +116,24 @@ pub struct Check {
     #[arg(long, value_name = "ROLE", num_args = 0..=1, require_equals = true, default_missing_value = "pod")]
     pub policy: Option<PolicyOf>,
 
+    /// Print only the Role and the RoleBinding that a pod needs to apply the Kubernetes Secrets of its classes, for
+    /// `kubectl apply -f -`.
+    #[arg(long, requires = "service_account", conflicts_with_all = ["policy", "output"])]
+    pub rbac: bool,
+
+    /// With --rbac: the pod's ServiceAccount.
+    #[arg(long, value_name = "NAME", requires = "rbac")]
+    pub service_account: Option<String>,
+
+    /// With --rbac: the namespace of classes that name none.
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "rbac",
+        default_value = "default"
+    )]
+    pub namespace: String,
+
     /// Output format: text for people, or json for programs, with one object per class and line.
     #[arg(
         long,

@@ -72,6 +72,12 @@ fn a_secret_has_what_the_class_says() {
         "the driver drops whitespace around both, too"
     );
     assert!(tls.is_tls() && !credentials.is_tls());
+    let entries: Vec<Value> = found.iter().map(SecretObject::to_entry).collect();
+    assert_eq!(
+        secrets(entries.into()),
+        found,
+        "the injector reads the same"
+    );
 }
 
 #[test]

@@ -319,6 +319,9 @@ fn a_volume_of_such_a_secret_is_refused_with_the_files() {
                 && message.ends_with("remove the volume and read /mnt/secrets-store/db (key \"password\")"),
             "{message}"
         );
+        before["metadata"]["annotations"][MODE] = "sync".into();
+        let again = admit(&before, &classes()).unwrap_err();
+        assert_eq!(again, message);
         before["metadata"]["annotations"][MODE] = "ignore".into();
         admitted(&before);
     }

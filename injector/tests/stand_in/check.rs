@@ -278,3 +278,46 @@ fn a_mistake_in_a_kubernetes_secret_has_its_line() {
         assert!(errors.contains(&message), "{message}: {errors}");
     }
 }
+
+#[test]
+fn the_role_for_kubernetes_secrets_is_printed_ready_to_apply() {
+    let class = class("db", &[], TWO) + SECRETS;
+    let (output, _folder) = check(
+        &class,
+        &["--rbac", "--service-account", "web", "--namespace", "shop"],
+    );
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    let objects: Vec<Value> = printed
+        .split("---\n")
+        .skip(1)
+        .map(|object| serde_json::from_str(object).unwrap())
+        .collect();
+    let [role, binding] = objects.as_slice() else {
+        panic!("{printed}")
+    };
+    assert_eq!(
+        role["rules"],
+        serde_json::json!([{
+            "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["credentials"], "verbs": ["create", "patch"],
+        }])
+    );
+    assert_eq!(role["metadata"]["namespace"], "shop");
+    assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
+    assert_eq!(
+        binding["subjects"],
+        serde_json::json!([{"kind": "ServiceAccount", "name": "web", "namespace": "shop"}])
+    );
+    let (output, _folder) = check(
+        &crate::support::class("db", &[], TWO),
+        &["--rbac", "--service-account", "web"],
+    );
+    assert!(text(&output.stdout).is_empty());
+    assert!(
+        text(&output.stderr).contains("no class has secretObjects"),
+        "{}",
+        text(&output.stderr)
+    );
+    let (output, _folder) = check(&class, &["--rbac"]);
+    assert!(!output.status.success());
+}

@@ -8,6 +8,7 @@ use kube::ResourceExt as _;
 use provider_class::{Class, ClassError, Credentials, EnvMethod, OnRefresh};
 
 use crate::admission::refusal::Refusal;
+use crate::cluster::access::Access;
 use crate::cluster::classes::{StoredClass, UnusableClass};
 use crate::cluster::features::{ENV_FILES, Feature, Features, RESTART_ALL_CONTAINERS};
 use crate::cluster::kubernetes_version::KubernetesVersion;
@@ -19,7 +20,7 @@ use crate::pod::annotations::{
 use crate::pod::bounds;
 use crate::pod::class::MountedClass;
 use crate::pod::file_access;
-use crate::pod::injection::{Injection, InjectorSettings, Inputs};
+use crate::pod::injection::{Injection, InjectorSettings, Inputs, secret_sync};
 use crate::pod::patch;
 use crate::pod::role::Role;
 use crate::pod::secrets::{self, PodSecrets};
@@ -37,6 +38,8 @@ pub(crate) struct Admission {
     pub region: DefaultRegion,
     /// For pods whose files are to be refreshed.
     pub version: KubernetesVersion,
+    /// For pods that apply Kubernetes Secrets; nothing if no pod may.
+    pub access: Option<Access>,
     /// For pods that need a new feature of Kubernetes.
     pub features: Features,
     /// The platform's wishes.
@@ -93,6 +96,9 @@ impl Admission {
         }
         check_together(&classes)?;
         self.choose_env_method(&mut request, pod, &classes).await?;
+        if request.secret_objects == SecretObjects::Sync {
+            self.check_sync(pod, namespace, &classes).await?;
+        }
         let role = self.role(pod, namespace, &classes).await?;
         let mut admitted = inject(Inputs {
             request: &request,
@@ -107,6 +113,34 @@ impl Admission {
             warnings,
             ..admitted
         })
+    }
+
+    /// Checks that the pod may apply the Secrets of its classes.
+    async fn check_sync(
+        &self,
+        pod: &Pod,
+        namespace: &str,
+        classes: &[MountedClass],
+    ) -> Result<(), Refusal> {
+        let secrets = PodSecrets::of(classes);
+        let names = secrets.all()?;
+        if names.is_empty() {
+            return Ok(());
+        }
+        let Some(access) = &self.access else {
+            return Err(Refusal::SyncNotAllowed);
+        };
+        let account = service_account(pod);
+        let missing = access.missing(namespace, account, &names).await?;
+        match missing.and_then(|name| secrets.get(name)) {
+            None => Ok(()),
+            Some(of_pod) => Err(Refusal::NoRight {
+                account: account.to_owned(),
+                namespace: namespace.to_owned(),
+                secret: of_pod.secret.name.clone(),
+                class: of_pod.class.to_owned(),
+            }),
+        }
     }
 
     /// Chooses how references to Secrets of the classes are served, where the pod does not say it: the kubelet can do it for every
@@ -148,6 +182,9 @@ impl Admission {
                     parameters,
                 }) => {
                     bytes += snapshot_size::bytes(class, mount_path, &parameters);
+                    if request.secret_objects == SecretObjects::Sync {
+                        bytes += snapshot_size::of_secrets(&stored);
+                    }
                     classes.push(MountedClass {
                         mount_path: mount_path.clone(),
                         class: stored,
@@ -177,12 +214,7 @@ impl Admission {
         if !needs_it {
             return Ok(None);
         }
-        let name = pod
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.service_account_name.as_deref());
-        // The API server fills the name in, but not in the pods that other programs send for a dry run.
-        let name = name.filter(|name| !name.is_empty()).unwrap_or("default");
+        let name = service_account(pod);
         let account = self.stores.service_account(namespace, name).await?;
         Role::read(account.annotations())
             .map(Some)
@@ -192,6 +224,13 @@ impl Admission {
                 error,
             })
     }
+}
+
+/// The name of the pod's ServiceAccount. The API server fills it in, but not in the pods that other programs send for a dry run.
+fn service_account(pod: &Pod) -> &str {
+    let spec = pod.spec.as_ref();
+    let name = spec.and_then(|spec| spec.service_account_name.as_deref());
+    name.filter(|name| !name.is_empty()).unwrap_or("default")
 }
 
 /// The patch of a pod that has all that it needs.
@@ -232,6 +271,12 @@ fn variables(
     };
     match request.secret_objects {
         SecretObjects::Ignore => warnings.extend(secrets::ignored(classes)),
+        SecretObjects::Sync => {
+            PodSecrets::of(classes).check_volumes(pod)?;
+            if !secret_sync::is_requested(inputs) {
+                warnings.push(secrets::nothing_to_apply());
+            }
+        }
         SecretObjects::Env => {
             let secrets = PodSecrets::of(classes);
             secrets.check_volumes(pod)?;

@@ -40,6 +40,17 @@ pub struct SecretVolume {
     files: String,
 }
 
+/// Two classes of a pod that describe one Secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the classes {class:?} and {other:?} both describe the Secret {secret:?} in secretObjects: rename it in one of them"
+)]
+pub struct TwoClasses {
+    secret: String,
+    class: String,
+    other: String,
+}
+
 impl<'a> PodSecrets<'a> {
     pub(crate) fn of(classes: &'a [MountedClass]) -> Self {
         let mut secrets = BTreeMap::new();
@@ -68,6 +79,22 @@ impl<'a> PodSecrets<'a> {
 
     pub(crate) fn get(&self, name: &str) -> Option<PodSecret<'a>> {
         self.0.get(name).copied()
+    }
+
+    /// All Secrets, if each is described by one class only.
+    pub(crate) fn all(&self) -> Result<Vec<&'a str>, TwoClasses> {
+        let mut names = Vec::new();
+        for (name, of_pod) in &self.0 {
+            if let Some(other) = of_pod.other_class {
+                return Err(TwoClasses {
+                    secret: (*name).to_owned(),
+                    class: of_pod.class.to_owned(),
+                    other: other.to_owned(),
+                });
+            }
+            names.push(*name);
+        }
+        Ok(names)
     }
 
     /// Refuses volumes of the Secrets; an optional one may be empty at first.
@@ -141,4 +168,11 @@ pub(crate) fn ignored(classes: &[MountedClass]) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// The warning of a pod that applies Secrets, if its classes have none.
+pub(crate) fn nothing_to_apply() -> String {
+    format!(
+        "annotation {PREFIX}{SECRET_OBJECTS}: sync has no effect: no class of the pod has secretObjects"
+    )
 }

@@ -15,7 +15,7 @@ use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::objects::{node, page, status, version};
+use crate::objects::{REVIEWS, node, page, reviewed, status, version};
 use crate::patience::until;
 
 pub(crate) use crate::objects::class;
@@ -48,6 +48,8 @@ struct Inner {
     failing: Mutex<BTreeMap<String, StatusCode>>,
     /// Open watches, by the path of their list.
     watches: Mutex<Vec<(String, Watch)>>,
+    /// The Secrets that ServiceAccount `web` may write.
+    secrets: Mutex<Vec<String>>,
     /// Reading a class waits for a permit.
     gate: Semaphore,
 }
@@ -92,6 +94,7 @@ impl Api {
             asked: Mutex::default(),
             failing: Mutex::default(),
             watches: Mutex::default(),
+            secrets: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
         }))
     }
@@ -114,6 +117,11 @@ impl Api {
     pub(crate) fn put_class(&self, name: &str, class: Value) {
         let path = format!("{CLASSES}/namespaces/shop/secretproviderclasses/{name}");
         self.objects().insert(path, class);
+    }
+
+    /// ServiceAccount `web` in namespace `shop` may write this Secret.
+    pub(crate) fn allow_secret(&self, name: &str) {
+        self.0.secrets.lock().unwrap().push(name.to_owned());
     }
 
     /// A ServiceAccount in namespace `shop`.
@@ -364,6 +372,7 @@ async fn serve(State(api): State<Api>, request: Request) -> Response {
     let object = || serde_json::from_slice::<Value>(&body).unwrap();
     match method {
         Method::GET => api.read(&path, uri.query().unwrap_or_default()),
+        Method::POST if path == REVIEWS => reviewed(object(), &api.0.secrets.lock().unwrap()),
         Method::POST => api.create(&path, object()),
         Method::PUT => api.replace(&path, object()),
         Method::PATCH => api.apply(&path, &object()),

@@ -60,3 +60,20 @@ pub(crate) fn status(code: StatusCode, reason: &str, message: &str) -> Response 
     });
     (code, axum::Json(status)).into_response()
 }
+
+/// Where SubjectAccessReviews are created.
+pub(crate) const REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+
+/// What ServiceAccount `web` in namespace `shop` may do: create and patch these Secrets.
+pub(crate) fn reviewed(mut review: Value, secrets: &[String]) -> Response {
+    let asked = &review["spec"]["resourceAttributes"];
+    let is_allowed = review["spec"]["user"] == "system:serviceaccount:shop:web"
+        && asked["namespace"] == "shop"
+        && asked["resource"] == "secrets"
+        && ["create", "patch"]
+            .iter()
+            .any(|verb| asked["verb"] == *verb)
+        && secrets.iter().any(|name| asked["name"] == name.as_str());
+    review["status"] = json!({"allowed": is_allowed});
+    (StatusCode::CREATED, axum::Json(review)).into_response()
+}

@@ -7,12 +7,17 @@
 
 mod read;
 mod secret_type;
+mod tls;
 
 use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::FilePath;
 
 pub(crate) use read::read;
+pub use tls::TlsError;
 
 /// A Kubernetes Secret, valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +49,30 @@ impl SecretObject {
     /// Is each value a part of a file with certificates and their private key, and not the whole file?
     pub fn is_tls(&self) -> bool {
         self.secret_type == secret_type::TLS
+    }
+
+    /// The value of a key whose file has these contents.
+    pub fn value(&self, key: &str, contents: &[u8]) -> Result<Zeroizing<Vec<u8>>, TlsError> {
+        match key {
+            secret_type::TLS_CERTIFICATE if self.is_tls() => tls::certificates(contents),
+            secret_type::TLS_KEY if self.is_tls() => tls::private_key(contents),
+            _ => Ok(Zeroizing::new(contents.to_vec())),
+        }
+    }
+
+    /// The entry of `secretObjects`, as [`Class::parse`](crate::Class::parse) reads it.
+    pub fn to_entry(&self) -> Value {
+        let data = self.data.iter();
+        let data: Vec<Value> = data
+            .map(|data| json!({"objectName": data.file.as_str(), "key": data.key}))
+            .collect();
+        let mut entry = json!({"secretName": self.name, "type": self.secret_type, "data": data});
+        for (field, words) in [("labels", &self.labels), ("annotations", &self.annotations)] {
+            if !words.is_empty() {
+                entry[field] = json!(words);
+            }
+        }
+        entry
     }
 
     /// The key of this name.

@@ -5,6 +5,9 @@ use crate::words::nearest::nearest;
 
 /// Certificates and their private key.
 pub(super) const TLS: &str = "kubernetes.io/tls";
+/// Its keys.
+pub(super) const TLS_CERTIFICATE: &str = "tls.crt";
+pub(super) const TLS_KEY: &str = "tls.key";
 /// Kubernetes writes a token of a ServiceAccount into such a Secret.
 const TOKEN: &str = "kubernetes.io/service-account-token";
 
@@ -13,7 +16,7 @@ const TOKEN: &str = "kubernetes.io/service-account-token";
 /// Source: <https://kubernetes.io/docs/concepts/configuration/secret/#secret-types>.
 const KNOWN: [(&str, &[&str]); 6] = [
     ("Opaque", &[]),
-    (TLS, &["tls.crt", "tls.key"]),
+    (TLS, &[TLS_CERTIFICATE, TLS_KEY]),
     ("kubernetes.io/dockerconfigjson", &[".dockerconfigjson"]),
     ("kubernetes.io/dockercfg", &[".dockercfg"]),
     ("kubernetes.io/basic-auth", &["username", "password"]),

@@ -78,6 +78,8 @@ pub enum SecretObjects {
     /// References to them become variables with the contents of files. No Secret is created.
     #[default]
     Env,
+    /// The injector applies them.
+    Sync,
     /// Nothing.
     Ignore,
 }

@@ -75,9 +75,9 @@ pub const ANNOTATIONS: [Annotation; 16] = [
     },
     Annotation {
         name: SECRET_OBJECTS,
-        values: "what happens with the Kubernetes Secrets in the classes' `secretObjects`. `env`: variables that refer to them get the contents of files, and no Secret is created. `ignore`: nothing, see [Kubernetes Secrets](kubernetes-secrets.md)",
+        values: "what happens with the Kubernetes Secrets in the classes' `secretObjects`. `env`: variables that refer to them get the contents of files, and no Secret is created. `sync`: the pod creates and updates them, with a right of its own. `ignore`: nothing. See [Kubernetes Secrets](kubernetes-secrets.md)",
         default: "`env`",
-        example: "ignore",
+        example: "sync",
         read: |draft, text| secret_objects(text).map(|mode| draft.secret_objects = Some(mode)),
     },
     Annotation {

@@ -37,12 +37,13 @@ pub(super) fn class_mounts(text: &str) -> Result<Vec<(String, Option<String>)>, 
     Ok(mounts)
 }
 
-/// `env`, `ignore`.
+/// `env`, `sync`, `ignore`.
 pub(super) fn secret_objects(text: &str) -> Result<SecretObjects, String> {
     match text {
         "env" => Ok(SecretObjects::Env),
+        "sync" => Ok(SecretObjects::Sync),
         "ignore" => Ok(SecretObjects::Ignore),
-        other => Err(format!("{other:?} is neither \"env\" nor \"ignore\"")),
+        other => Err(format!("{other:?} is not \"env\", \"sync\" or \"ignore\"")),
     }
 }
 
