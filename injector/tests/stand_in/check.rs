@@ -261,20 +261,19 @@ fn the_kubernetes_secrets_of_a_class_are_shown_with_their_files() {
 #[test]
 fn a_mistake_in_a_kubernetes_secret_has_its_line() {
     let class = class("db", &[], TWO) + &SECRETS.replace("a_b", "a/b").replace("Opaque", "");
-    let line_of = |words: &str| 1 + class.lines().position(|line| line.contains(words)).unwrap();
+    let lines: Vec<&str> = class.lines().collect();
+    let last = |words: &str| 1 + lines.iter().rposition(|line| line.contains(words)).unwrap();
     let (output, _folder) = check(&class, &[]);
     let errors = text(&output.stderr);
     for (line, message) in [
+        (last("      type:"), "type: is required"),
         (
-            line_of("      type:"),
-            "class \"db\": secretObjects[0] \"credentials\": type: is required",
-        ),
-        (
-            line_of("objectName: a/b"),
-            "secretObjects[0] \"credentials\": data[1].objectName: must be the name of the file of this object: write \"a_b\"",
+            last("objectName: a/b"),
+            "data[1].objectName: must be the name of the file of this object: write \"a_b\"",
         ),
     ] {
-        let message = format!("class.yaml:{line}: {message}");
+        let message =
+            format!("class.yaml:{line}: class \"db\": secretObjects[0] \"credentials\": {message}");
         assert!(errors.contains(&message), "{message}: {errors}");
     }
 }
