@@ -8,7 +8,7 @@ use e2e::documents::pages;
 use e2e::messages::{Message, messages, policy_messages};
 
 /// What is printed, and is no message of its own.
-const OTHERS: [(&str, &[&str]); 38] = [
+const OTHERS: [(&str, &[&str]); 37] = [
     (
         "certs/src/certificate.rs",
         &["-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"],
@@ -103,8 +103,6 @@ const OTHERS: [(&str, &[&str]); 38] = [
         "webhook/src/cluster/remembered.rs",
         &["the task is not aborted while the runtime runs"],
     ),
-    // What a request says, and the manifests for kubectl.
-    ("injector/src/check/rbac.rs", &["---\n…\n"]),
     // Words that messages are made of.
     ("injector/src/kubernetes/status.rs", &["somebody else"]),
     // Kinds of sections in PEM files.

@@ -92,9 +92,10 @@ fn classes() -> [MountedClass; 1] {
 /// A pod with this container.
 fn pod(container: Value) -> Value {
     let mut web = json!({"name": "web", "image": "web"});
-    web.as_object_mut()
-        .unwrap()
-        .extend(container.as_object().unwrap().clone());
+    let Value::Object(fields) = container else {
+        panic!("{container}")
+    };
+    web.as_object_mut().unwrap().extend(fields);
     json!({
         "metadata": {"annotations": {"aws-secrets-injector.io/secret-provider-class": "db"}},
         "spec": {"containers": [web]},

@@ -130,7 +130,7 @@ impl SecretApplier {
         let server = ApiServer::new(
             &variable("KUBERNETES_SERVICE_HOST")?,
             &variable("KUBERNETES_SERVICE_PORT")?,
-            variable("POD_NAMESPACE")?,
+            &variable("POD_NAMESPACE")?,
             directory.join(API_TOKEN_FILE),
             directory.join(API_CA_FILE),
         );

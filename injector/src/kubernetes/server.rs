@@ -48,7 +48,7 @@ impl ApiServer {
     pub(super) fn new(
         host: &str,
         port: &str,
-        namespace: String,
+        namespace: &str,
         token_file: PathBuf,
         ca_file: PathBuf,
     ) -> Self {

@@ -22,7 +22,7 @@ pub(crate) use container::{
 };
 pub(crate) use item::items;
 pub use item::{Item, RequestedVariables};
-pub use references::UnusableReference;
+pub use references::{NoSuchKey, UnusableReference};
 pub(crate) use references::{exist as references_exist, serve};
 pub use secrets::ServedSecrets;
 

@@ -13,27 +13,26 @@ use crate::pod::names::is_injected;
 use crate::pod::secrets::{PodSecret, PodSecrets};
 use crate::pod::snapshot_size;
 
+/// A reference to a key that the class does not give to the Secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "container {container:?} sets the variable {variable:?} to the key {key:?} of the Secret {secret:?}, but class {class:?} gives that Secret only the keys {keys}: correct the key, or add it to the class's secretObjects"
+)]
+pub struct NoSuchKey {
+    container: String,
+    variable: String,
+    secret: String,
+    key: String,
+    class: String,
+    keys: String,
+}
+
 /// Why the references of a pod cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableReference {
     /// The class does not give the Secret this key.
-    #[error(
-        "container {container:?} sets the variable {variable:?} to the key {key:?} of the Secret {secret:?}, but class {class:?} gives that Secret only the keys {keys}: correct the key, or add it to the class's secretObjects"
-    )]
-    NoSuchKey {
-        /// The container.
-        container: String,
-        /// Its variable.
-        variable: String,
-        /// The Secret.
-        secret: String,
-        /// The key that does not exist.
-        key: String,
-        /// The class.
-        class: String,
-        /// The keys that exist.
-        keys: String,
-    },
+    #[error(transparent)]
+    NoSuchKey(Box<NoSuchKey>),
     /// Two classes describe one Secret.
     #[error(
         "container {container:?} refers to the Secret {secret:?}, which the classes {class:?} and {other:?} both describe in secretObjects: rename it in one of them"
@@ -198,14 +197,14 @@ fn check_key(
     }
     let keys = of_pod.secret.data.iter().take(MOST_LISTED);
     let keys: Vec<&str> = keys.map(|data| data.key.as_str()).collect();
-    Err(UnusableReference::NoSuchKey {
+    Err(UnusableReference::NoSuchKey(Box::new(NoSuchKey {
         container: container.name.clone(),
         variable: variable.to_owned(),
         secret: of_pod.secret.name.clone(),
         key: key.to_owned(),
         class: of_pod.class.to_owned(),
         keys: keys.join(", "),
-    })
+    })))
 }
 
 /// The first served Secret that a container refers to.

@@ -159,7 +159,7 @@ impl References {
         match self.method {
             EnvMethod::Kubelet => {
                 let variable = source::served(name, &key, optional);
-                self.env.push(Slot::Injected(variable));
+                self.env.push(Slot::Injected(variable.into()));
             }
             EnvMethod::Exec => self.assigned.push((name.to_owned(), key.clone())),
         }
@@ -168,6 +168,6 @@ impl References {
 
     fn restore(&mut self, name: &str, reference: Reference<'_>) {
         let variable = source::of_secret(name, reference);
-        self.env.push(Slot::Injected(variable));
+        self.env.push(Slot::Injected(variable.into()));
     }
 }
