@@ -8,7 +8,7 @@ use e2e::documents::pages;
 use e2e::messages::{Message, messages, policy_messages};
 
 /// What is printed, and is no message of its own.
-const OTHERS: [(&str, &[&str]); 25] = [
+const OTHERS: [(&str, &[&str]); 29] = [
     ("certs/src/authorities.rs", &["-----END PRIVATE KEY-----"]),
     (
         "injector/src/service.rs",
@@ -32,6 +32,7 @@ const OTHERS: [(&str, &[&str]); 25] = [
             "(add kms:Decrypt for customer managed keys)",
             ", with failover to …",
             ". Its files:\n",
+            "Its Kubernetes Secrets, see",
             "IAM policy of the pod's role",
             "IAM policy of the role of assumeRoleArn",
             " is valid in ",
@@ -58,6 +59,12 @@ const OTHERS: [(&str, &[&str]); 25] = [
     // Documentation of annotations.
     ("webhook/src/pod/annotations/table.rs", &[""]),
     // Words that messages are made of.
+    ("injector/src/kubernetes/status.rs", &["somebody else"]),
+    // Kinds of sections in PEM files.
+    (
+        "provider-class/src/class/secret_objects/tls.rs",
+        &["ENCRYPTED PRIVATE KEY", "PRIVATE KEY"],
+    ),
     (
         "provider-class/src/yaml/mod.rs",
         &[
@@ -120,7 +127,18 @@ const OTHERS: [(&str, &[&str]); 25] = [
         &["the cluster's version"],
     ),
     ("webhook/src/cluster/nodes.rs", &["the nodes"]),
-    ("webhook/src/pod/bounds.rs", &["variables of files"]),
+    (
+        "webhook/src/pod/bounds.rs",
+        &["keys of Secrets in envFrom", "variables of files"],
+    ),
+    (
+        "webhook/src/pod/secrets.rs",
+        &["the files in …", "…/… (key …)"],
+    ),
+    (
+        "provider-class/src/class/secret_objects/read.rs",
+        &[" and … more"],
+    ),
     (
         "webhook/src/pod/variables/mod.rs",
         &[" and … more", "the files are …"],

@@ -116,6 +116,24 @@ pub struct Check {
     #[arg(long, value_name = "ROLE", num_args = 0..=1, require_equals = true, default_missing_value = "pod")]
     pub policy: Option<PolicyOf>,
 
+    /// Print only the Role and the RoleBinding that a pod needs to apply the Kubernetes Secrets of its classes, for
+    /// `kubectl apply -f -`.
+    #[arg(long, requires = "service_account", conflicts_with_all = ["policy", "output"])]
+    pub rbac: bool,
+
+    /// With --rbac: the pod's ServiceAccount.
+    #[arg(long, value_name = "NAME", requires = "rbac")]
+    pub service_account: Option<String>,
+
+    /// With --rbac: the namespace of classes that name none.
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "rbac",
+        default_value = "default"
+    )]
+    pub namespace: String,
+
     /// Output format: text for people, or json for programs, with one object per class and line.
     #[arg(
         long,
@@ -137,9 +155,24 @@ pub struct Exec {
     #[arg(long, value_name = "NAME")]
     pub except: Vec<VariableName>,
 
+    /// A variable that gets the value of another one in the file, which holds keys of Kubernetes Secrets under names that no
+    /// container has as variables; can be given several times.
+    #[arg(long, value_name = "NAME=KEY", value_parser = assignment)]
+    pub set: Vec<(VariableName, VariableName)>,
+
     /// The program, looked up in PATH, and its arguments.
     #[arg(last = true, required = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,
+}
+
+fn assignment(text: &str) -> Result<(VariableName, VariableName), String> {
+    let (name, key) = text.split_once('=').ok_or("write NAME=KEY")?;
+    let name = name.parse::<VariableName>();
+    let key = key.parse::<VariableName>();
+    Ok((
+        name.map_err(|error| error.to_string())?,
+        key.map_err(|error| error.to_string())?,
+    ))
 }
 
 /// How `check` prints its results.

@@ -10,10 +10,11 @@ use crate::args::{Args, Check, Command, Fetch, FetchOnce, Refresh};
 use crate::classes::ClassToFetch;
 use crate::environment::Environment;
 use crate::exec::{self, ExecError};
+use crate::kubernetes::SecretApplier;
 use crate::refresh::End;
 use crate::variables::{self, SecretVariables};
 use crate::{check, classes, fetch, mount, refresh, summary};
-use provider_class::{RESTART_EXIT_STATUS, SNAPSHOT_VARIABLE, VARIABLES_VARIABLE};
+use provider_class::{RESTART_EXIT_STATUS, SNAPSHOT_VARIABLE, SYNC_VARIABLE, VARIABLES_VARIABLE};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -54,10 +55,11 @@ fn hide_from_other_processes() -> anyhow::Result<()> {
 }
 
 /// What the command line and the environment variables ask for.
-struct Settings {
-    wanted: Vec<ClassToFetch>,
-    variables: Option<SecretVariables>,
-    environment: Environment,
+pub(crate) struct Settings {
+    pub(crate) wanted: Vec<ClassToFetch>,
+    pub(crate) variables: Option<SecretVariables>,
+    pub(crate) secrets: Option<SecretApplier>,
+    pub(crate) environment: Environment,
 }
 
 /// Reads the command line and the environment variables.
@@ -71,9 +73,17 @@ fn read(args: &Fetch) -> anyhow::Result<Settings> {
     {
         variables = Some(SecretVariables::from_json(&json, &wanted)?);
     }
+    let mut secrets = None;
+    let get = |name: &str| std::env::var(name).ok();
+    if is_injected(args)
+        && let Some(json) = get(SYNC_VARIABLE)
+    {
+        secrets = Some(SecretApplier::from_json(&json, args.timeout, get)?);
+    }
     Ok(Settings {
         wanted,
         variables,
+        secrets,
         environment,
     })
 }
@@ -108,6 +118,10 @@ fn run_fetch(once: &FetchOnce) -> anyhow::Result<()> {
     if let Some(variables) = &settings.variables {
         write_variables(variables)?;
     }
+    if let Some(secrets) = &settings.secrets {
+        // Last, so that they agree with the files.
+        runtime.block_on(until_ended(apply_secrets(secrets, &settings.wanted)))??;
+    }
     if let Some(directory) = &args.state
         && let Err(error) = versions.save(directory)
     {
@@ -133,6 +147,17 @@ fn write_variables(variables: &SecretVariables) -> anyhow::Result<()> {
         variables::install(directory)?;
     }
     Ok(())
+}
+
+/// Applies the Kubernetes Secrets of all classes.
+async fn apply_secrets(secrets: &SecretApplier, wanted: &[ClassToFetch]) -> anyhow::Result<()> {
+    match secrets.apply_all(wanted).await {
+        Ok(count) => {
+            tracing::info!(secrets = count, "Kubernetes Secrets applied");
+            Ok(())
+        }
+        Err(errors) => anyhow::bail!("{}", classes::lines(&errors)),
+    }
 }
 
 /// Is this the webhook's init container? It owns its directories, and no app runs before it has ended.
@@ -171,13 +196,9 @@ async fn until_ended<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
 }
 
 fn run_refresh(args: &Refresh) -> anyhow::Result<ExitCode> {
-    let Settings {
-        wanted,
-        variables,
-        environment,
-    } = read(&args.fetch)?;
+    let settings = read(&args.fetch)?;
     let runtime = runtime()?;
-    let end = runtime.block_on(refresh::run(args, wanted, variables, environment));
+    let end = runtime.block_on(refresh::run(args, settings));
     // A name server that does not respond must not delay the exit.
     runtime.shutdown_background();
     Ok(match end.context("could not wait for signals")? {
@@ -190,6 +211,13 @@ fn run_check(args: &Check) -> anyhow::Result<()> {
     let options = check::Options {
         region: args.region.as_ref(),
         policy: args.policy,
+        rbac: args
+            .service_account
+            .as_deref()
+            .map(|service_account| check::Rbac {
+                service_account,
+                namespace: &args.namespace,
+            }),
         output: args.output,
     };
     let report = check::check(&args.files, options);

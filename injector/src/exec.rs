@@ -3,7 +3,7 @@
 //! Nothing of this program may remain, so nothing is set up before it: no log, no threads, no process settings. The standard
 //! library resets what Rust's start changes (the disposition of SIGPIPE), and `execve` resets the rest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -39,6 +39,16 @@ pub enum ExecError {
     /// `fetch` did not write it.
     #[error("{} does not hold environment variables as fetch writes them: recreate the pod", .0.display())]
     Malformed(PathBuf),
+    /// `fetch` wrote other keys.
+    #[error("variable {name}: {} has no {key}: recreate the pod", .file.display())]
+    Missing {
+        /// The variable.
+        name: VariableName,
+        /// What it gets.
+        key: VariableName,
+        /// The file.
+        file: PathBuf,
+    },
     /// The program cannot be run.
     #[error("could not run {program:?}: {error}; {}", remedy(.error))]
     Program {
@@ -65,7 +75,7 @@ impl ExecError {
         match self {
             Self::Program { error, .. } if error.kind() == io::ErrorKind::NotFound => NOT_FOUND,
             Self::Program { .. } => NOT_EXECUTABLE,
-            Self::Variables { .. } | Self::Malformed(_) => FAILURE,
+            Self::Variables { .. } | Self::Malformed(_) | Self::Missing { .. } => FAILURE,
         }
     }
 }
@@ -94,10 +104,22 @@ fn prepare(args: &Exec) -> Result<Command, ExecError> {
     };
     let mut command = Command::new(program);
     command.args(arguments);
-    for (name, value) in variables {
-        if !except.contains(&name) {
+    for (name, value) in &variables {
+        if !except.contains(name) && !name.is_reserved() {
             command.env(name.as_str(), value);
         }
+    }
+    let values: BTreeMap<&VariableName, &OsStr> = variables
+        .iter()
+        .map(|(name, value)| (name, *value))
+        .collect();
+    for (name, key) in &args.set {
+        let value = values.get(key).ok_or_else(|| ExecError::Missing {
+            name: name.clone(),
+            key: key.clone(),
+            file: args.env_file.clone(),
+        })?;
+        command.env(name.as_str(), value);
     }
     Ok(command)
 }

@@ -20,6 +20,7 @@
 //! | [`mount`] | from file contents to a directory, atomically |
 //! | [`variables`] | the file of all environment variables |
 //! | [`exec`](mod@exec) | sets them, and becomes the container's program |
+//! | [`kubernetes`] | applies Kubernetes Secrets with the contents of files |
 //! | [`refresh`](mod@refresh) | keeps the files up to date, and notifies the app |
 
 pub mod args;
@@ -32,6 +33,7 @@ pub mod environment;
 pub mod exec;
 pub mod fetch;
 pub mod input;
+pub mod kubernetes;
 pub mod mount;
 pub mod refresh;
 pub mod service;

@@ -22,7 +22,7 @@
 //! | `class` | the [`Class`], valid by construction: its parameters and objects, what is wrong with it and where | `words`, [`yaml`] |
 //! | [`document`] | files with such resources | `class` |
 //! | `plan` | what becomes of a class: its requests in a region, the contents of its files, its [IAM policy](policy) | `class` |
-//! | `protocol` | what the webhook hands to the injector: the classes ([`Snapshot`]), the environment variables of files ([`variables`]) and the settings of the sidecar ([`refresh`], [`on_refresh`]) | `class` |
+//! | `protocol` | what the webhook hands to the injector: the classes ([`Snapshot`]), the environment variables of files ([`variables`]), how Kubernetes Secrets are applied ([`SecretSync`]) and the settings of the sidecar ([`refresh`], [`on_refresh`]) | `class` |
 //! | [`network`] | the variables that say where the injector connects to | [`printable`](mod@printable) |
 //! | [`listen`] | the addresses on which both programs listen | |
 //! | [`printable`](mod@printable) | text from outside, fit for a log | |
@@ -47,6 +47,7 @@ pub use class::request::{ParameterRequest, Request, RequestKey, SecretRequest, S
 pub use class::resource::{
     GROUP, KIND, Metadata, PLURAL, PROVIDER, SecretProviderClass, SecretProviderClassSpec, VERSIONS,
 };
+pub use class::secret_objects::{SecretKey, SecretObject, TlsError};
 pub use document::{Contents, Document};
 pub use network::InvalidUrl;
 pub use plan::policy;
@@ -58,6 +59,7 @@ pub use protocol::on_refresh;
 pub use protocol::on_refresh::{Notification, OnRefresh, RESTART_EXIT_STATUS};
 pub use protocol::refresh;
 pub use protocol::refresh::RefreshInterval;
+pub use protocol::secret_sync::{API_CA_FILE, API_TOKEN_FILE, Owner, SYNC_VARIABLE, SecretSync};
 pub use protocol::snapshot::{SNAPSHOT_VARIABLE, Snapshot, SnapshotClass};
 pub use protocol::variables;
 pub use protocol::variables::{

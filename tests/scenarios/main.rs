@@ -14,6 +14,7 @@ mod chart;
 mod documents;
 mod example;
 mod kinds;
+mod kubernetes_secrets;
 mod life;
 mod other_webhook;
 mod others;
@@ -39,7 +40,7 @@ use world::World;
 type Scenario = (&'static str, fn(&World));
 
 /// Scenarios that do not change the installation. They run in parallel.
-const SIDE_BY_SIDE: [Scenario; 53] = [
+const SIDE_BY_SIDE: [Scenario; 57] = [
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
         example::v1alpha1,
@@ -141,6 +142,22 @@ const SIDE_BY_SIDE: [Scenario; 53] = [
     (
         "a_change_restarts_the_containers_in_place_once",
         restart::in_place,
+    ),
+    (
+        "references_to_a_secret_of_the_class_work_without_the_secret",
+        kubernetes_secrets::without_secret,
+    ),
+    (
+        "a_pod_with_the_printed_role_writes_its_secret_which_goes_with_the_last_owner",
+        kubernetes_secrets::synced,
+    ),
+    (
+        "a_rotated_secret_reaches_the_kubernetes_secret",
+        kubernetes_secrets::rotated,
+    ),
+    (
+        "a_foreign_kubernetes_secret_stays_as_it_is",
+        kubernetes_secrets::foreign,
     ),
     (
         "a_value_that_the_kubelet_cannot_read_stops_the_pod_until_it_is_changed",

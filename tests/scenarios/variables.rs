@@ -15,6 +15,16 @@ pub(crate) const METHODS: [&str; 2] = ["kubelet", "exec"];
 
 /// A namespace with the class `own` of these secrets. Their names in AWS begin with the namespace, those of the files do not.
 pub(crate) fn own<'a>(world: &'a World, name: &str, secrets: &[(&str, &str)]) -> Namespace<'a> {
+    own_with(world, name, secrets, &json!([]))
+}
+
+/// The same, with Kubernetes Secrets in the class.
+pub(crate) fn own_with<'a>(
+    world: &'a World,
+    name: &str,
+    secrets: &[(&str, &str)],
+    secret_objects: &Value,
+) -> Namespace<'a> {
     let namespace = world.namespace(name);
     let mut objects = String::new();
     for (file, value) in secrets {
@@ -31,7 +41,7 @@ pub(crate) fn own<'a>(world: &'a World, name: &str, secrets: &[(&str, &str)]) ->
         "apiVersion": "secrets-store.csi.x-k8s.io/v1",
         "kind": "SecretProviderClass",
         "metadata": {"name": "own"},
-        "spec": {"provider": "aws", "parameters": {"objects": objects}},
+        "spec": {"provider": "aws", "parameters": {"objects": objects}, "secretObjects": secret_objects},
     });
     namespace
         .apply(&[&service_account("default"), &class.to_string()])

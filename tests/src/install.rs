@@ -148,9 +148,9 @@ pub fn values(aws_url: &str) -> String {
     )
 }
 
-/// The difference from a user's installation: the AWS endpoint.
+/// The difference from a user's installation: the AWS endpoint, and that pods can write Kubernetes Secrets.
 pub fn values_of_tests(aws_url: &str) -> String {
-    format!("injector.env.AWS_ENDPOINT_URL={aws_url}")
+    format!("injector.env.AWS_ENDPOINT_URL={aws_url},secretObjects.sync=true")
 }
 
 /// Waits until the webhook is ready.
@@ -181,6 +181,30 @@ pub fn wait(kubectl: &Kubectl) -> anyhow::Result<()> {
     })
 }
 
+/// What the chart adds with `secretObjects.sync`.
+const SYNC: &str = "apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: aws-secrets-injector-sync
+rules:
+  - apiGroups: [authorization.k8s.io]
+    resources: [subjectaccessreviews]
+    verbs: [create]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: aws-secrets-injector-sync
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: aws-secrets-injector-sync
+subjects:
+  - kind: ServiceAccount
+    name: aws-secrets-injector
+    namespace: aws-secrets-injector
+";
+
 /// A kustomization of `manifests/install.yaml`, as users write for their own settings.
 fn overlay(aws_url: &str) -> anyhow::Result<PathBuf> {
     let folder = project::target().join(format!("overlay-{}", std::process::id()));
@@ -192,7 +216,7 @@ fn overlay(aws_url: &str) -> anyhow::Result<PathBuf> {
     let text = format!(
         "apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
-resources: [install.yaml]
+resources: [install.yaml, sync.yaml]
 images:
   - name: ghcr.io/aws-secrets-injector/webhook
     newName: {registry}/webhook
@@ -213,10 +237,13 @@ patches:
                     value: {injector}
                   - name: INJECTOR_ENV
                     value: AWS_ENDPOINT_URL={aws_url}
+                  - name: ALLOW_SECRET_SYNC
+                    value: \"true\"
 ",
         registry = images::REGISTRY,
         injector = images::INJECTOR,
     );
     fs::write(folder.join("kustomization.yaml"), text)?;
+    fs::write(folder.join("sync.yaml"), SYNC)?;
     Ok(folder)
 }

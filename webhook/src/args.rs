@@ -104,6 +104,11 @@ pub struct Args {
     #[arg(long, env = "SECRETS_SIZE_LIMIT", default_value = "16Mi", value_parser = quantity)]
     secrets_size_limit: Quantity,
 
+    /// Allow pods to apply the Kubernetes Secrets of their classes (secret-objects: sync). The webhook then asks for each of these
+    /// pods what its ServiceAccount may do.
+    #[arg(long, env = "ALLOW_SECRET_SYNC")]
+    pub allow_secret_sync: bool,
+
     /// Default region for classes without one. Taken from the nodes' labels if not set.
     #[arg(long, env = "AWS_REGION", value_parser = str::parse::<Region>)]
     pub region: Option<Region>,

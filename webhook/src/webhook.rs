@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::Args;
 use crate::admission::decision::Admission;
+use crate::cluster::access::Access;
 use crate::cluster::features::Features;
 use crate::cluster::kubernetes_version::KubernetesVersion;
 use crate::cluster::region::DefaultRegion;
@@ -43,7 +44,8 @@ impl Webhook {
         let admission = Admission {
             stores,
             region: DefaultRegion::start(args.region.clone(), client.clone()),
-            features: Features::new(version.clone(), client),
+            features: Features::new(version.clone(), client.clone()),
+            access: args.allow_secret_sync.then(|| Access::new(client)),
             version,
             settings: args.settings(),
         };

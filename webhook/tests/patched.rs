@@ -55,7 +55,8 @@ fn injected(pod: &Value) -> Result<Admitted, Refusal> {
     inject(inputs)
 }
 
-/// The class `pod-identity` uses EKS Pod Identity, all others the role of the ServiceAccount.
+/// The class `pod-identity` uses EKS Pod Identity, all others the role of the ServiceAccount. The class `synced` describes a
+/// Kubernetes Secret.
 fn class(mount: &ClassMount) -> MountedClass {
     let name = &mount.class;
     let objects = format!("- {{objectName: {name}, objectType: secretsmanager}}\n");
@@ -63,7 +64,13 @@ fn class(mount: &ClassMount) -> MountedClass {
     if name == "pod-identity" {
         parameters.insert("usePodIdentity".to_owned(), "true".to_owned());
     }
-    let spec = SecretProviderClassSpec::aws(parameters);
+    let mut spec = SecretProviderClassSpec::aws(parameters);
+    if name == "synced" {
+        spec.secret_objects = vec![serde_json::json!({
+            "secretName": "credentials", "type": "Opaque",
+            "data": [{"objectName": "synced", "key": "password"}, {"objectName": "synced", "key": "pass.word"}],
+        })];
+    }
     MountedClass {
         mount_path: mount.mount_path.clone(),
         class: Class::parse(name, &spec).unwrap().into(),

@@ -28,4 +28,4 @@ pub use deadline::Deadline;
 pub use failure::Failure;
 pub(crate) use hint::{NO_REFERENCE, PAGE};
 pub(crate) use http::is_too_long;
-pub use http::{HttpClient, HttpError};
+pub use http::{CaFileError, HttpClient, HttpError};

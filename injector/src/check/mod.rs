@@ -1,5 +1,6 @@
 //! Checks classes without calling AWS: their mistakes, the files they would write, and the IAM policy they need.
 
+mod rbac;
 mod show;
 
 use std::collections::BTreeMap;
@@ -32,8 +33,19 @@ pub struct Options<'a> {
     pub region: Option<&'a Region>,
     /// Only a policy.
     pub policy: Option<PolicyOf>,
+    /// Only a Role and a RoleBinding.
+    pub rbac: Option<Rbac<'a>>,
     /// The format: for people or for programs.
     pub output: Output,
+}
+
+/// Who gets the right to apply Kubernetes Secrets.
+#[derive(Clone, Copy, Debug)]
+pub struct Rbac<'a> {
+    /// The pod's ServiceAccount.
+    pub service_account: &'a str,
+    /// The namespace of classes that name none.
+    pub namespace: &'a str,
 }
 
 /// A class and what was found in it; or a file or document that could not be read as a class.
@@ -222,9 +234,19 @@ impl Checks {
                 .iter()
                 .map(|checked| show::json(checked, options.region))
                 .collect(),
-            Output::Text if report.errors.is_empty() => show::text(&self.checked, options),
-            Output::Text => String::new(),
+            Output::Text if !report.errors.is_empty() => String::new(),
+            Output::Text => show::text(&self.checked, options),
         };
+        if let Some(rbac) = options.rbac
+            && report.errors.is_empty()
+        {
+            report.text = rbac::text(&self.checked, rbac);
+            if report.text.is_empty() {
+                report
+                    .warnings
+                    .push("no class has secretObjects: no Role is needed".to_owned());
+            }
+        }
         report
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use provider_class::{Class, File, Object, Region, Request, VariableName, policy};
+use provider_class::{Class, File, Object, Region, Request, SecretObject, VariableName, policy};
 use serde_json::{Value, json};
 
 use super::{Checked, Finding, Options};
@@ -96,8 +96,29 @@ fn files(checked: &Checked, default_region: Option<&Region>) -> String {
     if has_variables {
         text += VARIABLE_NOTE;
     }
-    text + "\n"
+    text + &secrets(class) + "\n"
 }
+
+/// The Kubernetes Secrets of a class, each key with its file.
+fn secrets(class: &Class) -> String {
+    if class.secret_objects.is_empty() {
+        return String::new();
+    }
+    let mut text = SECRETS.to_owned();
+    for secret in &class.secret_objects {
+        let keys = secret.data.iter();
+        let keys: Vec<String> = keys
+            .map(|data| format!("{}={}", data.key, data.file))
+            .collect();
+        let (name, secret_type) = (&secret.name, &secret.secret_type);
+        let _ = writeln!(text, "  {name}  {secret_type}  {}", keys.join(", "));
+    }
+    text
+}
+
+/// Stands before the Secrets of a class.
+const SECRETS: &str =
+    "Its Kubernetes Secrets, see the annotation aws-secrets-injector.io/secret-objects:\n";
 
 /// Marks a file that `*` makes a variable, and says so below the files.
 const VARIABLE_MARK: &str = " [variable]";
@@ -180,11 +201,20 @@ pub(super) fn json(checked: &Checked, default_region: Option<&Region>) -> String
         "region": region.map(Region::as_str),
         "failoverRegion": failover_region.map(Region::as_str),
         "files": files,
+        "secrets": class.iter().flat_map(|class| &class.secret_objects).map(secret).collect::<Vec<_>>(),
         "policy": class.map(|class| policy::of_pod(&[class], region)),
         "readerPolicy": class.and_then(|class| policy::of_readers(&[class], region)),
         "problems": checked.findings.iter().map(problem).collect::<Vec<_>>(),
     });
     format!("{object}\n")
+}
+
+fn secret(secret: &SecretObject) -> Value {
+    let data = secret.data.iter();
+    let data: serde_json::Map<String, Value> = data
+        .map(|data| (data.key.clone(), data.file.as_str().into()))
+        .collect();
+    json!({"name": secret.name, "type": secret.secret_type, "data": data})
 }
 
 fn problem(finding: &Finding) -> Value {

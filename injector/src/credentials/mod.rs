@@ -3,7 +3,7 @@
 
 mod assume_role;
 mod pod_identity;
-mod token;
+pub(crate) mod token;
 mod web_identity;
 
 use std::collections::HashMap;

@@ -5,7 +5,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 /// Reads a token. The error names the variable that led to the file.
-pub(super) fn read(variable: &str, path: &Path) -> Result<Zeroizing<String>, String> {
+pub(crate) fn read(variable: &str, path: &Path) -> Result<Zeroizing<String>, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("the token file {} ({variable}): {error}", path.display()))?;
     let text = Zeroizing::new(text);

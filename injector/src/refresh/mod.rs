@@ -27,10 +27,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::args::Refresh;
-use crate::classes::ClassToFetch;
+use crate::commands::Settings;
 use crate::credentials::CredentialCache;
-use crate::environment::Environment;
-use crate::variables::SecretVariables;
 use crate::versions::Versions;
 use round::Refresher;
 
@@ -50,19 +48,14 @@ pub enum End {
 }
 
 /// Refreshes until SIGTERM or SIGINT, or, with [`OnRefresh::Restart`], until files changed.
-pub async fn run(
-    args: &Refresh,
-    wanted: Vec<ClassToFetch>,
-    variables: Option<SecretVariables>,
-    environment: Environment,
-) -> io::Result<End> {
+pub(crate) async fn run(args: &Refresh, settings: Settings) -> io::Result<End> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let end = tokio::select! {
         biased;
         _ = terminate.recv() => End::Signal,
         _ = interrupt.recv() => End::Signal,
-        () = until_restart(args, wanted, variables, environment) => End::Restart,
+        () = until_restart(args, settings) => End::Restart,
     };
     match end {
         End::Signal => tracing::info!("terminated by a signal"),
@@ -72,12 +65,13 @@ pub async fn run(
 }
 
 /// Refreshes until the pod's containers are to restart.
-async fn until_restart(
-    args: &Refresh,
-    wanted: Vec<ClassToFetch>,
-    variables: Option<SecretVariables>,
-    environment: Environment,
-) {
+async fn until_restart(args: &Refresh, settings: Settings) {
+    let Settings {
+        wanted,
+        variables,
+        secrets,
+        environment,
+    } = settings;
     let classes = wanted.len();
     let metrics = Arc::new(Metrics::new(wanted.iter().map(|wanted| &wanted.class.name)));
     if let Some(address) = args.metrics_listen {
@@ -92,6 +86,8 @@ async fn until_restart(
     let refresher = Refresher {
         wanted,
         variables,
+        secrets,
+        applied: BTreeMap::new(),
         environment,
         timeout: args.fetch.timeout,
         state,

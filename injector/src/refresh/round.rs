@@ -18,6 +18,7 @@ use crate::classes::ClassToFetch;
 use crate::credentials::{CredentialCache, CredentialStore};
 use crate::environment::Environment;
 use crate::fetch::class::{self, Failed, Fetched};
+use crate::kubernetes::SecretApplier;
 use crate::mount::{self, Old};
 use crate::summary;
 use crate::variables::SecretVariables;
@@ -27,6 +28,9 @@ use crate::versions::{ClassVersions, Versions};
 pub(super) struct Refresher {
     pub(super) wanted: Vec<ClassToFetch>,
     pub(super) variables: Option<SecretVariables>,
+    pub(super) secrets: Option<SecretApplier>,
+    /// The digests of the Secrets that this process has applied last, by class.
+    pub(super) applied: BTreeMap<usize, u64>,
     pub(super) environment: Environment,
     pub(super) timeout: Duration,
     pub(super) state: Option<PathBuf>,
@@ -34,7 +38,7 @@ pub(super) struct Refresher {
     pub(super) credentials: CredentialCache,
     /// The files that the last writes replaced.
     pub(super) old: Vec<Old>,
-    /// Files that changed in a refresh that failed because of the environment variables.
+    /// Files that changed in a refresh that failed because of the environment variables or the Kubernetes Secrets.
     pub(super) unreported: BTreeMap<usize, BTreeSet<String>>,
 }
 
@@ -69,6 +73,7 @@ impl Refresher {
             results.extend(self.write(&directory, &fetched));
         }
         self.write_variables(&mut results);
+        self.apply_secrets(&mut results).await;
         self.note(fetched, &results);
         results
     }
@@ -217,15 +222,37 @@ impl Refresher {
             Err(error) => Some(error.lines().map(str::to_owned).collect::<BTreeSet<_>>()),
         };
         for (index, result) in refreshed {
-            let Ok(names) = result else { continue };
-            if let Some(lines) = &failed {
-                let unreported = self.unreported.entry(*index).or_default();
-                unreported.extend(names.drain(..));
-                *result = Err(lines.clone());
-            } else if let Some(mut changed) = self.unreported.remove(index) {
-                changed.extend(names.drain(..));
-                names.extend(changed);
+            report(&mut self.unreported, *index, result, failed.as_ref());
+        }
+    }
+
+    /// Applies the Kubernetes Secrets of the classes whose Secrets have changed. If that fails, the refresh of the class fails:
+    /// the next one tries again.
+    async fn apply_secrets(&mut self, results: &mut BTreeMap<usize, ClassResult>) {
+        let Some(secrets) = &self.secrets else {
+            return;
+        };
+        for (index, result) in results {
+            let wanted = &self.wanted[*index];
+            if result.is_err() || wanted.class.secret_objects.is_empty() {
+                continue;
             }
+            let digest = secrets.digest(wanted);
+            let applied = self.applied.get(index).copied();
+            let mut failed = None;
+            if digest.is_none() || digest != applied {
+                match secrets.apply_all(std::slice::from_ref(wanted)).await {
+                    Ok(count) => {
+                        let class = &wanted.class.name;
+                        tracing::info!(class, secrets = count, "Kubernetes Secrets applied");
+                        self.applied.extend(digest.map(|digest| (*index, digest)));
+                    }
+                    Err(errors) => {
+                        failed = Some(errors.iter().map(ToString::to_string).collect());
+                    }
+                }
+            }
+            report(&mut self.unreported, *index, result, failed.as_ref());
         }
     }
 
@@ -265,6 +292,24 @@ impl Refresher {
                 tracing::info!("new version: {line}");
             }
         }
+    }
+}
+
+/// Turns the result of a class into a failure, and keeps the names of its changed files; or adds those that earlier failures
+/// have kept.
+fn report(
+    unreported: &mut BTreeMap<usize, BTreeSet<String>>,
+    index: usize,
+    result: &mut ClassResult,
+    failed: Option<&BTreeSet<String>>,
+) {
+    let Ok(names) = result else { return };
+    if let Some(lines) = failed {
+        unreported.entry(index).or_default().extend(names.drain(..));
+        *result = Err(lines.clone());
+    } else if let Some(mut changed) = unreported.remove(&index) {
+        changed.extend(names.drain(..));
+        names.extend(changed);
     }
 }
 

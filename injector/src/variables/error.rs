@@ -45,7 +45,7 @@ pub enum UnusableVariable {
 
 /// A variable that cannot have the contents of its file.
 #[derive(Debug, thiserror::Error)]
-#[error("variable {name}: the value of the file {file:?} {reason}")]
+#[error("{}: the value of the file {file:?} {reason}", described(.name))]
 pub struct UnwritableVariable {
     /// The variable.
     pub name: VariableName,
@@ -53,6 +53,14 @@ pub struct UnwritableVariable {
     pub file: String,
     /// What its contents have.
     pub reason: UnwritableValue,
+}
+
+/// A variable, or the key of a Secret that becomes one.
+fn described(name: &VariableName) -> String {
+    match name.secret_key() {
+        Some((secret, key)) => format!("key {key:?} of the Secret {secret:?}"),
+        None => format!("variable {name}"),
+    }
 }
 
 /// Why the file of all variables cannot be made.

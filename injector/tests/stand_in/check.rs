@@ -227,3 +227,96 @@ fn what_is_no_class_is_refused_with_the_reason() {
         );
     }
 }
+
+const SECRETS: &str = "  secretObjects:
+    - secretName: credentials
+      type: Opaque
+      data:
+        - objectName: user
+          key: username
+        - objectName: a_b
+          key: whole
+";
+
+#[test]
+fn the_kubernetes_secrets_of_a_class_are_shown_with_their_files() {
+    let class = class("db", &[], TWO) + SECRETS;
+    let (output, _folder) = check(&class, &[]);
+    let printed = text(&output.stdout);
+    assert!(
+        printed.contains(
+            "\nIts Kubernetes Secrets, see the annotation aws-secrets-injector.io/secret-objects:\n  credentials  Opaque  username=user, whole=a_b\n\n"
+        ),
+        "{printed}{}",
+        text(&output.stderr)
+    );
+    let (output, _folder) = check(&class, &["--output", "json"]);
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        object["secrets"],
+        serde_json::json!([{"name": "credentials", "type": "Opaque", "data": {"username": "user", "whole": "a_b"}}])
+    );
+}
+
+#[test]
+fn a_mistake_in_a_kubernetes_secret_has_its_line() {
+    let class = class("db", &[], TWO) + &SECRETS.replace("a_b", "a/b").replace("Opaque", "");
+    let lines: Vec<&str> = class.lines().collect();
+    let last = |words: &str| 1 + lines.iter().rposition(|line| line.contains(words)).unwrap();
+    let (output, _folder) = check(&class, &[]);
+    let errors = text(&output.stderr);
+    for (line, message) in [
+        (last("      type:"), "type: is required"),
+        (
+            last("objectName: a/b"),
+            "data[1].objectName: must be the name of the file of this object: write \"a_b\"",
+        ),
+    ] {
+        let message =
+            format!("class.yaml:{line}: class \"db\": secretObjects[0] \"credentials\": {message}");
+        assert!(errors.contains(&message), "{message}: {errors}");
+    }
+}
+
+#[test]
+fn the_role_for_kubernetes_secrets_is_printed_ready_to_apply() {
+    let class = class("db", &[], TWO) + SECRETS;
+    let (output, _folder) = check(
+        &class,
+        &["--rbac", "--service-account", "web", "--namespace", "shop"],
+    );
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    let objects: Vec<Value> = printed
+        .split("---\n")
+        .skip(1)
+        .map(|object| serde_json::from_str(object).unwrap())
+        .collect();
+    let [role, binding] = objects.as_slice() else {
+        panic!("{printed}")
+    };
+    assert_eq!(
+        role["rules"],
+        serde_json::json!([{
+            "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["credentials"], "verbs": ["create", "patch"],
+        }])
+    );
+    assert_eq!(role["metadata"]["namespace"], "shop");
+    assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
+    assert_eq!(
+        binding["subjects"],
+        serde_json::json!([{"kind": "ServiceAccount", "name": "web", "namespace": "shop"}])
+    );
+    let (output, _folder) = check(
+        &crate::support::class("db", &[], TWO),
+        &["--rbac", "--service-account", "web"],
+    );
+    assert!(text(&output.stdout).is_empty());
+    assert!(
+        text(&output.stderr).contains("no class has secretObjects"),
+        "{}",
+        text(&output.stderr)
+    );
+    let (output, _folder) = check(&class, &["--rbac"]);
+    assert!(!output.status.success());
+}

@@ -192,3 +192,42 @@ fn a_file_that_fetch_did_not_write_is_refused() {
         "{error}"
     );
 }
+
+#[test]
+fn keys_of_secrets_become_variables_of_other_names_and_none_of_their_own() {
+    let container = Container::with(
+        b"A=a\0aws-secrets-injector.db_user=admin\0aws-secrets-injector.db_password=it's\0",
+    );
+    let set = [
+        "--set=USER=aws-secrets-injector.db_user",
+        "--set=DB_USER=aws-secrets-injector.db_user",
+        "--set=A=aws-secrets-injector.db_password",
+    ];
+    let printed = output(container.exec(&set).args(["env", "-0"])).stdout;
+    let printed = text(&printed);
+    let mut variables: Vec<&str> = printed.split_terminator('\0').collect();
+    variables.sort_unstable();
+    assert_eq!(
+        variables,
+        [
+            "A=it's",
+            "DB_USER=admin",
+            "PATH=/usr/bin:/bin",
+            "USER=admin"
+        ]
+    );
+    let missing = output(
+        container
+            .exec(&["--set=X=aws-secrets-injector.db_other"])
+            .arg("true"),
+    );
+    assert_eq!(missing.status.code(), Some(1));
+    let message = text(&missing.stderr);
+    assert!(
+        message.contains("variable X: ")
+            && message.contains("has no aws-secrets-injector.db_other"),
+        "{message}"
+    );
+    let invalid = output(container.exec(&["--set=X"]).arg("true"));
+    assert!(text(&invalid.stderr).contains("write NAME=KEY"));
+}

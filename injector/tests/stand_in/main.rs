@@ -11,6 +11,7 @@
 //! | `refresh`, `refresh_faults`, `refresh_local` | the sidecar: what it asks and writes, its failures, and its neighbours in the pod |
 //! | `restart` | the sidecar's end after a change |
 //! | `variables` | environment variables of files: what `fetch` and `refresh` write for them |
+//! | `secrets`, `api_server` | Kubernetes Secrets, and a stand-in for the API server |
 //! | `exec` | the program that `exec` becomes |
 //! | `running` | signals to a running program |
 //! | `check`, `check_input` | `check` |
@@ -19,6 +20,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::format_push_string, reason = "short texts of tests")]
 
+mod api_server;
 mod bounds;
 mod check;
 mod check_input;
@@ -33,6 +35,7 @@ mod refresh_local;
 mod restart;
 mod running;
 mod secrecy;
+mod secrets;
 mod several_names;
 mod support;
 mod values;

@@ -11,11 +11,15 @@ use crate::yaml::Place;
 pub struct Field {
     /// Its path, such as `objects[2].jmesPath[0].path` or `region`.
     pub path: String,
-    /// The `objectName` of its entry, cut to what a line of a message can hold.
+    /// The `objectName` or `secretName` of its entry, cut to what a line of a message can hold.
     pub object: Option<String>,
     /// Its place in the text of `objects`.
     pub place: Option<Place>,
 }
+
+/// The list of objects, and that of Kubernetes Secrets.
+const OBJECTS: &str = "objects";
+pub(crate) const SECRET_OBJECTS: &str = "secretObjects";
 
 /// Longest path, in characters: a path may have an invented name in it.
 const MAX_PATH: usize = 200;
@@ -31,15 +35,16 @@ impl Field {
 
     /// The index of its entry in `objects`.
     pub fn entry(&self) -> Option<usize> {
-        Some(self.split()?.0)
+        let (list, entry, _) = self.split()?;
+        (list == OBJECTS).then_some(entry)
     }
 
     /// How another field's message mentions this one.
     pub(crate) fn in_a_sentence(&self) -> String {
-        let Some((entry, rest)) = self.split() else {
+        let Some((list, entry, rest)) = self.split() else {
             return self.path.clone();
         };
-        let mut text = format!("objects[{entry}]");
+        let mut text = format!("{list}[{entry}]");
         if let Some(object) = &self.object {
             text = format!("{text} {object:?}");
         }
@@ -50,20 +55,24 @@ impl Field {
         }
     }
 
-    /// The index of the entry, and the field's path in it; empty for the entry itself.
-    fn split(&self) -> Option<(usize, &str)> {
-        let (index, rest) = self.path.strip_prefix("objects[")?.split_once(']')?;
+    /// The list, the index of the entry, and the field's path in it; empty for the entry itself.
+    fn split(&self) -> Option<(&str, usize, &str)> {
+        let (list, rest) = self.path.split_once('[')?;
+        if !matches!(list, OBJECTS | SECRET_OBJECTS) {
+            return None;
+        }
+        let (index, rest) = rest.split_once(']')?;
         let rest = rest.strip_prefix('.').unwrap_or(rest);
-        Some((index.parse().ok()?, rest))
+        Some((list, index.parse().ok()?, rest))
     }
 }
 
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.split(), &self.object) {
-            (Some((entry, "")), Some(object)) => write!(f, "objects[{entry}] {object:?}")?,
-            (Some((entry, rest)), Some(object)) => {
-                write!(f, "objects[{entry}] {object:?}: {rest}")?;
+            (Some((list, entry, "")), Some(object)) => write!(f, "{list}[{entry}] {object:?}")?,
+            (Some((list, entry, rest)), Some(object)) => {
+                write!(f, "{list}[{entry}] {object:?}: {rest}")?;
             }
             _ => f.write_str(&self.path)?,
         }
@@ -116,6 +125,12 @@ mod tests {
                 Some("app/db"),
                 place,
                 "objects[2] \"app/db\": jmesPath[0].path (line 7 of objects)",
+            ),
+            (
+                "secretObjects[0].data[1].key",
+                Some("db"),
+                None,
+                "secretObjects[0] \"db\": data[1].key",
             ),
         ] {
             let field = Field {

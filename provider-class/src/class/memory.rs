@@ -4,6 +4,7 @@ use super::Class;
 use super::field_path::Field;
 use super::object::{Extract, Object};
 use super::problem::{ClassError, Problem};
+use super::secret_objects::{SecretKey, SecretObject};
 
 /// What the allocator adds to each text on the heap.
 const ALLOCATION: usize = 32;
@@ -31,6 +32,12 @@ impl Class {
             + role
             + self.objects.capacity() * size_of::<Object>()
             + self.objects.iter().map(Object::heap).sum::<usize>()
+            + self.secret_objects.capacity() * size_of::<SecretObject>()
+            + self
+                .secret_objects
+                .iter()
+                .map(SecretObject::heap)
+                .sum::<usize>()
             + problems(&self.warnings)
             + arns
                 .map(|arn| size_of_val(arn) + arn.field.heap() + text(arn.region.as_str()))
@@ -82,6 +89,22 @@ impl Object {
 impl Extract {
     fn heap(&self) -> usize {
         text(self.path.as_str()) + text(self.file.path.as_str())
+    }
+}
+
+impl SecretObject {
+    fn heap(&self) -> usize {
+        let words = self.labels.iter().chain(&self.annotations);
+        let keys = self.data.iter();
+        text(&self.name)
+            + text(&self.secret_type)
+            + words
+                .map(|(name, value)| text(name) + text(value))
+                .sum::<usize>()
+            + self.data.capacity() * size_of::<SecretKey>()
+            + keys
+                .map(|data| text(&data.key) + text(data.file.as_str()))
+                .sum::<usize>()
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `entry_request` | from an entry's name, type, version and label to its request |
 //! | [`request`] | what AWS is asked for |
 //! | `regions` | the region of an ARN against the region of the class |
+//! | `secret_objects` | Kubernetes Secrets with the contents of files |
 //! | `files` | files of a class that would overwrite each other |
 //! | `findings`, `problem`, `field_path` | what is wrong or doubtful, and how a message names the field |
 //! | `memory` | bytes that a class takes in memory |
@@ -28,6 +29,7 @@ mod raw;
 pub(crate) mod regions;
 pub mod request;
 pub(crate) mod resource;
+pub(crate) mod secret_objects;
 
 use std::collections::HashMap;
 
@@ -42,6 +44,7 @@ use parameters::{AssumeRole, Credentials, Parameters};
 use problem::{ClassError, InvalidClass, Problem};
 use raw::RawObject;
 use resource::{PROVIDER, SecretProviderClassSpec};
+use secret_objects::SecretObject;
 
 /// A `SecretProviderClass` of provider `aws` that can be fetched.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +63,8 @@ pub struct Class {
     pub assume_role: Option<AssumeRole>,
     /// Its secrets and parameters, at least one.
     pub objects: Vec<Object>,
+    /// The Kubernetes Secrets that it describes.
+    pub secret_objects: Vec<SecretObject>,
     /// What has no effect, or probably not the intended one.
     pub warnings: Vec<Problem>,
     /// The regions in its ARNs; empty if the class has its own region.
@@ -78,9 +83,6 @@ impl Class {
     pub fn parse(name: &str, spec: &SecretProviderClassSpec) -> Result<Self, ClassError> {
         Self::check_provider(name, spec)?;
         let mut findings = Findings::default();
-        if !spec.secret_objects.is_empty() {
-            findings.warning("secretObjects", "has no effect here: only the Secrets Store CSI Driver makes copies in Kubernetes Secrets");
-        }
         let parameters = Parameters::read(&spec.parameters, &mut findings);
         if let Some(region) = &parameters.region {
             regions::check_parameters(
@@ -108,6 +110,7 @@ impl Class {
         // Many classes are kept in memory.
         objects.shrink_to_fit();
         files::check(&objects, &mut findings);
+        let secret_objects = secret_objects::read(&spec.secret_objects, &objects, &mut findings);
         if !findings.problems.is_empty() {
             let mut invalid = InvalidClass::of(name, findings.problems);
             let fields = invalid.problems.iter_mut();
@@ -139,6 +142,7 @@ impl Class {
             credentials,
             assume_role,
             objects,
+            secret_objects,
             warnings,
             arn_regions,
         })

@@ -56,7 +56,7 @@ pub struct SecretProviderClassSpec {
     /// The provider's parameters. For `aws`, [`Class::parse`](crate::Class::parse) gives them their meaning.
     #[serde(default, deserialize_with = "null_as_default")]
     pub parameters: BTreeMap<String, String>,
-    /// Kubernetes Secrets that the CSI driver would create from the files.
+    /// Kubernetes Secrets with the contents of files.
     #[serde(
         default,
         deserialize_with = "null_as_default",

@@ -195,7 +195,9 @@ impl Document {
 
     /// The path of a problem's field in the resource.
     fn field(&self, field: &str) -> String {
+        // A parameter may be called secretObjects, too.
         let is_specs = field == "provider"
+            || field.starts_with("secretObjects[")
             || field == "secretObjects" && !self.class.spec.secret_objects.is_empty();
         if is_specs || field.starts_with("parameters.") {
             format!("spec.{field}")

@@ -30,6 +30,9 @@ pub struct SnapshotClass {
     pub mount_path: String,
     /// `spec.parameters` of the class.
     pub parameters: BTreeMap<String, String>,
+    /// `spec.secretObjects`, only where the injector is to apply them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_objects: Vec<serde_json::Value>,
 }
 
 impl Snapshot {
@@ -49,7 +52,10 @@ impl Snapshot {
 impl SnapshotClass {
     /// The class's `spec`, to be parsed with [`Class::parse`](crate::Class::parse).
     pub fn spec(&self) -> SecretProviderClassSpec {
-        SecretProviderClassSpec::aws(self.parameters.clone())
+        SecretProviderClassSpec {
+            secret_objects: self.secret_objects.clone(),
+            ..SecretProviderClassSpec::aws(self.parameters.clone())
+        }
     }
 }
 
@@ -64,6 +70,7 @@ mod tests {
                 name: "db".into(),
                 mount_path: "/mnt/secrets-store".into(),
                 parameters: [("objects".into(), "- objectName: \"é\\n\"\n".into())].into(),
+                secret_objects: vec![serde_json::json!({"secretName": "x"})],
             }],
         };
         assert_eq!(Snapshot::from_json(&snapshot.to_json()).unwrap(), snapshot);

@@ -8,22 +8,26 @@ use kube::ResourceExt as _;
 use provider_class::{Class, ClassError, Credentials, EnvMethod, OnRefresh};
 
 use crate::admission::refusal::Refusal;
+use crate::cluster::access::Access;
 use crate::cluster::classes::{StoredClass, UnusableClass};
 use crate::cluster::features::{ENV_FILES, Feature, Features, RESTART_ALL_CONTAINERS};
 use crate::cluster::kubernetes_version::KubernetesVersion;
 use crate::cluster::region::DefaultRegion;
 use crate::cluster::stores::Stores;
-use crate::pod::annotations::{ClassMount, ENV, InvalidAnnotation, PodRequest};
+use crate::pod::annotations::{
+    ClassMount, ENV, ENV_METHOD, InvalidAnnotation, PodRequest, SecretObjects, without_effect,
+};
 use crate::pod::bounds;
 use crate::pod::class::MountedClass;
 use crate::pod::file_access;
-use crate::pod::injection::{Injection, InjectorSettings, Inputs};
+use crate::pod::injection::{Injection, InjectorSettings, Inputs, secret_sync};
 use crate::pod::patch;
 use crate::pod::role::Role;
+use crate::pod::secrets::{self, PodSecrets};
 use crate::pod::signal_check;
 use crate::pod::snapshot_size;
 use crate::pod::sub_paths;
-use crate::pod::variables::{self, PlannedVariables};
+use crate::pod::variables::{self, PlannedVariables, RequestedVariables};
 
 /// What decides about pods.
 #[derive(Clone)]
@@ -34,6 +38,8 @@ pub(crate) struct Admission {
     pub region: DefaultRegion,
     /// For pods whose files are to be refreshed.
     pub version: KubernetesVersion,
+    /// For pods that apply Kubernetes Secrets; nothing if no pod may.
+    pub access: Option<Access>,
     /// For pods that need a new feature of Kubernetes.
     pub features: Features,
     /// The platform's wishes.
@@ -89,6 +95,10 @@ impl Admission {
             }
         }
         check_together(&classes)?;
+        self.choose_env_method(&mut request, pod, &classes).await?;
+        if request.secret_objects == SecretObjects::Sync {
+            self.check_sync(pod, namespace, &classes).await?;
+        }
         let role = self.role(pod, namespace, &classes).await?;
         let mut admitted = inject(Inputs {
             request: &request,
@@ -103,6 +113,58 @@ impl Admission {
             warnings,
             ..admitted
         })
+    }
+
+    /// Checks that the pod may apply the Secrets of its classes.
+    async fn check_sync(
+        &self,
+        pod: &Pod,
+        namespace: &str,
+        classes: &[MountedClass],
+    ) -> Result<(), Refusal> {
+        let secrets = PodSecrets::of(classes);
+        let names = secrets.all()?;
+        if names.is_empty() {
+            return Ok(());
+        }
+        let Some(access) = &self.access else {
+            return Err(Refusal::SyncNotAllowed);
+        };
+        let account = service_account(pod);
+        let missing = access.missing(namespace, account, &names).await?;
+        match missing.and_then(|name| secrets.get(name)) {
+            None => Ok(()),
+            Some(of_pod) => Err(Refusal::NoRight {
+                account: account.to_owned(),
+                namespace: namespace.to_owned(),
+                secret: of_pod.secret.name.clone(),
+                class: of_pod.class.to_owned(),
+            }),
+        }
+    }
+
+    /// Chooses how references to Secrets of the classes are served, where the pod does not say it: the kubelet can do it for every
+    /// container, but needs new nodes.
+    async fn choose_env_method(
+        &self,
+        request: &mut PodRequest,
+        pod: &Pod,
+        classes: &[MountedClass],
+    ) -> Result<(), Refusal> {
+        if request.variables.is_some()
+            || request.env_method == Some(EnvMethod::Exec)
+            || request.secret_objects != SecretObjects::Env
+            || !variables::references_exist(request, pod, &PodSecrets::of(classes))
+        {
+            return Ok(());
+        }
+        let old = self.features.missing(&ENV_FILES).await?;
+        match (request.env_method, old) {
+            (Some(_), Some(old)) => return Err(Refusal::OldKubernetes(old)),
+            (None, Some(_)) => request.env_method = Some(EnvMethod::Exec),
+            (_, None) => request.env_method = Some(EnvMethod::Kubelet),
+        }
+        Ok(())
     }
 
     /// The classes of a pod, if the injector can carry them all.
@@ -120,6 +182,9 @@ impl Admission {
                     parameters,
                 }) => {
                     bytes += snapshot_size::bytes(class, mount_path, &parameters);
+                    if request.secret_objects == SecretObjects::Sync {
+                        bytes += snapshot_size::of_secrets(&stored);
+                    }
                     classes.push(MountedClass {
                         mount_path: mount_path.clone(),
                         class: stored,
@@ -149,12 +214,7 @@ impl Admission {
         if !needs_it {
             return Ok(None);
         }
-        let name = pod
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.service_account_name.as_deref());
-        // The API server fills the name in, but not in the pods that other programs send for a dry run.
-        let name = name.filter(|name| !name.is_empty()).unwrap_or("default");
+        let name = service_account(pod);
         let account = self.stores.service_account(namespace, name).await?;
         Role::read(account.annotations())
             .map(Some)
@@ -166,11 +226,18 @@ impl Admission {
     }
 }
 
+/// The name of the pod's ServiceAccount. The API server fills it in, but not in the pods that other programs send for a dry run.
+fn service_account(pod: &Pod) -> &str {
+    let spec = pod.spec.as_ref();
+    let name = spec.and_then(|spec| spec.service_account_name.as_deref());
+    name.filter(|name| !name.is_empty()).unwrap_or("default")
+}
+
 /// The patch of a pod that has all that it needs.
 pub fn inject(inputs: Inputs<'_>) -> Result<Admitted, Refusal> {
     bounds::check(inputs.pod)?;
     let mut warnings = signal_check::check(inputs.request, inputs.pod)?;
-    let variables = variables(inputs)?;
+    let variables = variables(inputs, &mut warnings)?;
     let injection = Injection::plan(inputs, variables);
     sub_paths::check(inputs, &injection)?;
     let patch = patch::operations(inputs.pod, &injection)?;
@@ -192,15 +259,47 @@ pub fn inject(inputs: Inputs<'_>) -> Result<Admitted, Refusal> {
     })
 }
 
-/// The variables that the pod requests, with their files.
-fn variables(inputs: Inputs<'_>) -> Result<Option<PlannedVariables>, Refusal> {
-    let Some(requested) = &inputs.request.variables else {
-        return Ok(None);
+/// The variables that the pod requests or refers to, with their files.
+fn variables(
+    inputs: Inputs<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Option<PlannedVariables>, Refusal> {
+    let (request, pod, classes) = (inputs.request, inputs.pod, inputs.classes);
+    let mut planned = match &request.variables {
+        Some(requested) => Some(requested_variables(requested, inputs)?),
+        None => None,
     };
-    let planned = variables::plan(requested, inputs.classes)
+    match request.secret_objects {
+        SecretObjects::Ignore => warnings.extend(secrets::ignored(classes)),
+        SecretObjects::Sync => {
+            PodSecrets::of(classes).check_volumes(pod)?;
+            if !secret_sync::is_requested(inputs) {
+                warnings.push(secrets::nothing_to_apply());
+            }
+        }
+        SecretObjects::Env => {
+            let secrets = PodSecrets::of(classes);
+            secrets.check_volumes(pod)?;
+            let kept = variables::serve(request, pod, &secrets, &mut planned)?;
+            warnings.extend(kept);
+        }
+    }
+    if planned.is_none() && request.env_method.is_some() {
+        warnings.push(without_effect(ENV_METHOD, ENV));
+    }
+    Ok(planned)
+}
+
+/// The variables of the annotation `env`.
+fn requested_variables(
+    requested: &RequestedVariables,
+    inputs: Inputs<'_>,
+) -> Result<PlannedVariables, Refusal> {
+    let method = inputs.request.env_method.unwrap_or_default();
+    let planned = variables::plan(requested, method, inputs.classes)
         .map_err(|reason| Refusal::Annotations(vec![InvalidAnnotation::new(ENV, reason)]))?;
     bounds::check_variables(inputs.request, inputs.pod, planned.variables.len())?;
-    Ok(Some(planned))
+    Ok(planned)
 }
 
 /// Rules between the classes of one pod: those of one directory write different files.
@@ -219,8 +318,8 @@ fn check_together(classes: &[MountedClass]) -> Result<(), Refusal> {
 /// The features that not all supported versions of Kubernetes have.
 fn needed_features(request: &PodRequest) -> Vec<&'static Feature> {
     let mut features = Vec::new();
-    let variables = request.variables.as_ref();
-    if variables.is_some_and(|variables| variables.method == EnvMethod::Kubelet) {
+    let method = request.env_method.unwrap_or_default();
+    if request.variables.is_some() && method == EnvMethod::Kubelet {
         features.push(&ENV_FILES);
     }
     let refresh = request.refresh.as_ref();

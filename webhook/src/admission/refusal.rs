@@ -4,13 +4,17 @@ use provider_class::{ClassError, Collision, InvalidClass, NoRegion, ResolveError
 
 use crate::cluster::features::OldKubernetes;
 use crate::cluster::lookup::LookupError;
-use crate::pod::annotations::{CLASSES, InvalidAnnotation, PREFIX, REFRESH_INTERVAL};
+use crate::pod::annotations::{
+    CLASSES, InvalidAnnotation, PREFIX, REFRESH_INTERVAL, SECRET_OBJECTS,
+};
 use crate::pod::bounds::TooMany;
 use crate::pod::patch::Conflict;
 use crate::pod::role::{InvalidRole, ROLE};
+use crate::pod::secrets::{SecretVolume, TwoClasses};
 use crate::pod::signal_check::NoSignal;
 use crate::pod::snapshot_size;
 use crate::pod::sub_paths::NoSuchFile;
+use crate::pod::variables::UnusableReference;
 use crate::text;
 
 /// Why a pod is refused.
@@ -63,6 +67,34 @@ pub enum Refusal {
     /// The pod has something where the injection goes.
     #[error(transparent)]
     Conflict(#[from] Conflict),
+    /// The pod mounts a Secret that does not exist when it starts.
+    #[error(transparent)]
+    SecretVolume(#[from] SecretVolume),
+    /// Two classes describe one Secret.
+    #[error(transparent)]
+    TwoClasses(#[from] TwoClasses),
+    /// Pods may not apply Secrets in this cluster.
+    #[error(
+        "annotation {PREFIX}{SECRET_OBJECTS}: sync is not allowed in this cluster: use env, or set the chart's value secretObjects.sync to true"
+    )]
+    SyncNotAllowed,
+    /// The pod's ServiceAccount may not apply a Secret.
+    #[error(
+        "annotation {PREFIX}{SECRET_OBJECTS}: ServiceAccount {account:?} in namespace {namespace:?} may not create and patch the Secret {secret:?}: kubectl get secretproviderclass -n {namespace} {class} -o yaml | aws-secrets-injector check --rbac --service-account {account} - | kubectl apply -f -"
+    )]
+    NoRight {
+        /// The ServiceAccount.
+        account: String,
+        /// The pod's namespace.
+        namespace: String,
+        /// The Secret.
+        secret: String,
+        /// Its class.
+        class: String,
+    },
+    /// The pod refers to a Secret of its classes in a way that cannot be served.
+    #[error(transparent)]
+    Reference(#[from] UnusableReference),
     /// The pod mounts a file that there will not be.
     #[error(transparent)]
     NoSuchFile(#[from] NoSuchFile),
@@ -124,7 +156,7 @@ impl Refusal {
     }
 
     /// All values of [`Refusal::reason`], and the reason of a review that met an internal error.
-    pub const REASONS: [&str; 18] = [
+    pub const REASONS: [&str; 20] = [
         "invalid-annotation",
         "windows",
         "no-class",
@@ -141,6 +173,8 @@ impl Refusal {
         "no-sidecars",
         "no-env-files",
         "no-restart",
+        "no-sync",
+        "no-right",
         "lookup-failed",
         "internal",
     ];
@@ -158,8 +192,18 @@ impl Refusal {
             Self::Collision(_) => "collision",
             Self::Lookup(LookupError::NoServiceAccount { .. }) => "no-service-account",
             Self::Role { .. } => "no-role",
-            Self::TooLarge { .. } | Self::TooMany(_) => "too-large",
-            Self::Conflict(_) | Self::NoSuchFile(_) => "conflict",
+            Self::TooLarge { .. }
+            | Self::TooMany(_)
+            | Self::Reference(UnusableReference::TooLarge { .. } | UnusableReference::TooMany(_)) => {
+                "too-large"
+            }
+            Self::Conflict(_)
+            | Self::NoSuchFile(_)
+            | Self::SecretVolume(_)
+            | Self::TwoClasses(_)
+            | Self::Reference(_) => "conflict",
+            Self::SyncNotAllowed => "no-sync",
+            Self::NoRight { .. } => "no-right",
             Self::NoSignal(_) => "no-signal",
             Self::NoSidecars { .. } => "no-sidecars",
             Self::Lookup(LookupError::Failed { .. } | LookupError::Region { .. }) => {

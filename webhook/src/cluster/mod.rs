@@ -11,8 +11,10 @@
 //! | `nodes` | the oldest kubelet |
 //! | `features` | whether the API server and all kubelets have a feature |
 //! | `remembered` | an answer of the API server that is kept for a while |
+//! | `access` | what a ServiceAccount may do |
 //! | `api_error` | a failed request to the API server, and what to do |
 
+pub(crate) mod access;
 pub(crate) mod classes;
 pub(crate) mod features;
 pub(crate) mod kubernetes_version;

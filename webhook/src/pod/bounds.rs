@@ -51,6 +51,11 @@ pub(crate) fn check_variables(
     at_most("variables of files", variables * chosen, VARIABLES)
 }
 
+/// Checks the keys of all Secrets whose every key becomes a variable.
+pub(crate) fn check_keys(keys: usize) -> Result<(), TooMany> {
+    at_most("keys of Secrets in envFrom", keys, VARIABLES)
+}
+
 fn all_containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
     spec.init_containers
         .iter()

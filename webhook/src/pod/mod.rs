@@ -11,6 +11,7 @@
 //! | `identity` | the user and group of the injected containers, which own the files |
 //! | `file_access` | which containers can read the files |
 //! | `signal_check` | whether the sidecar can signal the app |
+//! | `secrets` | the Kubernetes Secrets that the classes describe |
 //! | `sub_paths` | mounts of single files |
 //! | `bounds` | limits for one pod |
 //! | `snapshot_size` | bytes of the classes in the injector's environment |
@@ -27,6 +28,7 @@ pub(crate) mod file_access;
 pub(crate) mod patch;
 pub(crate) mod quantity;
 pub(crate) mod role;
+pub(crate) mod secrets;
 pub(crate) mod signal_check;
 pub(crate) mod snapshot_size;
 pub(crate) mod sub_paths;

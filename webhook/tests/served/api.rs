@@ -15,7 +15,7 @@ use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::objects::{node, version};
+use crate::objects::{REVIEWS, node, page, reviewed, status, version};
 use crate::patience::until;
 
 pub(crate) use crate::objects::class;
@@ -48,6 +48,8 @@ struct Inner {
     failing: Mutex<BTreeMap<String, StatusCode>>,
     /// Open watches, by the path of their list.
     watches: Mutex<Vec<(String, Watch)>>,
+    /// The Secrets that ServiceAccount `web` may write.
+    secrets: Mutex<Vec<String>>,
     /// Reading a class waits for a permit.
     gate: Semaphore,
 }
@@ -92,6 +94,7 @@ impl Api {
             asked: Mutex::default(),
             failing: Mutex::default(),
             watches: Mutex::default(),
+            secrets: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
         }))
     }
@@ -107,8 +110,18 @@ impl Api {
         if listed {
             self.list(&format!("{CLASSES}/secretproviderclasses"), class.clone());
         }
+        self.put_class(name, class);
+    }
+
+    /// Any class in namespace `shop`, which is not in the list.
+    pub(crate) fn put_class(&self, name: &str, class: Value) {
         let path = format!("{CLASSES}/namespaces/shop/secretproviderclasses/{name}");
         self.objects().insert(path, class);
+    }
+
+    /// ServiceAccount `web` in namespace `shop` may write this Secret.
+    pub(crate) fn allow_secret(&self, name: &str) {
+        self.0.secrets.lock().unwrap().push(name.to_owned());
     }
 
     /// A ServiceAccount in namespace `shop`.
@@ -334,24 +347,6 @@ fn send(watch: &Watch, what: &str, object: &Value) {
     let _ = watch.unbounded_send(Ok(Bytes::from(format!("{event}\n"))));
 }
 
-/// A list, in as many answers as its reader asks for.
-fn page(items: &[Value], query: &str) -> Response {
-    let number = |name: &str| {
-        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let value = pairs.find_map(|(key, value)| (key == name).then_some(value));
-        value.map(|value| value.parse::<usize>().unwrap())
-    };
-    let start = number("continue").unwrap_or_default();
-    let end = items
-        .len()
-        .min(start + number("limit").unwrap_or(usize::MAX - start));
-    let mut metadata = json!({"resourceVersion": "1"});
-    if end < items.len() {
-        metadata["continue"] = end.to_string().into();
-    }
-    axum::Json(json!({"metadata": metadata, "items": items[start..end]})).into_response()
-}
-
 async fn serve(State(api): State<Api>, request: Request) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let path = uri.path().to_owned();
@@ -377,21 +372,10 @@ async fn serve(State(api): State<Api>, request: Request) -> Response {
     let object = || serde_json::from_slice::<Value>(&body).unwrap();
     match method {
         Method::GET => api.read(&path, uri.query().unwrap_or_default()),
+        Method::POST if path == REVIEWS => reviewed(object(), &api.0.secrets.lock().unwrap()),
         Method::POST => api.create(&path, object()),
         Method::PUT => api.replace(&path, object()),
         Method::PATCH => api.apply(&path, &object()),
         other => panic!("the webhook has no reason to {other} {path}"),
     }
-}
-
-fn status(code: StatusCode, reason: &str, message: &str) -> Response {
-    let status = json!({
-        "kind": "Status",
-        "apiVersion": "v1",
-        "status": "Failure",
-        "reason": reason,
-        "message": message,
-        "code": code.as_u16(),
-    });
-    (code, axum::Json(status)).into_response()
 }

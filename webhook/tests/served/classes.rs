@@ -55,7 +55,9 @@ async fn a_bad_class_is_refused_with_every_mistake_and_its_line() {
 #[tokio::test]
 async fn what_has_no_effect_is_a_warning() {
     let mut class = class("db", "aws", OBJECTS);
-    class["spec"]["secretObjects"] = json!([{"secretName": "copy"}]);
+    class["spec"]["secretObjects"] = json!([
+        {"secretName": "copy", "type": "opaque", "data": [{"objectName": "db", "key": "a"}]},
+    ]);
     class["spec"]["parameters"]["regoin"] = "us-east-2".into();
     let response = admit(&class, None).await;
     assert_eq!(response["allowed"], true, "{response}");
@@ -63,6 +65,17 @@ async fn what_has_no_effect_is_a_warning() {
     for part in ["secretObjects", "regoin"] {
         assert!(warnings.contains(part), "{warnings}");
     }
+}
+
+#[tokio::test]
+async fn a_bad_secret_is_refused_with_its_name_and_field() {
+    let mut class = class("db", "aws", OBJECTS);
+    class["spec"]["secretObjects"] = json!([{"secretName": "copy", "type": "Opaque"}]);
+    let response = admit(&class, None).await;
+    assert_eq!(
+        message(&response),
+        "class \"db\": secretObjects[0] \"copy\": data: is required: list the keys of the Secret, each with objectName and key"
+    );
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod memory;
 mod objects;
 mod patience;
 mod restart;
+mod secrets;
 mod variables;
 mod webhook;
 

@@ -54,6 +54,11 @@ impl Webhook {
         Self::start_with(api, &["--drain", drain], REVIEWS).await
     }
 
+    /// Starts one that lets pods apply the Secrets of their classes.
+    pub(crate) async fn start_syncing(api: Api) -> Self {
+        Self::start_with(api, &["--allow-secret-sync"], REVIEWS).await
+    }
+
     async fn start_with(api: Api, args: &[&str], limits: Limits) -> Self {
         let args = ["webhook", "--injector-image", "injector:1"]
             .iter()

@@ -13,19 +13,33 @@ use provider_class::printable::printable;
 /// Why there is no HTTP client.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// The file of `AWS_CA_BUNDLE` cannot be read.
-    #[error("environment variable AWS_CA_BUNDLE: {}: {error}", .path.display())]
-    CaBundle {
+    /// The file of `AWS_CA_BUNDLE` cannot be used.
+    #[error("environment variable AWS_CA_BUNDLE: {0}")]
+    CaBundle(CaFileError),
+    /// The file with the CA certificates of the API server cannot be used.
+    #[error("CA certificates of the API server: {0}")]
+    ClusterCa(CaFileError),
+    /// The TLS library refuses its settings.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// Why a file with CA certificates cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CaFileError {
+    /// It cannot be read.
+    #[error("could not read {}: {error}", .path.display())]
+    Read {
         /// The file.
         path: PathBuf,
         /// Why.
         error: std::io::Error,
     },
-    /// The file contains no certificates.
-    #[error("environment variable AWS_CA_BUNDLE: {}: contains no PEM certificate", .0.display())]
+    /// It contains no certificates.
+    #[error("{}: contains no PEM certificate", .0.display())]
     NoCertificate(PathBuf),
     /// One of its certificates is invalid.
-    #[error("environment variable AWS_CA_BUNDLE: {}: certificate {number}: {reason}", .path.display())]
+    #[error("{}: certificate {number}: {reason}", .path.display())]
     BadCertificate {
         /// The file.
         path: PathBuf,
@@ -34,9 +48,6 @@ pub enum HttpError {
         /// Why.
         reason: String,
     },
-    /// The TLS library refuses its settings.
-    #[error("TLS: {0}")]
-    Tls(#[from] rustls::Error),
 }
 
 /// A request without a response, in this program's own words: errors of libraries may quote the request, and a request holds

@@ -6,6 +6,7 @@ mod error;
 mod tls;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
@@ -25,10 +26,11 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
 
 use crate::environment::Proxies;
 use connections::Connections;
-pub use error::HttpError;
+pub use error::{CaFileError, HttpError};
 pub(crate) use error::{NoResponse, is_too_long, no_response};
 
 /// A connection takes milliseconds in a VPC or to a proxy, and a few hundred milliseconds to another region.
@@ -48,28 +50,32 @@ pub struct HttpClient {
 impl HttpClient {
     /// A client for AWS, through the proxies of the environment.
     pub fn new(ca_bundle: Option<&Path>, proxies: &Proxies) -> Result<Self, HttpError> {
-        Self::with(ca_bundle, proxies.matcher(), CONNECT_TIMEOUT)
+        let tls = tls::config(ca_bundle)?;
+        Ok(Self::with(tls, proxies.matcher(), CONNECT_TIMEOUT))
     }
 
     /// A client for servers on the node itself.
     pub fn without_proxy(connect_timeout: Duration) -> Result<Self, HttpError> {
-        Self::with(None, Matcher::builder().build(), connect_timeout)
+        let tls = tls::config(None)?;
+        Ok(Self::with(tls, Matcher::builder().build(), connect_timeout))
     }
 
-    fn with(
-        ca_bundle: Option<&Path>,
-        proxies: Matcher,
-        connect_timeout: Duration,
-    ) -> Result<Self, HttpError> {
-        let connections = Connections::new(tls::config(ca_bundle)?, proxies, connect_timeout);
+    /// A client for servers of the cluster, which trusts only these CA certificates.
+    pub fn for_cluster(ca_file: &Path, connect_timeout: Duration) -> Result<Self, HttpError> {
+        let tls = tls::only(ca_file)?;
+        Ok(Self::with(tls, Matcher::builder().build(), connect_timeout))
+    }
+
+    fn with(tls: Arc<ClientConfig>, proxies: Matcher, connect_timeout: Duration) -> Self {
+        let connections = Connections::new(tls, proxies, connect_timeout);
         let pool = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(connections.clone());
-        Ok(Self {
+        Self {
             pool,
             connections,
             longest_response: LONGEST_RESPONSE,
-        })
+        }
     }
 
     /// The same client with another limit for a response.

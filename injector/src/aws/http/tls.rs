@@ -8,17 +8,29 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::HttpError;
+use super::error::CaFileError;
 
 /// TLS 1.2 and 1.3, with the system's CA certificates and those of a bundle.
 pub(super) fn config(ca_bundle: Option<&Path>) -> Result<Arc<ClientConfig>, HttpError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca_bundle {
-        add_bundle(&mut roots, path)?;
+        add_file(&mut roots, path).map_err(HttpError::CaBundle)?;
     }
     if roots.is_empty() {
         tracing::warn!("no CA certificates: neither the image nor AWS_CA_BUNDLE contains any");
     }
+    with_roots(roots)
+}
+
+/// The same with the CA certificates of a file only.
+pub(super) fn only(ca_file: &Path) -> Result<Arc<ClientConfig>, HttpError> {
+    let mut roots = RootCertStore::empty();
+    add_file(&mut roots, ca_file).map_err(HttpError::ClusterCa)?;
+    with_roots(roots)
+}
+
+fn with_roots(roots: RootCertStore) -> Result<Arc<ClientConfig>, HttpError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -27,15 +39,15 @@ pub(super) fn config(ca_bundle: Option<&Path>) -> Result<Arc<ClientConfig>, Http
     Ok(Arc::new(config))
 }
 
-fn add_bundle(roots: &mut RootCertStore, path: &Path) -> Result<(), HttpError> {
-    let pem = std::fs::read(path).map_err(|error| HttpError::CaBundle {
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), CaFileError> {
+    let pem = std::fs::read(path).map_err(|error| CaFileError::Read {
         path: path.to_owned(),
         error,
     })?;
     let mut found = 0;
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         found += 1;
-        let bad = |reason: String| HttpError::BadCertificate {
+        let bad = |reason: String| CaFileError::BadCertificate {
             path: path.to_owned(),
             number: found,
             reason,
@@ -46,7 +58,7 @@ fn add_bundle(roots: &mut RootCertStore, path: &Path) -> Result<(), HttpError> {
             .map_err(|error| bad(error.to_string()))?;
     }
     if found == 0 {
-        return Err(HttpError::NoCertificate(path.to_owned()));
+        return Err(CaFileError::NoCertificate(path.to_owned()));
     }
     Ok(())
 }

@@ -46,6 +46,34 @@ impl VariableName {
     }
 }
 
+/// Start of the names under which the file of variables holds keys of Kubernetes Secrets. Such an entry becomes a variable of
+/// another name in some of the containers.
+const OF_SECRETS: &str = "aws-secrets-injector.";
+/// Stands between the name of a Secret, which cannot have it, and the key.
+const KEY: char = '_';
+
+impl VariableName {
+    /// The name under which the file of variables holds a key of a Secret.
+    pub fn of_secret_key(secret: &str, key: &str) -> Result<Self, InvalidVariableName> {
+        format!("{OF_SECRETS}{secret}{KEY}{key}").parse()
+    }
+
+    /// The Secret and the key that this name stands for.
+    pub fn secret_key(&self) -> Option<(&str, &str)> {
+        secret_key(&self.0)
+    }
+
+    /// Is the name reserved for keys of Secrets?
+    pub fn is_reserved(&self) -> bool {
+        self.0.starts_with(OF_SECRETS)
+    }
+}
+
+/// The Secret and the key that such a name stands for.
+pub fn secret_key(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix(OF_SECRETS)?.split_once(KEY)
+}
+
 /// Is this a variable by which loaders, shells and language runtimes find code to run? Whoever writes a class chooses the names
 /// of its files, and must not run code in the apps of pods that asked for its values. No such list is complete.
 ///
@@ -201,6 +229,16 @@ mod tests {
         for name in ["", "1a", "a b", "a=b", "a\0", "a\nb", "a'"] {
             name.parse::<VariableName>().unwrap_err();
         }
+    }
+
+    #[test]
+    fn a_key_of_a_secret_has_a_name_of_its_own() {
+        let name = VariableName::of_secret_key("1.db", "_a_b.c").unwrap();
+        assert_eq!(name.as_str(), "aws-secrets-injector.1.db__a_b.c");
+        assert_eq!(name.secret_key(), Some(("1.db", "_a_b.c")));
+        let other: VariableName = "DB_PASSWORD".parse().unwrap();
+        assert_eq!(other.secret_key(), None);
+        assert!(name.is_reserved() && !other.is_reserved());
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use provider_class::{EnvMethod, OnRefresh, RefreshInterval};
 
 use super::{
-    CPU_REQUEST, ClassMount, DEFAULT_MOUNT_PATH, ENV, ENV_METHOD, InvalidAnnotation,
-    MEMORY_REQUEST, ON_REFRESH, PREFIX, PodRequest, REFRESH_INTERVAL, REFRESH_METRICS_PORT,
-    Refresh, Resources, SECRET_PROVIDER_CLASS,
+    CPU_REQUEST, ClassMount, DEFAULT_MOUNT_PATH, InvalidAnnotation, MEMORY_REQUEST, ON_REFRESH,
+    PREFIX, PodRequest, REFRESH_INTERVAL, REFRESH_METRICS_PORT, Refresh, Resources,
+    SECRET_PROVIDER_CLASS, SecretObjects,
 };
 use crate::pod::quantity::amount;
 use crate::pod::variables::{Item, RequestedVariables};
@@ -28,6 +28,7 @@ pub(super) struct Draft {
     /// Items of variables, and whether `*` is among them.
     pub(super) variables: Option<(Vec<Item>, bool)>,
     pub(super) env_method: Option<EnvMethod>,
+    pub(super) secret_objects: Option<SecretObjects>,
 }
 
 impl Draft {
@@ -53,11 +54,11 @@ impl Draft {
                 on_refresh,
                 metrics_port,
             }),
-            variables: self.variables.map(|(items, all)| RequestedVariables {
-                items,
-                all,
-                method: self.env_method.unwrap_or_default(),
-            }),
+            variables: self
+                .variables
+                .map(|(items, all)| RequestedVariables { items, all }),
+            env_method: self.env_method,
+            secret_objects: self.secret_objects.unwrap_or_default(),
             warnings,
         })
     }
@@ -74,31 +75,22 @@ impl Draft {
     /// A warning for each annotation that only changes what another one requests, where that is missing.
     fn without_effect(&self) -> Vec<String> {
         let refreshes = self.refresh_interval.is_some();
-        let has_variables = self.variables.is_some();
         let mut warnings = Vec::new();
-        for (name, is_written, other, has_other) in [
-            (
-                ON_REFRESH,
-                self.on_refresh.is_some(),
-                REFRESH_INTERVAL,
-                refreshes,
-            ),
-            (
-                REFRESH_METRICS_PORT,
-                self.metrics_port.is_some(),
-                REFRESH_INTERVAL,
-                refreshes,
-            ),
-            (ENV_METHOD, self.env_method.is_some(), ENV, has_variables),
+        for (name, is_written) in [
+            (ON_REFRESH, self.on_refresh.is_some()),
+            (REFRESH_METRICS_PORT, self.metrics_port.is_some()),
         ] {
-            if is_written && !has_other {
-                warnings.push(format!(
-                    "annotation {PREFIX}{name} has no effect without {PREFIX}{other}"
-                ));
+            if is_written && !refreshes {
+                warnings.push(without_effect(name, REFRESH_INTERVAL));
             }
         }
         warnings
     }
+}
+
+/// The warning of an annotation that only changes what another one requests.
+pub(crate) fn without_effect(name: &str, other: &str) -> String {
+    format!("annotation {PREFIX}{name} has no effect without {PREFIX}{other}")
 }
 
 impl Resources {

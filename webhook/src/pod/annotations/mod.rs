@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use provider_class::{OnRefresh, RefreshInterval};
+use provider_class::{EnvMethod, OnRefresh, RefreshInterval};
 
 use crate::pod::names::is_chosen;
 use crate::pod::variables::RequestedVariables;
 use draft::Draft;
+pub(crate) use draft::without_effect;
 use unknown::unknown;
 
 pub use table::{ANNOTATIONS, Annotation};
@@ -39,6 +40,8 @@ pub const ON_REFRESH: &str = "on-refresh";
 pub const ENV: &str = "env";
 /// How the variables reach the containers.
 pub const ENV_METHOD: &str = "env-method";
+/// What happens with the Kubernetes Secrets that the classes describe.
+pub const SECRET_OBJECTS: &str = "secret-objects";
 const SECRET_PROVIDER_CLASS: &str = "secret-provider-class";
 const REFRESH_METRICS_PORT: &str = "refresh-metrics-port";
 const CPU_REQUEST: &str = "cpu-request";
@@ -61,8 +64,24 @@ pub struct PodRequest {
     pub refresh: Option<Refresh>,
     /// Environment variables of the containers that get the files.
     pub variables: Option<RequestedVariables>,
+    /// How variables reach the containers, if the pod says so.
+    pub env_method: Option<EnvMethod>,
+    /// What happens with the Kubernetes Secrets that the classes describe.
+    pub secret_objects: SecretObjects,
     /// A line for each annotation that has no effect.
     pub warnings: Vec<String>,
+}
+
+/// What happens with the Kubernetes Secrets that the pod's classes describe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecretObjects {
+    /// References to them become variables with the contents of files. No Secret is created.
+    #[default]
+    Env,
+    /// The injector applies them.
+    Sync,
+    /// Nothing.
+    Ignore,
 }
 
 /// How files are refreshed.

@@ -4,10 +4,12 @@
 use provider_class::{EnvMethod, OnRefresh, RefreshInterval};
 
 use super::draft::Draft;
-use super::values::{class_mounts, container_names, id, mount_path, unprivileged_port};
+use super::values::{
+    class_mounts, container_names, id, mount_path, secret_objects, unprivileged_port,
+};
 use super::{
     CONTAINERS, CPU_REQUEST, ENV, ENV_METHOD, MEMORY_REQUEST, ON_REFRESH, REFRESH_INTERVAL,
-    REFRESH_METRICS_PORT, SECRET_PROVIDER_CLASS,
+    REFRESH_METRICS_PORT, SECRET_OBJECTS, SECRET_PROVIDER_CLASS,
 };
 use crate::pod::quantity::quantity;
 use crate::pod::variables::items;
@@ -31,7 +33,7 @@ pub struct Annotation {
 pub(super) const SET_BY_WEBHOOK: &str = "status";
 
 /// All annotations, in the order of the documentation.
-pub const ANNOTATIONS: [Annotation; 15] = [
+pub const ANNOTATIONS: [Annotation; 16] = [
     Annotation {
         name: SECRET_PROVIDER_CLASS,
         values: "required: comma-separated names of classes in the pod's namespace. Write `name=/path` to give a class its own directory",
@@ -70,6 +72,13 @@ pub const ANNOTATIONS: [Annotation; 15] = [
             draft.env_method = Some(method.map_err(|error| error.to_string())?);
             Ok(())
         },
+    },
+    Annotation {
+        name: SECRET_OBJECTS,
+        values: "what happens with the Kubernetes Secrets in the classes' `secretObjects`. `env`: variables that refer to them get the contents of files, and no Secret is created. `sync`: the pod creates and updates them, with a right of its own. `ignore`: nothing. See [Kubernetes Secrets](kubernetes-secrets.md)",
+        default: "`env`",
+        example: "sync",
+        read: |draft, text| secret_objects(text).map(|mode| draft.secret_objects = Some(mode)),
     },
     Annotation {
         name: REFRESH_INTERVAL,

@@ -1,6 +1,7 @@
 //! The values of annotations, one parser each. The error says what is wrong with a value; the annotation's name is for the
 //! caller to add.
 
+use super::SecretObjects;
 use crate::pod::bounds::MOST_CONTAINERS;
 use crate::text;
 
@@ -34,6 +35,16 @@ pub(super) fn class_mounts(text: &str) -> Result<Vec<(String, Option<String>)>, 
         mounts.push((class.to_owned(), path));
     }
     Ok(mounts)
+}
+
+/// `env`, `sync`, `ignore`.
+pub(super) fn secret_objects(text: &str) -> Result<SecretObjects, String> {
+    match text {
+        "env" => Ok(SecretObjects::Env),
+        "sync" => Ok(SecretObjects::Sync),
+        "ignore" => Ok(SecretObjects::Ignore),
+        other => Err(format!("{other:?} is not \"env\", \"sync\" or \"ignore\"")),
+    }
 }
 
 /// A DNS subdomain, as Kubernetes names objects.

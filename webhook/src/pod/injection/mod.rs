@@ -2,6 +2,7 @@
 
 mod refresher;
 mod resources;
+pub(crate) mod secret_sync;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -12,8 +13,8 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use provider_class::{
-    AddressPreference, Credentials, Region, SNAPSHOT_VARIABLE, Snapshot, SnapshotClass,
-    VARIABLES_VARIABLE,
+    AddressPreference, Credentials, Region, SNAPSHOT_VARIABLE, SYNC_VARIABLE, SecretObject,
+    Snapshot, SnapshotClass, VARIABLES_VARIABLE,
 };
 
 use crate::pod::annotations::{PodRequest, Resources};
@@ -45,8 +46,9 @@ const POD_IDENTITY_AUDIENCE: &str = "pods.eks.amazonaws.com";
 const POD_IDENTITY_EXPIRATION: i64 = 86400;
 
 /// Variables that are set per pod.
-pub(crate) const OF_EACH_POD: [&str; 8] = [
+pub(crate) const OF_EACH_POD: [&str; 10] = [
     SNAPSHOT_VARIABLE,
+    SYNC_VARIABLE,
     VARIABLES_VARIABLE,
     "AWS_ROLE_ARN",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -54,6 +56,7 @@ pub(crate) const OF_EACH_POD: [&str; 8] = [
     "TERMINATION_MESSAGE_PATH",
     "POD_NAMESPACE",
     "POD_NAME",
+    "POD_UID",
 ];
 
 /// The platform's settings for the injected containers of all pods.
@@ -194,6 +197,8 @@ fn mount_paths(classes: &[MountedClass]) -> Vec<&str> {
 struct Tokens<'a> {
     sts: Option<&'a Role>,
     pod_identity: Option<AddressPreference>,
+    /// For the API server, to apply Kubernetes Secrets.
+    kubernetes: bool,
 }
 
 impl<'a> Tokens<'a> {
@@ -207,7 +212,11 @@ impl<'a> Tokens<'a> {
                 }
             }
         }
-        Self { sts, pod_identity }
+        Self {
+            sts,
+            pod_identity,
+            kubernetes: secret_sync::is_requested(inputs),
+        }
     }
 
     fn volume(&self) -> Volume {
@@ -221,10 +230,12 @@ impl<'a> Tokens<'a> {
                 POD_IDENTITY_EXPIRATION,
             )
         });
+        let kubernetes = self.kubernetes.then(secret_sync::projections);
+        let sources = sts.into_iter().chain(pod_identity);
         Volume {
             name: TOKEN_VOLUME.to_owned(),
             projected: Some(ProjectedVolumeSource {
-                sources: Some(sts.into_iter().chain(pod_identity).collect()),
+                sources: Some(sources.chain(kubernetes.into_iter().flatten()).collect()),
                 ..ProjectedVolumeSource::default()
             }),
             ..Volume::default()
@@ -347,6 +358,12 @@ fn environment(inputs: Inputs<'_>, tokens: &Tokens<'_>) -> Vec<EnvVar> {
             name: mounted.class.name.clone(),
             mount_path: format!("{}/{FILES}", mounted.mount_path),
             parameters: BTreeMap::clone(&mounted.parameters),
+            secret_objects: if tokens.kubernetes {
+                let secrets = mounted.class.secret_objects.iter();
+                secrets.map(SecretObject::to_entry).collect()
+            } else {
+                Vec::new()
+            },
         });
     }
     let mut variables = vec![variable(SNAPSHOT_VARIABLE, &escaped(&snapshot.to_json()))];
@@ -358,6 +375,9 @@ fn environment(inputs: Inputs<'_>, tokens: &Tokens<'_>) -> Vec<EnvVar> {
     variables.extend(tokens.environment());
     variables.push(field("POD_NAMESPACE", "metadata.namespace"));
     variables.push(field("POD_NAME", "metadata.name"));
+    if tokens.kubernetes {
+        variables.extend(secret_sync::environment(inputs.pod));
+    }
     for (name, value) in &inputs.settings.environment {
         variables.retain(|other| other.name != *name);
         variables.push(variable(name, value));

@@ -2,7 +2,7 @@
 //! webhooks may have added to it or taken its image from elsewhere: what counts is what the injection needs.
 
 use k8s_openapi::api::core::v1::{Container, EnvVar, Volume, VolumeMount, VolumeProjection};
-use provider_class::VARIABLES_VARIABLE;
+use provider_class::{SYNC_VARIABLE, VARIABLES_VARIABLE};
 
 /// The container that fetches.
 pub(super) fn is_current(existing: &Container, planned: &Container) -> bool {
@@ -15,6 +15,7 @@ pub(super) fn is_current(existing: &Container, planned: &Container) -> bool {
         && variables.all(|variable| has_variable(existing, variable))
         && mounts.all(|mount| has_mount(existing, mount))
         && writes_variables(existing) == writes_variables(planned)
+        && applies_secrets(existing) == applies_secrets(planned)
         && user_and_group(existing) == user_and_group(planned)
 }
 
@@ -32,6 +33,12 @@ fn has_mount(container: &Container, planned: &VolumeMount) -> bool {
 fn writes_variables(container: &Container) -> bool {
     let mut variables = container.env.iter().flatten();
     variables.any(|variable| variable.name == VARIABLES_VARIABLE)
+}
+
+/// Would it apply Kubernetes Secrets?
+fn applies_secrets(container: &Container) -> bool {
+    let mut variables = container.env.iter().flatten();
+    variables.any(|variable| variable.name == SYNC_VARIABLE)
 }
 
 fn same_value(one: &EnvVar, other: &EnvVar) -> bool {

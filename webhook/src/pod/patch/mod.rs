@@ -67,13 +67,12 @@ fn put_container(
     }
     let is_chosen = is_chosen(container, injection.containers.as_deref());
     let planned = injection.variables.as_ref().filter(|_| is_chosen);
-    variables::put(path, container, planned, changes)?;
+    let plan = variables::plan(container, planned)?;
+    variables::put(path, container, &plan, changes);
+    let needed: Vec<VolumeMount> = crate::pod::variables::mounts(&plan);
     if is_chosen {
-        mounts::put(path, container, injection, spec, changes)?;
+        mounts::put(path, container, injection, &needed, spec, changes)?;
     }
-    let needed: Vec<VolumeMount> = planned
-        .map(crate::pod::variables::mounts)
-        .unwrap_or_default();
     mounts::remove_old(path, container, &needed, changes);
     Ok(())
 }

@@ -6,16 +6,17 @@ use serde_json::json;
 use super::changes::Changes;
 use super::compare;
 use super::conflict::Conflict;
-use super::init_containers;
+use super::{init_containers, variables};
 use crate::pod::injection::Injection;
 use crate::pod::names::{NAME, PROGRAM_VOLUME, VARIABLES_VOLUME, is_chosen};
-use crate::pod::variables::{self, PROGRAM_DIRECTORY, VARIABLES_DIRECTORY};
+use crate::pod::variables::{PROGRAM_DIRECTORY, VARIABLES_DIRECTORY, mounts};
 
 /// Mounts the files, and what the variables need, in a container that gets them.
 pub(super) fn put(
     path: &str,
     container: &Container,
     injection: &Injection,
+    for_variables: &[VolumeMount],
     spec: &PodSpec,
     changes: &mut Changes,
 ) -> Result<(), Conflict> {
@@ -32,12 +33,12 @@ pub(super) fn put(
         put_one(path, existing, mount, &mut is_empty, changes)
             .map_err(|other| in_the_way(container, other, spec))?;
     }
-    for mount in injection.variables.iter().flat_map(variables::mounts) {
-        if let Some(other) = existing.iter().find(|other| is_inside(other, &mount)) {
-            return Err(in_reserved_directory(container, other, &mount));
+    for mount in for_variables {
+        if let Some(other) = existing.iter().find(|other| is_inside(other, mount)) {
+            return Err(in_reserved_directory(container, other, mount));
         }
-        put_one(path, existing, &mount, &mut is_empty, changes)
-            .map_err(|other| in_reserved_directory(container, other, &mount))?;
+        put_one(path, existing, mount, &mut is_empty, changes)
+            .map_err(|other| in_reserved_directory(container, other, mount))?;
     }
     Ok(())
 }
@@ -135,13 +136,10 @@ pub(crate) fn warnings(pod: &Pod, injection: &Injection) -> Vec<String> {
         .iter()
         .chain(&spec.containers)
         .filter(|container| is_chosen(container, injection.containers.as_deref()));
-    let for_variables: Vec<VolumeMount> = injection
-        .variables
-        .iter()
-        .flat_map(variables::mounts)
-        .collect();
     let mut warnings = Vec::new();
     for container in chosen {
+        let plan = variables::plan(container, injection.variables.as_ref());
+        let for_variables = plan.map_or_else(|_| Vec::new(), |plan| mounts(&plan));
         for other in container.volume_mounts.iter().flatten() {
             if other.read_only != Some(true) || other.name.starts_with(NAME) {
                 continue;

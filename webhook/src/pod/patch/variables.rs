@@ -1,91 +1,85 @@
 //! The variables and the command of the pod's own containers.
 
-use k8s_openapi::api::core::v1::Container;
-use provider_class::EnvMethod;
+use k8s_openapi::api::core::v1::{Container, EnvVar};
 use serde_json::json;
 
 use super::changes::Changes;
 use super::conflict::Conflict;
 use crate::pod::variables::{
-    PlannedVariables, Unset, environment, is_of_volume, is_same_variable, own_command, with_exec,
+    ContainerPlan, PlannedVariables, Slot, Unset, is_of_volume, is_same_variable, plan_of_container,
 };
 
-/// Gives a container its variables; those of an earlier pass that it is not to have any more go.
-pub(super) fn put(
-    path: &str,
+/// Plans the variables of a container. The error is for the pod's author.
+pub(super) fn plan(
     container: &Container,
     planned: Option<&PlannedVariables>,
-    changes: &mut Changes,
-) -> Result<(), Conflict> {
-    put_environment(path, container, planned, changes)
-        .and_then(|()| put_command(path, container, planned, changes))
-        .map_err(|unset| match unset {
-            Unset::Taken(name) => Conflict::Variable {
-                container: container.name.clone(),
-                name,
-            },
-            Unset::NoCommand => Conflict::NoCommand(container.name.clone()),
-        })
+) -> Result<ContainerPlan, Conflict> {
+    plan_of_container(container, planned).map_err(|unset| match unset {
+        Unset::Taken(name) => Conflict::Variable {
+            container: container.name.clone(),
+            name,
+        },
+        Unset::NoCommand => Conflict::NoCommand(container.name.clone()),
+    })
 }
 
-fn put_environment(
-    path: &str,
-    container: &Container,
-    planned: Option<&PlannedVariables>,
-    changes: &mut Changes,
-) -> Result<(), Unset> {
-    let variables = match planned {
-        Some(planned) => environment(container, planned)?,
-        None => Vec::new(),
-    };
+/// Gives a container its variables; those of an earlier pass that it is not to have any more go.
+pub(super) fn put(path: &str, container: &Container, plan: &ContainerPlan, changes: &mut Changes) {
+    put_environment(path, container, &plan.env, changes);
+    for index in plan.replaced_sources.iter().rev() {
+        changes.remove(&format!("{path}/envFrom/{index}"));
+    }
+    put_command(path, container, &plan.command, changes);
+}
+
+fn put_environment(path: &str, container: &Container, slots: &[Slot], changes: &mut Changes) {
     let existing = container.env.as_deref().unwrap_or_default();
+    if existing.is_empty() {
+        let variables = slots.iter().filter_map(Slot::injected);
+        let variables: Vec<&EnvVar> = variables.collect();
+        if !variables.is_empty() {
+            changes.add(&format!("{path}/env"), json!(variables));
+        }
+        return;
+    }
+    let mut removed = Vec::new();
     let mut added = Vec::new();
-    for (index, variable) in existing.iter().enumerate() {
-        if is_of_volume(variable) {
-            added.push(index);
+    let mut next = 0;
+    for (position, slot) in slots.iter().enumerate() {
+        match slot {
+            Slot::Own(index) => {
+                removed.extend(next..*index);
+                next = index + 1;
+            }
+            // Still there from an earlier pass.
+            Slot::Injected(variable)
+                if existing
+                    .get(next)
+                    .is_some_and(|other| is_same_variable(other, variable)) =>
+            {
+                next += 1;
+            }
+            Slot::Injected(variable) => added.push((position, variable)),
         }
     }
-    // Before the container's own, which may refer to them by $(NAME).
-    let is_current = added.len() == variables.len()
-        && existing
-            .iter()
-            .zip(&variables)
-            .all(|(one, other)| is_same_variable(one, other));
-    if is_current {
-        return Ok(());
-    }
-    if existing.is_empty() {
-        changes.add(&format!("{path}/env"), json!(variables));
-        return Ok(());
-    }
-    for index in added.iter().rev() {
+    removed.extend(next..existing.len());
+    for index in removed.iter().rev() {
         changes.remove(&format!("{path}/env/{index}"));
     }
-    for (index, variable) in variables.iter().enumerate() {
-        changes.add(&format!("{path}/env/{index}"), json!(variable));
+    for (position, variable) in added {
+        changes.add(&format!("{path}/env/{position}"), json!(variable));
     }
-    Ok(())
 }
 
-fn put_command(
-    path: &str,
-    container: &Container,
-    planned: Option<&PlannedVariables>,
-    changes: &mut Changes,
-) -> Result<(), Unset> {
-    let command = match planned {
-        Some(planned) if planned.method == EnvMethod::Exec => with_exec(container, planned)?,
-        _ => own_command(container).to_vec(),
-    };
+fn put_command(path: &str, container: &Container, command: &[String], changes: &mut Changes) {
     if container.command.as_deref().unwrap_or_default() == command {
-        return Ok(());
+        return;
     }
     if command.is_empty() {
         changes.remove(&format!("{path}/command"));
     } else {
         changes.add(&format!("{path}/command"), json!(command));
     }
-    Ok(())
 }
 
 /// A variable that reads the volume before any pass has made it.

@@ -1,19 +1,28 @@
 //! What one container gets: variables with a source (method `kubelet`), or another command (method `exec`).
+//!
+//! A reference to a key of a Secret that the pod's classes describe becomes a variable of the same name, in its place. Each
+//! pass starts from what an earlier one left: the references can be read back from it, and return where they are not served
+//! any more.
+
+mod exec;
+mod references;
+mod source;
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::{Container, EnvVar, EnvVarSource, FileKeySelector, VolumeMount};
-use provider_class::{ENV_FILE, ENVIRON_FILE, EnvMethod};
+use k8s_openapi::api::core::v1::{Container, EnvVar, VolumeMount};
+use provider_class::{EnvMethod, VariableName};
 
 use super::{PROGRAM_DIRECTORY, PlannedVariables, VARIABLES_DIRECTORY};
 use crate::pod::names::{FILES, PROGRAM_VOLUME, VARIABLES_VOLUME};
 
-/// The injector's program in containers that it starts.
-pub(super) const PROGRAM: &str = "/var/lib/aws-secrets-injector-bin/aws-secrets-injector";
-/// Its command that sets variables and becomes another program.
-const EXEC: &str = "exec";
-/// What stands before the container's own command.
-const END_OF_OPTIONS: &str = "--";
+use self::exec::{Exec, with_exec};
+use self::references::References;
+
+#[cfg(test)]
+pub(super) use exec::PROGRAM;
+pub(crate) use references::{Reference, references};
+pub(crate) use source::{is_of_volume, is_same_variable};
 
 /// Why a container cannot have the pod's variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,78 +33,137 @@ pub(crate) enum Unset {
     NoCommand,
 }
 
-/// The variables that the kubelet reads, for a container's `env`.
-pub(crate) fn environment(
+/// What becomes of a container's variables and command.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ContainerPlan {
+    /// Its `env`.
+    pub(crate) env: Vec<Slot>,
+    /// The sources of its `envFrom` that are replaced, by index.
+    pub(crate) replaced_sources: Vec<usize>,
+    /// Its `command`.
+    pub(crate) command: Vec<String>,
+    /// The keys of Secrets that it uses.
+    pub(crate) keys: BTreeSet<VariableName>,
+    /// Does the injector run its command?
+    pub(crate) is_run: bool,
+}
+
+/// An element of a container's `env`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Slot {
+    /// The container's own, by its index.
+    Own(usize),
+    /// One of this pass.
+    Injected(Box<EnvVar>),
+}
+
+impl Slot {
+    /// The variable of this pass.
+    pub(crate) fn injected(&self) -> Option<&EnvVar> {
+        match self {
+            Self::Own(_) => None,
+            Self::Injected(variable) => Some(variable),
+        }
+    }
+}
+
+/// Why the method cannot serve a container's references.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// `exec` has nothing to run.
+    NoCommand,
+    /// Kubernetes does not know the variables of `exec`, so `$(NAME)` would stay as it is.
+    Expansion,
+}
+
+/// Plans the variables of a container; without variables, what an earlier pass added goes.
+pub(crate) fn plan(
     container: &Container,
-    planned: &PlannedVariables,
-) -> Result<Vec<EnvVar>, Unset> {
-    let own = own_names(container);
-    let mut variables = Vec::new();
+    planned: Option<&PlannedVariables>,
+) -> Result<ContainerPlan, Unset> {
+    let exec = Exec::of(container);
+    let own = own_names(container, &exec);
+    let method = planned.map(|planned| planned.method);
+    if let Some(planned) = planned {
+        check_names(planned, &own)?;
+        let is_run = planned.method == EnvMethod::Exec && !planned.variables.is_empty();
+        if is_run && exec.own.is_empty() {
+            return Err(Unset::NoCommand);
+        }
+    }
+    let is_fit = unfit(container, planned).is_none();
+    let served = planned.filter(|_| is_fit);
+    let references = References::of(container, &exec, &own, planned, served);
+    let mut env = Vec::new();
+    if let Some(planned) = planned
+        && planned.method == EnvMethod::Kubelet
+    {
+        let given = planned.variables.iter();
+        let given = given.filter(|variable| !own.contains(variable.name.as_str()));
+        env.extend(given.map(|variable| Slot::Injected(source::of_file(&variable.name).into())));
+    }
+    env.extend(references.env);
+    let is_run = method == Some(EnvMethod::Exec)
+        && (!references.assigned.is_empty()
+            || planned.is_some_and(|planned| !planned.variables.is_empty()));
+    let command = match planned {
+        Some(planned) if is_run => with_exec(&exec, planned, &own, &references.assigned),
+        _ => exec.own.to_vec(),
+    };
+    Ok(ContainerPlan {
+        env,
+        replaced_sources: references.replaced_sources,
+        command,
+        keys: references.keys,
+        is_run,
+    })
+}
+
+/// Why the references of a container stay as they are.
+pub(crate) fn unfit(container: &Container, planned: Option<&PlannedVariables>) -> Option<Unfit> {
+    let planned = planned.filter(|planned| planned.method == EnvMethod::Exec)?;
+    let exec = Exec::of(container);
+    if exec.own.is_empty() {
+        return Some(Unfit::NoCommand);
+    }
+    let own = own_names(container, &exec);
+    let references = References::of(container, &exec, &own, Some(planned), Some(planned));
+    let expanded = exec::expanded_names(container, exec.own);
+    let mut assigned = references.assigned.iter();
+    assigned
+        .any(|(name, _)| expanded.contains(name.as_str()))
+        .then_some(Unfit::Expansion)
+}
+
+/// A variable of an item may not be one that the container sets; one of `*` gives way.
+fn check_names(planned: &PlannedVariables, own: &BTreeSet<&str>) -> Result<(), Unset> {
     for variable in &planned.variables {
         let name = variable.name.as_str();
-        if own.contains(name) {
-            if variable.is_of_star {
-                continue;
-            }
+        if own.contains(name) && !variable.is_of_star {
             return Err(Unset::Taken(name.to_owned()));
         }
-        if planned.method == EnvMethod::Kubelet {
-            variables.push(of_file(name));
-        }
     }
-    Ok(variables)
+    Ok(())
 }
 
-/// The command by which the injector sets the variables and becomes the container's own program.
-pub(crate) fn with_exec(
-    container: &Container,
-    planned: &PlannedVariables,
-) -> Result<Vec<String>, Unset> {
-    let own_command = own_command(container);
-    if own_command.is_empty() {
-        return Err(Unset::NoCommand);
-    }
-    let own = own_names(container);
-    let mut command = vec![
-        PROGRAM.to_owned(),
-        EXEC.to_owned(),
-        "--env-file".to_owned(),
-        format!("{VARIABLES_DIRECTORY}/{ENVIRON_FILE}"),
-    ];
-    for variable in &planned.variables {
-        let name = variable.name.as_str();
-        if variable.is_of_star && own.contains(name) {
-            // In one word, because a name may start with "-".
-            command.push(format!("--except={name}"));
-        }
-    }
-    command.push(END_OF_OPTIONS.to_owned());
-    command.extend_from_slice(own_command);
-    Ok(command)
+/// Names of the variables that the container sets itself, those included that this webhook has taken over.
+fn own_names<'a>(container: &'a Container, exec: &Exec<'a>) -> BTreeSet<&'a str> {
+    let own = container.env.iter().flatten();
+    let own = own.filter(|variable| !is_of_volume(variable) || source::key(variable).is_some());
+    own.map(|variable| variable.name.as_str())
+        .chain(exec.assigned.iter().map(|(name, _)| *name))
+        .collect()
 }
 
-/// The container's command without what [`with_exec`] puts before it, however often it is there.
-pub(crate) fn own_command(container: &Container) -> &[String] {
-    let mut command = container.command.as_deref().unwrap_or_default();
-    while let [program, exec, options @ ..] = command
-        && program == PROGRAM
-        && exec == EXEC
-        && let Some(end) = options.iter().position(|word| word == END_OF_OPTIONS)
-    {
-        command = &options[end + 1..];
+/// The volumes that a container needs whose command the injector runs, read-only. The kubelet reads its file without any.
+pub(crate) fn mounts(plan: &ContainerPlan) -> Vec<VolumeMount> {
+    if !plan.is_run {
+        return Vec::new();
     }
-    command
-}
-
-/// The volumes that a container needs, read-only. The kubelet reads its file without any.
-pub(crate) fn mounts(planned: &PlannedVariables) -> Vec<VolumeMount> {
-    match planned.method {
-        EnvMethod::Kubelet => Vec::new(),
-        EnvMethod::Exec => vec![
-            mount(VARIABLES_VOLUME, VARIABLES_DIRECTORY, Some(FILES)),
-            mount(PROGRAM_VOLUME, PROGRAM_DIRECTORY, None),
-        ],
-    }
+    vec![
+        mount(VARIABLES_VOLUME, VARIABLES_DIRECTORY, Some(FILES)),
+        mount(PROGRAM_VOLUME, PROGRAM_DIRECTORY, None),
+    ]
 }
 
 fn mount(name: &str, path: &str, sub_path: Option<&str>) -> VolumeMount {
@@ -106,51 +174,4 @@ fn mount(name: &str, path: &str, sub_path: Option<&str>) -> VolumeMount {
         read_only: Some(true),
         ..VolumeMount::default()
     }
-}
-
-/// Does the variable come from the volume of variables?
-pub(crate) fn is_of_volume(variable: &EnvVar) -> bool {
-    source(variable).is_some_and(|source| source.volume_name == VARIABLES_VOLUME)
-}
-
-/// Is it the same variable of the same file? The API server fills in `optional: false`.
-pub(crate) fn is_same_variable(one: &EnvVar, other: &EnvVar) -> bool {
-    let (Some(one_source), Some(other_source)) = (source(one), source(other)) else {
-        return false;
-    };
-    one.name == other.name
-        && one.value.as_deref().unwrap_or_default() == other.value.as_deref().unwrap_or_default()
-        && one_source.path == other_source.path
-        && one_source.key == other_source.key
-        && one_source.volume_name == other_source.volume_name
-        && one_source.optional.unwrap_or_default() == other_source.optional.unwrap_or_default()
-}
-
-fn source(variable: &EnvVar) -> Option<&FileKeySelector> {
-    variable.value_from.as_ref()?.file_key_ref.as_ref()
-}
-
-fn of_file(name: &str) -> EnvVar {
-    let file_key_ref = FileKeySelector {
-        volume_name: VARIABLES_VOLUME.to_owned(),
-        path: format!("{FILES}/{ENV_FILE}"),
-        key: name.to_owned(),
-        optional: None,
-    };
-    EnvVar {
-        name: name.to_owned(),
-        value_from: Some(EnvVarSource {
-            file_key_ref: Some(file_key_ref),
-            ..EnvVarSource::default()
-        }),
-        ..EnvVar::default()
-    }
-}
-
-/// Names of the variables that the container sets itself.
-fn own_names(container: &Container) -> BTreeSet<&str> {
-    let own = container.env.iter().flatten();
-    own.filter(|variable| !is_of_volume(variable))
-        .map(|variable| variable.name.as_str())
-        .collect()
 }

@@ -2,20 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use provider_class::{EnvMethod, VariableName};
+use provider_class::VariableName;
 
 /// Items that the annotation may have. The API server's policy looks up each of them in each container.
 pub(crate) const MOST_ITEMS: usize = 128;
 
-/// The annotations `env` and `env-method`.
+/// The annotation `env`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestedVariables {
     /// Variables with a file each, each name once.
     pub items: Vec<Item>,
     /// `*`: a variable for each file whose name is a variable name.
     pub all: bool,
-    /// How they reach the containers.
-    pub method: EnvMethod,
 }
 
 /// `NAME=FILE`.
@@ -54,6 +52,11 @@ pub(crate) fn items(text: &str) -> Result<(Vec<Item>, bool), String> {
         };
         let name = name.trim().parse::<VariableName>();
         let name = name.map_err(|error| error.to_string())?;
+        if name.is_reserved() {
+            return Err(format!(
+                "{name} is reserved for keys of Kubernetes Secrets: choose another name"
+            ));
+        }
         let file = file.trim();
         if file.is_empty() {
             return Err(format!("{name} has no file: write {name}=FILE"));

@@ -5,6 +5,8 @@
 
 mod container;
 mod item;
+mod references;
+mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -16,10 +18,13 @@ use crate::pod::names::FILES;
 use crate::pod::snapshot_size;
 
 pub(crate) use container::{
-    Unset, environment, is_of_volume, is_same_variable, mounts, own_command, with_exec,
+    ContainerPlan, Slot, Unset, is_of_volume, is_same_variable, mounts, plan as plan_of_container,
 };
 pub(crate) use item::items;
 pub use item::{Item, RequestedVariables};
+pub use references::{NoSuchKey, UnusableReference};
+pub(crate) use references::{exist as references_exist, serve};
+pub use secrets::ServedSecrets;
 
 /// Files that an error lists.
 const MOST_LISTED: usize = 20;
@@ -36,6 +41,10 @@ pub struct PlannedVariables {
     pub method: EnvMethod,
     /// In the order of the annotation, followed by those of `*`. Each name once.
     pub variables: Vec<PlannedVariable>,
+    /// The Secrets that the containers refer to.
+    pub secrets: ServedSecrets,
+    /// The keys of these Secrets that the containers use. Their names are those of the file of variables.
+    pub keys: Vec<PlannedVariable>,
 }
 
 /// A variable and its file.
@@ -52,10 +61,26 @@ pub struct PlannedVariable {
 }
 
 impl PlannedVariables {
+    /// No variables yet.
+    pub(crate) fn none(method: EnvMethod) -> Self {
+        Self {
+            method,
+            variables: Vec::new(),
+            secrets: ServedSecrets::default(),
+            keys: Vec::new(),
+        }
+    }
+
+    /// Bytes that they take in the injector's environment variable.
+    fn bytes(&self) -> usize {
+        self.for_injector().to_json().len()
+    }
+
     /// What the injector is told.
     pub(crate) fn for_injector(&self) -> Variables {
         let has_program = self.method == EnvMethod::Exec;
-        let variables = self.variables.iter().map(|planned| Variable {
+        let all = self.variables.iter().chain(&self.keys);
+        let variables = all.map(|planned| Variable {
             name: planned.name.clone(),
             mount_path: format!("{}/{FILES}", planned.mount_path),
             file: planned.file.clone(),
@@ -85,6 +110,7 @@ struct PodFiles<'a> {
 /// Finds the file of each variable. The error is for the author of the annotation `env`.
 pub(crate) fn plan(
     requested: &RequestedVariables,
+    method: EnvMethod,
     classes: &[MountedClass],
 ) -> Result<PlannedVariables, String> {
     let files = PodFiles::of(classes);
@@ -120,10 +146,10 @@ pub(crate) fn plan(
         }
     }
     let planned = PlannedVariables {
-        method: requested.method,
         variables,
+        ..PlannedVariables::none(method)
     };
-    let bytes = planned.for_injector().to_json().len();
+    let bytes = planned.bytes();
     if bytes > snapshot_size::MOST {
         return Err(format!(
             "its variables take {bytes} bytes in an environment variable of the injector, which can hold at most {}: use fewer",

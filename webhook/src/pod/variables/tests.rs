@@ -31,12 +31,8 @@ fn classes(directories: &[(&str, &[&str])]) -> Vec<MountedClass> {
 
 fn plan_of(text: &str, directories: &[(&str, &[&str])]) -> Result<Vec<String>, String> {
     let (items, all) = items(text)?;
-    let requested = RequestedVariables {
-        items,
-        all,
-        method: EnvMethod::Kubelet,
-    };
-    let planned = plan(&requested, &classes(directories))?;
+    let requested = RequestedVariables { items, all };
+    let planned = plan(&requested, EnvMethod::Kubelet, &classes(directories))?;
     let shown = planned.variables.iter().map(|variable| {
         let star = if variable.is_of_star { "*" } else { "" };
         format!(
@@ -82,6 +78,10 @@ fn everything_else_is_refused_with_what_to_write() {
         ("user", "is not an item"),
         ("1=user", "is not a variable name"),
         ("A=", "A has no file: write A=FILE"),
+        (
+            "aws-secrets-injector.x_y=user",
+            "aws-secrets-injector.x_y is reserved for keys of Kubernetes Secrets",
+        ),
         ("A=user,A=password", "has A twice: remove one"),
         ("*,*", "has \"*\" twice"),
         (
@@ -147,21 +147,26 @@ fn directories_of_files_leave_room_for_the_variables() {
 
 #[test]
 fn the_injector_is_told_where_it_finds_the_files_and_puts_the_variables() {
-    let mut requested = RequestedVariables {
+    let requested = RequestedVariables {
         items: items("A=password").unwrap().0,
         all: false,
-        method: EnvMethod::Exec,
     };
-    let told = plan(&requested, &classes(&[A])).unwrap().for_injector();
-    assert_eq!(told.directory, "/var/lib/aws-secrets-injector-env/files");
-    assert_eq!(told.variables[0].mount_path, "/a/files");
+    let told = |method| {
+        plan(&requested, method, &classes(&[A]))
+            .unwrap()
+            .for_injector()
+    };
+    let with_exec = told(EnvMethod::Exec);
     assert_eq!(
-        told.program_directory.as_deref(),
+        with_exec.directory,
+        "/var/lib/aws-secrets-injector-env/files"
+    );
+    assert_eq!(with_exec.variables[0].mount_path, "/a/files");
+    assert_eq!(
+        with_exec.program_directory.as_deref(),
         Some("/var/lib/aws-secrets-injector-bin")
     );
-    requested.method = EnvMethod::Kubelet;
-    let told = plan(&requested, &classes(&[A])).unwrap().for_injector();
-    assert_eq!(told.program_directory, None);
+    assert_eq!(told(EnvMethod::Kubelet).program_directory, None);
 }
 
 #[test]

@@ -66,10 +66,10 @@ fn plan(pod: &Pod, parameters: &[(&str, &str)]) -> Injection {
         settings: &settings,
         pod,
     };
-    let variables = request
-        .variables
-        .as_ref()
-        .map(|requested| crate::pod::variables::plan(requested, &classes).unwrap());
+    let variables = request.variables.as_ref().map(|requested| {
+        let method = request.env_method.unwrap_or_default();
+        crate::pod::variables::plan(requested, method, &classes).unwrap()
+    });
     Injection::plan(inputs, variables)
 }
 

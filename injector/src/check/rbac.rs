@@ -1,0 +1,60 @@
+//! The Role and RoleBinding by which a ServiceAccount may apply the Kubernetes Secrets of its classes.
+
+use provider_class::Class;
+use serde_json::{Value, json};
+
+use super::{Checked, Rbac};
+
+/// YAML for `kubectl apply -f -`: a Role and a RoleBinding for each class with Secrets.
+pub(super) fn text(checked: &[Checked], rbac: Rbac<'_>) -> String {
+    let mut text = String::new();
+    for checked in checked {
+        let Some(class) = &checked.class else {
+            continue;
+        };
+        if class.secret_objects.is_empty() {
+            continue;
+        }
+        let namespace = checked.namespace.as_deref().unwrap_or(rbac.namespace);
+        for object in [
+            role(class, namespace),
+            binding(class, namespace, rbac.service_account),
+        ] {
+            // JSON is YAML.
+            text += &format!("---\n{object:#}\n");
+        }
+    }
+    text
+}
+
+/// With server-side apply, the name is in the path also when a Secret is created, so both verbs are limited by name.
+fn role(class: &Class, namespace: &str) -> Value {
+    let secrets = class.secret_objects.iter();
+    let names: Vec<&str> = secrets.map(|secret| secret.name.as_str()).collect();
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": role_name(class), "namespace": namespace},
+        "rules": [{
+            "apiGroups": [""],
+            "resources": ["secrets"],
+            "resourceNames": names,
+            "verbs": ["create", "patch"],
+        }],
+    })
+}
+
+fn binding(class: &Class, namespace: &str, service_account: &str) -> Value {
+    let role = role_name(class);
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": format!("{role}-{service_account}"), "namespace": namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
+        "subjects": [{"kind": "ServiceAccount", "name": service_account, "namespace": namespace}],
+    })
+}
+
+fn role_name(class: &Class) -> String {
+    format!("secret-objects-{}", class.name)
+}

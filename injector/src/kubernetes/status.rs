@@ -1,0 +1,142 @@
+//! What the API server says about an object, and why it refuses a request. No value of a Secret is read.
+
+use serde::Deserialize;
+
+use crate::aws::retry::{Attempt, Retry};
+use crate::aws::{Cause, outside};
+
+/// The metadata of a Secret as it is after a request.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Object {
+    #[serde(default)]
+    metadata: Metadata,
+    /// Did it not exist before?
+    #[serde(skip)]
+    pub(super) is_new: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    #[serde(default)]
+    managed_fields: Vec<ManagedFields>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ManagedFields {
+    #[serde(default)]
+    manager: String,
+    #[serde(default)]
+    operation: String,
+}
+
+impl Object {
+    pub(super) fn is_managed_by(&self, manager: &str) -> bool {
+        let mut managers = self.metadata.managed_fields.iter();
+        managers.any(|fields| fields.manager == manager && fields.operation == "Apply")
+    }
+
+    /// Everybody who manages it, for a message.
+    pub(super) fn managers(&self) -> String {
+        const MOST: usize = 5;
+        let managers = self.metadata.managed_fields.iter().take(MOST);
+        let mut names: Vec<String> = managers
+            .map(|fields| format!("{:?}", outside::code(&fields.manager)))
+            .collect();
+        names.dedup();
+        if names.is_empty() {
+            return "somebody else".to_owned();
+        }
+        names.join(", ")
+    }
+}
+
+/// Why a request was refused.
+#[derive(Debug, Default, Deserialize)]
+struct Status {
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    details: Option<Details>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Details {
+    #[serde(default)]
+    causes: Vec<StatusCause>,
+}
+
+#[derive(Debug, Deserialize)]
+struct StatusCause {
+    #[serde(default)]
+    reason: String,
+}
+
+/// The failure of an attempt with this HTTP status.
+pub(super) fn refused(status: u16, body: &[u8]) -> Attempt {
+    let said: Status = serde_json::from_slice(body).unwrap_or_default();
+    let is_of_manager = said
+        .details
+        .iter()
+        .flat_map(|details| &details.causes)
+        .any(|cause| cause.reason == "FieldManagerConflict");
+    let code = if said.reason.is_empty() {
+        format!("HTTP status {status}")
+    } else {
+        outside::code(&said.reason)
+    };
+    Attempt {
+        cause: Cause::Refused {
+            code,
+            message: outside::message(&said.message),
+        },
+        retry: match status {
+            // Somebody changed the object at the same time.
+            409 if !is_of_manager => Retry::Few,
+            429 => Retry::UntilDeadline,
+            500.. => Retry::Few,
+            _ => Retry::Never,
+        },
+        pause: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_conflict_of_managers_is_final() {
+        let of_manager = br#"{"reason": "Conflict", "message": "conflict with \"kubectl\"", "details": {"causes": [{"reason": "FieldManagerConflict"}]}}"#;
+        for (status, body, retry) in [
+            (409, &of_manager[..], Retry::Never),
+            (409, br#"{"reason": "Conflict"}"#, Retry::Few),
+            (403, b"{}", Retry::Never),
+            (422, b"{}", Retry::Never),
+            (429, b"", Retry::UntilDeadline),
+            (503, b"not JSON", Retry::Few),
+        ] {
+            assert_eq!(refused(status, body).retry, retry, "{status}");
+        }
+        let Cause::Refused { code, message } = refused(409, of_manager).cause else {
+            panic!()
+        };
+        assert_eq!(
+            (code.as_str(), message.as_str()),
+            ("Conflict", "conflict with \"kubectl\"")
+        );
+    }
+
+    #[test]
+    fn the_managers_of_an_object_are_named() {
+        let object: Object = serde_json::from_str(
+            r#"{"metadata": {"managedFields": [{"manager": "helm", "operation": "Update"}, {"manager": "a", "operation": "Apply"}]}}"#,
+        )
+        .unwrap();
+        assert_eq!(object.managers(), "\"helm\", \"a\"");
+        assert!(object.is_managed_by("a") && !object.is_managed_by("helm"));
+        assert_eq!(Object::default().managers(), "somebody else");
+    }
+}

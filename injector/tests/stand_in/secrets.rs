@@ -1,0 +1,332 @@
+//! Kubernetes Secrets: `fetch` and `refresh` apply them, and what stops that.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::api_server::{ApiServer, TOKEN};
+use crate::running::{Running, until};
+use crate::support::Stage;
+
+/// A part of a value, which no output may have; in base64, too.
+const MARK: &str = "VALUEMARK";
+const MARK_BASE64: &str = "VkFMVUVNQVJL";
+
+const OBJECTS: &str = "- {objectName: a, objectType: secretsmanager}\n";
+
+/// A ReplicaSet.
+fn owner(uid: &str) -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": format!("web-{uid}"), "uid": uid})
+}
+
+fn secret_object(name: &str) -> Value {
+    json!({
+        "secretName": name, "type": "Opaque", "labels": {"team": "shop"}, "annotations": {"note": "x"},
+        "data": [{"objectName": "a", "key": "password"}],
+    })
+}
+
+impl Stage {
+    /// A command of the injected containers that applies Secrets.
+    fn applying(
+        &self,
+        command: &str,
+        server: &ApiServer,
+        owner: Option<Value>,
+        secret_objects: &Value,
+    ) -> Command {
+        let directory = self.path("kubernetes");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("token"), TOKEN).unwrap();
+        std::fs::write(directory.join("ca.crt"), &server.ca).unwrap();
+        let snapshot = json!([{
+            "name": "db", "mountPath": self.mount(), "parameters": {"objects": OBJECTS},
+            "secretObjects": secret_objects,
+        }]);
+        let mut sync = json!({"directory": directory});
+        if let Some(owner) = owner {
+            sync["owner"] = owner;
+        }
+        let mut injected = self.command();
+        injected
+            .arg(command)
+            .env("SECRET_PROVIDER_CLASSES", snapshot.to_string())
+            .env("SECRET_SYNC", sync.to_string())
+            .env("KUBERNETES_SERVICE_HOST", server.address.ip().to_string())
+            .env("KUBERNETES_SERVICE_PORT", server.address.port().to_string())
+            .env("POD_NAMESPACE", "shop")
+            .env("POD_NAME", "web-1")
+            .env("POD_UID", "uid-of-the-pod")
+            .env("STATE_DIR", self.state())
+            .env("REFRESH_INTERVAL", "1s")
+            .env("FETCH_TIMEOUT", "3s")
+            .env("LOG_LEVEL", "trace");
+        injected
+    }
+
+    /// What `fetch` says where it fails.
+    async fn refused(&self, server: &ApiServer, secret_objects: &Value) -> String {
+        let fetch = self.applying("fetch", server, Some(owner("1")), secret_objects);
+        let outcome = self.run(fetch).await;
+        assert!(!outcome.success);
+        for secret in [MARK, MARK_BASE64, TOKEN] {
+            assert!(!outcome.stderr.contains(secret), "{}", outcome.stderr);
+        }
+        outcome.stderr
+    }
+}
+
+async fn server() -> ApiServer {
+    ApiServer::start("127.0.0.1").await.unwrap()
+}
+
+#[tokio::test]
+async fn a_secret_has_what_the_class_says_and_the_pods_owner() {
+    let stage = Stage::with_secret("VALUEMARK").await;
+    let server = server().await;
+    let objects = json!([secret_object("credentials")]);
+    let fetch = stage.applying("fetch", &server, Some(owner("1")), &objects);
+    let outcome = stage.run(fetch).await;
+    assert!(outcome.success, "{}", outcome.stderr);
+    let fields = server.secret("credentials").unwrap();
+    let expected = [
+        ("annotations.note", json!("x")),
+        ("data.password", json!(MARK_BASE64)),
+        ("labels.secrets-store.csi.k8s.io/managed", json!("true")),
+        ("labels.team", json!("shop")),
+        ("owner.1", owner("1")),
+        ("type", json!("Opaque")),
+    ];
+    let expected = expected.map(|(path, value)| (path.to_owned(), value));
+    assert_eq!(fields, expected.into());
+    assert_eq!(
+        server.asked(),
+        [
+            "credentials?fieldManager=aws-secrets-injector-reader&dryRun=All",
+            "credentials?fieldManager=aws-secrets-injector",
+            "credentials?fieldManager=aws-secrets-injector-1",
+        ]
+    );
+    assert!(
+        outcome
+            .stderr
+            .contains("Kubernetes Secrets applied secrets=1"),
+        "{}",
+        outcome.stderr
+    );
+    assert_eq!(outcome.files["a"], b"VALUEMARK");
+}
+
+#[tokio::test]
+async fn pods_of_a_rollout_add_their_owners_and_take_none_away() {
+    let stage = Stage::with_secret("x").await;
+    let server = server().await;
+    let objects = json!([secret_object("credentials")]);
+    for uid in ["1", "2", "1"] {
+        let fetch = stage.applying("fetch", &server, Some(owner(uid)), &objects);
+        let outcome = stage.run(fetch).await;
+        assert!(outcome.success, "{}", outcome.stderr);
+    }
+    let fetch = stage.applying("fetch", &server, None, &objects);
+    assert!(stage.run(fetch).await.success);
+    let fields = server.secret("credentials").unwrap();
+    assert!(fields.contains_key("owner.1") && fields.contains_key("owner.2"));
+    assert_eq!(
+        fields["owner.uid-of-the-pod"],
+        json!({"apiVersion": "v1", "kind": "Pod", "name": "web-1", "uid": "uid-of-the-pod"})
+    );
+    let asked = server.asked();
+    let of_first = asked.iter().filter(|asked| asked.ends_with("injector-1"));
+    assert_eq!(of_first.count(), 1, "its owner is added once: {asked:?}");
+}
+
+#[tokio::test]
+async fn a_foreign_secret_stays_as_it_is() {
+    let stage = Stage::with_secret("VALUEMARK").await;
+    let server = server().await;
+    let own = [("data.other", json!("eA=="))];
+    server.write("credentials", "kubectl-create", &own);
+    let objects = json!([secret_object("credentials"), secret_object("second")]);
+    let message = stage.refused(&server, &objects).await;
+    assert!(
+        message.contains("Secret \"credentials\" already exists and is managed by \"kubectl-create\", so it is left as it is: delete it"),
+        "{message}"
+    );
+    let before = own.map(|(path, value)| (path.to_owned(), value));
+    assert_eq!(server.secret("credentials").unwrap(), before.into());
+    assert!(server.secret("second").is_some(), "the others are applied");
+}
+
+#[tokio::test]
+async fn a_field_that_another_manager_has_changed_is_not_overwritten() {
+    let stage = Stage::with_secret("VALUEMARK").await;
+    let server = server().await;
+    let objects = json!([secret_object("credentials")]);
+    let fetch = stage.applying("fetch", &server, Some(owner("1")), &objects);
+    assert!(stage.run(fetch).await.success);
+    server.write(
+        "credentials",
+        "kubectl-edit",
+        &[("data.password", json!("eA=="))],
+    );
+    let message = stage.refused(&server, &objects).await;
+    assert!(
+        message.contains("Secret \"credentials\": ")
+            && message.contains("conflict with \"kubectl-edit\": .data.password")
+            && message.contains("delete the Secret, or give it another secretName"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_missing_right_is_told_with_the_command_that_prints_it() {
+    let stage = Stage::with_secret("VALUEMARK").await;
+    let server = server().await;
+    server.forbid("credentials");
+    let message = stage
+        .refused(&server, &json!([secret_object("credentials")]))
+        .await;
+    assert!(
+        message.contains("secrets \"credentials\" is forbidden")
+            && message.contains("aws-secrets-injector check --rbac prints the Role"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn an_api_server_that_restarts_is_asked_again() {
+    let stage = Stage::with_secret("x").await;
+    let server = server().await;
+    server.fail(&[503, 500, 429]);
+    let objects = json!([secret_object("credentials")]);
+    let fetch = stage.applying("fetch", &server, Some(owner("1")), &objects);
+    let outcome = stage.run(fetch).await;
+    assert!(outcome.success, "{}", outcome.stderr);
+    assert_eq!(server.asked().len(), 6);
+}
+
+#[tokio::test]
+async fn another_certificate_is_not_trusted() {
+    let stage = Stage::with_secret("x").await;
+    let (server, other) = (server().await, server().await);
+    let objects = json!([secret_object("credentials")]);
+    let fetch = stage.applying("fetch", &server, Some(owner("1")), &objects);
+    std::fs::write(stage.path("kubernetes/ca.crt"), &other.ca).unwrap();
+    let outcome = stage.run(fetch).await;
+    assert!(!outcome.success);
+    assert!(
+        outcome.stderr.contains("Secret \"credentials\": "),
+        "{}",
+        outcome.stderr
+    );
+    assert_eq!(server.asked(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn the_api_server_may_have_an_ipv6_address() {
+    // Not every machine has IPv6.
+    let Ok(server) = ApiServer::start("::1").await else {
+        return;
+    };
+    let stage = Stage::with_secret("x").await;
+    let objects = json!([secret_object("credentials")]);
+    let fetch = stage.applying("fetch", &server, Some(owner("1")), &objects);
+    let outcome = stage.run(fetch).await;
+    assert!(outcome.success, "{}", outcome.stderr);
+}
+
+#[tokio::test]
+async fn a_tls_secret_has_the_parts_of_one_file() {
+    let certificate = "-----BEGIN CERTIFICATE-----\nb25l\n-----END CERTIFICATE-----\n";
+    let key = "-----BEGIN PRIVATE KEY-----\na2V5\n-----END PRIVATE KEY-----\n";
+    let stage = Stage::with_secret(&format!("{key}{certificate}")).await;
+    let server = server().await;
+    let objects = json!([{
+        "secretName": "tls", "type": "kubernetes.io/tls",
+        "data": [{"objectName": "a", "key": "tls.crt"}, {"objectName": "a", "key": "tls.key"}],
+    }]);
+    let fetch = stage.applying("fetch", &server, Some(owner("1")), &objects);
+    let outcome = stage.run(fetch).await;
+    assert!(outcome.success, "{}", outcome.stderr);
+    let fields = server.secret("tls").unwrap();
+    assert_eq!(fields["data.tls.crt"], base64(certificate));
+    assert_eq!(fields["data.tls.key"], base64(key));
+    stage.seed().update_secret("a", "VALUEMARK").await.unwrap();
+    let message = stage.refused(&server, &objects).await;
+    assert!(
+        message.contains("Secret \"tls\": key \"tls.crt\": the value of the file \"a\" is not PEM"),
+        "{message}"
+    );
+}
+
+fn base64(text: &str) -> Value {
+    use base64::Engine as _;
+    base64::prelude::BASE64_STANDARD.encode(text).into()
+}
+
+#[tokio::test]
+async fn a_rotated_secret_reaches_the_kubernetes_secret() {
+    let stage = Stage::with_secret("one").await;
+    let server = server().await;
+    let objects = json!([secret_object("credentials")]);
+    let command = |name| stage.applying(name, &server, Some(owner("1")), &objects);
+    assert!(stage.run(command("fetch")).await.success);
+    let refresh = Running::start(command("refresh"));
+    stage.seed().update_secret("a", "two").await.unwrap();
+    let value = || server.secret("credentials").unwrap()["data.password"].clone();
+    until(|| value() == base64("two")).await;
+    assert_eq!(stage.file("a"), "two");
+    refresh.says("Kubernetes Secrets applied").await;
+    server.forbid("credentials");
+    stage.seed().update_secret("a", "three").await.unwrap();
+    refresh
+        .says("refresh failed: class \"db\": Secret \"credentials\": ")
+        .await;
+    assert!(!refresh.log().contains("three"), "{}", refresh.log());
+}
+
+#[tokio::test]
+async fn an_unchanged_secret_is_not_applied_again() {
+    let stage = Stage::with_secret("one").await;
+    let server = server().await;
+    let objects = json!([secret_object("credentials")]);
+    let command = |name| stage.applying(name, &server, Some(owner("1")), &objects);
+    assert!(stage.run(command("fetch")).await.success);
+    let _refresh = Running::start(command("refresh"));
+    stage.more_calls("DescribeSecret", 3).await;
+    // The sidecar does not know what the init container has applied, so it applies once.
+    assert!(server.asked().len() <= 5, "{:?}", server.asked());
+}
+
+#[tokio::test]
+async fn what_the_webhook_and_the_kubelet_do_not_set_is_named() {
+    let stage = Stage::with_secret("x").await;
+    let server = server().await;
+    let objects = json!([secret_object("credentials")]);
+    for (variable, value, message) in [
+        (
+            "KUBERNETES_SERVICE_HOST",
+            "",
+            "environment variable KUBERNETES_SERVICE_HOST is not set",
+        ),
+        (
+            "SECRET_SYNC",
+            "{",
+            "environment variable SECRET_SYNC does not say how Secrets are applied",
+        ),
+        (
+            "SECRET_SYNC",
+            r#"{"directory": "/", "owner": {"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "a&b"}}"#,
+            "whose uid is not a UID",
+        ),
+    ] {
+        let mut fetch = stage.applying("fetch", &server, None, &objects);
+        fetch.env(variable, value);
+        let outcome = stage.run(fetch).await;
+        assert!(
+            !outcome.success && outcome.stderr.contains(message),
+            "{}",
+            outcome.stderr
+        );
+    }
+}

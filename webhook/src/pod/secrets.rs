@@ -1,0 +1,178 @@
+//! The Kubernetes Secrets that the classes of a pod describe (`secretObjects`), and volumes of them.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use k8s_openapi::api::core::v1::{KeyToPath, Pod, Volume};
+use provider_class::SecretObject;
+
+use crate::pod::annotations::{PREFIX, SECRET_OBJECTS};
+use crate::pod::class::MountedClass;
+
+/// Keys that a message lists.
+const MOST_LISTED: usize = 20;
+
+/// The Secrets, by name.
+#[derive(Debug, Default)]
+pub(crate) struct PodSecrets<'a>(BTreeMap<&'a str, PodSecret<'a>>);
+
+/// A Secret that a class of the pod describes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PodSecret<'a> {
+    /// The class's name.
+    pub(crate) class: &'a str,
+    /// The directory of its files, in the app's containers.
+    pub(crate) mount_path: &'a str,
+    pub(crate) secret: &'a SecretObject,
+    /// Another class that describes a Secret of this name.
+    pub(crate) other_class: Option<&'a str>,
+}
+
+/// A volume of a Secret that can never be there when the pod's first volumes are mounted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the volume {volume:?} mounts the Secret {secret:?} of class {class:?}, but the kubelet mounts volumes before the injector can run, so the pod could not start: remove the volume and read {files}"
+)]
+pub struct SecretVolume {
+    volume: String,
+    secret: String,
+    class: String,
+    files: String,
+}
+
+/// Two classes of a pod that describe one Secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the classes {class:?} and {other:?} both describe the Secret {secret:?} in secretObjects: rename it in one of them"
+)]
+pub struct TwoClasses {
+    secret: String,
+    class: String,
+    other: String,
+}
+
+impl<'a> PodSecrets<'a> {
+    pub(crate) fn of(classes: &'a [MountedClass]) -> Self {
+        let mut secrets = BTreeMap::new();
+        for mounted in classes {
+            let class = mounted.class.name.as_str();
+            for secret in &mounted.class.secret_objects {
+                match secrets.entry(secret.name.as_str()) {
+                    Entry::Vacant(free) => {
+                        free.insert(PodSecret {
+                            class,
+                            mount_path: &mounted.mount_path,
+                            secret,
+                            other_class: None,
+                        });
+                    }
+                    // One class may have several directories.
+                    Entry::Occupied(mut taken) if taken.get().class != class => {
+                        taken.get_mut().other_class = Some(class);
+                    }
+                    Entry::Occupied(_) => {}
+                }
+            }
+        }
+        Self(secrets)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<PodSecret<'a>> {
+        self.0.get(name).copied()
+    }
+
+    /// All Secrets, if each is described by one class only.
+    pub(crate) fn all(&self) -> Result<Vec<&'a str>, TwoClasses> {
+        let mut names = Vec::new();
+        for (name, of_pod) in &self.0 {
+            if let Some(other) = of_pod.other_class {
+                return Err(TwoClasses {
+                    secret: (*name).to_owned(),
+                    class: of_pod.class.to_owned(),
+                    other: other.to_owned(),
+                });
+            }
+            names.push(*name);
+        }
+        Ok(names)
+    }
+
+    /// Refuses volumes of the Secrets; an optional one may be empty at first.
+    pub(crate) fn check_volumes(&self, pod: &Pod) -> Result<(), SecretVolume> {
+        let volumes = pod.spec.iter().flat_map(|spec| &spec.volumes);
+        for volume in volumes.flatten() {
+            for (name, items) in required_secrets(volume) {
+                if let Some(secret) = self.get(name) {
+                    return Err(SecretVolume {
+                        volume: volume.name.clone(),
+                        secret: name.to_owned(),
+                        class: secret.class.to_owned(),
+                        files: secret.files(items),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl PodSecret<'_> {
+    /// The files of the keys that a volume mounts, for a message.
+    fn files(&self, items: &[KeyToPath]) -> String {
+        let is_mounted = |key: &str| items.is_empty() || items.iter().any(|item| item.key == *key);
+        let keys = self.secret.data.iter();
+        let mounted = keys.filter(|data| is_mounted(&data.key));
+        let mut files: Vec<String> = mounted
+            .take(MOST_LISTED)
+            .map(|data| format!("{}/{} (key {:?})", self.mount_path, data.file, data.key))
+            .collect();
+        if files.is_empty() {
+            files.push(format!("the files in {}", self.mount_path));
+        }
+        files.join(", ")
+    }
+}
+
+/// The Secrets that the kubelet waits for, and which of their keys; no items mean all.
+fn required_secrets(volume: &Volume) -> Vec<(&str, &[KeyToPath])> {
+    let mut found = Vec::new();
+    if let Some(secret) = &volume.secret
+        && secret.optional != Some(true)
+    {
+        let name = secret.secret_name.as_deref().unwrap_or_default();
+        found.push((name, secret.items.as_deref().unwrap_or_default()));
+    }
+    let projected = volume.projected.iter();
+    for source in projected.flat_map(|volume| volume.sources.iter().flatten()) {
+        if let Some(secret) = &source.secret
+            && secret.optional != Some(true)
+        {
+            found.push((
+                secret.name.as_str(),
+                secret.items.as_deref().unwrap_or_default(),
+            ));
+        }
+    }
+    found
+}
+
+/// A warning for each class whose Secrets nobody creates.
+pub(crate) fn ignored(classes: &[MountedClass]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for mounted in classes {
+        if !mounted.class.secret_objects.is_empty() {
+            warnings.push(format!(
+                "class {:?}: secretObjects: has no effect with the annotation {PREFIX}{SECRET_OBJECTS}: ignore; only the Secrets Store CSI Driver creates these Secrets then",
+                mounted.class.name
+            ));
+        }
+    }
+    warnings
+}
+
+/// The warning of a pod that applies Secrets, if its classes have none.
+pub(crate) fn nothing_to_apply() -> String {
+    format!(
+        "annotation {PREFIX}{SECRET_OBJECTS}: sync has no effect: no class of the pod has secretObjects"
+    )
+}

@@ -1,0 +1,245 @@
+//! References to the Secrets of the pod's classes (`secretKeyRef`, `envFrom`): the chosen containers get the values as
+//! variables, and the Secrets are not needed.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::{Container, Pod};
+
+use super::container::{self, Unfit, references};
+use super::{PlannedVariables, secrets::ServedSecrets};
+use crate::pod::annotations::{CONTAINERS, ENV_METHOD, PREFIX, PodRequest, SECRET_OBJECTS};
+use crate::pod::bounds::{TooMany, check_keys};
+use crate::pod::names::is_injected;
+use crate::pod::secrets::{PodSecret, PodSecrets};
+use crate::pod::snapshot_size;
+
+/// A reference to a key that the class does not give to the Secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "container {container:?} sets the variable {variable:?} to the key {key:?} of the Secret {secret:?}, but class {class:?} gives that Secret only the keys {keys}: correct the key, or add it to the class's secretObjects"
+)]
+pub struct NoSuchKey {
+    container: String,
+    variable: String,
+    secret: String,
+    key: String,
+    class: String,
+    keys: String,
+}
+
+/// Why the references of a pod cannot be served.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableReference {
+    /// The class does not give the Secret this key.
+    #[error(transparent)]
+    NoSuchKey(Box<NoSuchKey>),
+    /// Two classes describe one Secret.
+    #[error(
+        "container {container:?} refers to the Secret {secret:?}, which the classes {class:?} and {other:?} both describe in secretObjects: rename it in one of them"
+    )]
+    TwoClasses {
+        /// The container.
+        container: String,
+        /// The Secret.
+        secret: String,
+        /// A class.
+        class: String,
+        /// The other one.
+        other: String,
+    },
+    /// More than the injector can be told.
+    #[error(
+        "the keys of Secrets that the pod's containers refer to take {bytes} bytes in an environment variable of the injector, which can hold at most {}: use fewer",
+        snapshot_size::MOST
+    )]
+    TooLarge {
+        /// Their size.
+        bytes: usize,
+    },
+    /// More than a pod can have.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+}
+
+/// Does a container that gets the files refer to a Secret that could be served?
+pub(crate) fn exist(request: &PodRequest, pod: &Pod, secrets: &PodSecrets<'_>) -> bool {
+    let mut chosen = own_containers(pod).filter(|container| request.chooses(container));
+    chosen.any(|container| {
+        let mut names = references(container).into_iter().map(|(name, _)| name);
+        names.any(|name| {
+            secrets
+                .get(name)
+                .is_some_and(|of_pod| !of_pod.secret.is_tls())
+        })
+    })
+}
+
+/// Adds the keys that the pod's containers refer to. Returns a warning for each reference that stays.
+pub(crate) fn serve(
+    request: &PodRequest,
+    pod: &Pod,
+    secrets: &PodSecrets<'_>,
+    variables: &mut Option<PlannedVariables>,
+) -> Result<Vec<String>, UnusableReference> {
+    let mut found = Found::default();
+    for container in own_containers(pod) {
+        found.look(request, container, secrets)?;
+    }
+    if found.served.is_empty() {
+        return Ok(found.warnings);
+    }
+    let method = request.env_method.unwrap_or_default();
+    let planned = variables.get_or_insert_with(|| PlannedVariables::none(method));
+    planned.secrets = found.served;
+    let mut names = BTreeSet::new();
+    for container in own_containers(pod).filter(|container| request.chooses(container)) {
+        if let Some(unfit) = container::unfit(container, Some(&*planned))
+            && let Some(secret) = refers_to(container, &planned.secrets)
+        {
+            let reason = reason(unfit);
+            found.warnings.push(kept(container, secret, &reason));
+        }
+        // A conflict is found again, and told, when the patch is made.
+        if let Ok(plan) = container::plan(container, Some(&*planned)) {
+            names.extend(plan.keys);
+        }
+    }
+    let keys = names.iter();
+    let keys = keys.filter_map(|name| planned.secrets.variable(name).cloned());
+    planned.keys = keys.collect();
+    let bytes = planned.bytes();
+    if planned.keys.is_empty() && planned.variables.is_empty() {
+        *variables = None;
+    } else if bytes > snapshot_size::MOST {
+        return Err(UnusableReference::TooLarge { bytes });
+    }
+    Ok(found.warnings)
+}
+
+/// What the containers refer to.
+#[derive(Default)]
+struct Found {
+    served: ServedSecrets,
+    warnings: Vec<String>,
+    /// Keys of all `envFrom` together.
+    keys: usize,
+}
+
+impl Found {
+    /// Looks at the references of one container.
+    fn look(
+        &mut self,
+        request: &PodRequest,
+        container: &Container,
+        secrets: &PodSecrets<'_>,
+    ) -> Result<(), UnusableReference> {
+        let mut kept_names = BTreeSet::new();
+        for (name, reference) in references(container) {
+            let Some(of_pod) = secrets.get(name) else {
+                continue;
+            };
+            if let Some(reason) = stays(request, container, of_pod) {
+                if kept_names.insert(name) {
+                    self.warnings.push(kept(container, name, &reason));
+                }
+                continue;
+            }
+            if let Some(other) = of_pod.other_class {
+                return Err(UnusableReference::TwoClasses {
+                    container: container.name.clone(),
+                    secret: name.to_owned(),
+                    class: of_pod.class.to_owned(),
+                    other: other.to_owned(),
+                });
+            }
+            match reference {
+                None => self.keys += of_pod.secret.data.len(),
+                Some((_, reference)) if reference.optional => {}
+                Some((variable, reference)) => {
+                    check_key(container, variable, reference.key, of_pod)?;
+                }
+            }
+            check_keys(self.keys)?;
+            if self.served.get(name).is_none() {
+                self.served.add(of_pod);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a reference stays as it is, whatever the method.
+fn stays(request: &PodRequest, container: &Container, of_pod: PodSecret<'_>) -> Option<String> {
+    if !request.chooses(container) {
+        return Some(format!(
+            "the annotation {PREFIX}{CONTAINERS} leaves the container out"
+        ));
+    }
+    of_pod.secret.is_tls().then(|| {
+        let file = of_pod.secret.data.first();
+        let file = file.map_or_else(String::new, |data| data.file.to_string());
+        format!(
+            "each key of a Secret of type kubernetes.io/tls is a part of a file; read the file {}/{file}",
+            of_pod.mount_path
+        )
+    })
+}
+
+fn check_key(
+    container: &Container,
+    variable: &str,
+    key: &str,
+    of_pod: PodSecret<'_>,
+) -> Result<(), UnusableReference> {
+    const MOST_LISTED: usize = 20;
+    if of_pod.secret.key(key).is_some() {
+        return Ok(());
+    }
+    let keys = of_pod.secret.data.iter().take(MOST_LISTED);
+    let keys: Vec<&str> = keys.map(|data| data.key.as_str()).collect();
+    Err(UnusableReference::NoSuchKey(Box::new(NoSuchKey {
+        container: container.name.clone(),
+        variable: variable.to_owned(),
+        secret: of_pod.secret.name.clone(),
+        key: key.to_owned(),
+        class: of_pod.class.to_owned(),
+        keys: keys.join(", "),
+    })))
+}
+
+/// The first served Secret that a container refers to.
+fn refers_to<'a>(container: &'a Container, served: &ServedSecrets) -> Option<&'a str> {
+    let mut names = references(container).into_iter().map(|(name, _)| name);
+    names.find(|name| served.get(name).is_some())
+}
+
+/// Why the method cannot serve a container. Without the annotation, `exec` is used only on old clusters.
+fn reason(unfit: Unfit) -> String {
+    match unfit {
+        Unfit::NoCommand => format!(
+            "{ENV_METHOD} kubelet needs Kubernetes 1.35 or later on every node, and {ENV_METHOD} exec needs the container's command: set command in the container"
+        ),
+        Unfit::Expansion => format!(
+            "its env, command or args use it as $(NAME), which {ENV_METHOD} exec does not support; {ENV_METHOD} kubelet needs Kubernetes 1.35 or later on every node"
+        ),
+    }
+}
+
+/// The warning about a reference that stays.
+fn kept(container: &Container, secret: &str, reason: &str) -> String {
+    format!(
+        "container {:?} refers to the Secret {secret:?}, which the annotation {PREFIX}{SECRET_OBJECTS}: env does not create, so the container starts only if somebody else creates it: {reason}",
+        container.name
+    )
+}
+
+fn own_containers(pod: &Pod) -> impl Iterator<Item = &Container> {
+    let spec = pod.spec.iter();
+    spec.flat_map(|spec| {
+        spec.init_containers
+            .iter()
+            .flatten()
+            .chain(&spec.containers)
+    })
+    .filter(|container| !is_injected(&container.name))
+}
