@@ -8,7 +8,7 @@ use e2e::documents::pages;
 use e2e::messages::{Message, messages, policy_messages};
 
 /// What is printed, and is no message of its own.
-const OTHERS: [(&str, &[&str]); 32] = [
+const OTHERS: [(&str, &[&str]); 33] = [
     (
         "certs/src/certificate.rs",
         &["-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"],
@@ -58,7 +58,10 @@ const OTHERS: [(&str, &[&str]); 32] = [
             "IAM policy of the pod's role",
             "IAM policy of the role of assumeRoleArn",
             " is valid in ",
+            " [optional]",
+            "parameters below",
             " [variable]",
+            "  <each …>: names that are known only at fetch",
             "  [variable]: the annotation",
             "the cluster's default region",
             "… (line … of objects)",
@@ -109,9 +112,10 @@ const OTHERS: [(&str, &[&str]); 32] = [
             "any value",
         ],
     ),
+    ("provider-class/src/class/output.rs", &["<each key>"]),
     // What each problem of a class begins with.
     (
-        "provider-class/src/class/raw.rs",
+        "provider-class/src/class/fields.rs",
         &["remove it, or correct its name"],
     ),
     (

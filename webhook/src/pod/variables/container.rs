@@ -40,7 +40,7 @@ pub(crate) fn environment(
             return Err(Unset::Taken(name.to_owned()));
         }
         if planned.method == EnvMethod::Kubelet {
-            variables.push(of_file(name));
+            variables.push(of_file(name, variable.is_optional));
         }
     }
     Ok(variables)
@@ -130,12 +130,12 @@ fn source(variable: &EnvVar) -> Option<&FileKeySelector> {
     variable.value_from.as_ref()?.file_key_ref.as_ref()
 }
 
-fn of_file(name: &str) -> EnvVar {
+fn of_file(name: &str, is_optional: bool) -> EnvVar {
     let file_key_ref = FileKeySelector {
         volume_name: VARIABLES_VOLUME.to_owned(),
         path: format!("{FILES}/{ENV_FILE}"),
         key: name.to_owned(),
-        optional: None,
+        optional: is_optional.then_some(true),
     };
     EnvVar {
         name: name.to_owned(),
