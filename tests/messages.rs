@@ -8,7 +8,7 @@ use e2e::documents::pages;
 use e2e::messages::{Message, messages, policy_messages};
 
 /// What is printed, and is no message of its own.
-const OTHERS: [(&str, &[&str]); 29] = [
+const OTHERS: [(&str, &[&str]); 30] = [
     ("certs/src/authorities.rs", &["-----END PRIVATE KEY-----"]),
     (
         "injector/src/service.rs",
@@ -36,7 +36,10 @@ const OTHERS: [(&str, &[&str]); 29] = [
             "IAM policy of the pod's role",
             "IAM policy of the role of assumeRoleArn",
             " is valid in ",
+            " [optional]",
+            "parameters below",
             " [variable]",
+            "  <each …>: names that are known only at fetch",
             "  [variable]: the annotation",
             "the cluster's default region",
             "… (line … of objects)",
@@ -75,9 +78,10 @@ const OTHERS: [(&str, &[&str]); 29] = [
             "any value",
         ],
     ),
+    ("provider-class/src/class/output.rs", &["<each key>"]),
     // What each problem of a class begins with.
     (
-        "provider-class/src/class/raw.rs",
+        "provider-class/src/class/fields.rs",
         &["remove it, or correct its name"],
     ),
     (

@@ -7,10 +7,10 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use provider_class::printable::printable;
-use provider_class::{PlannedRequest, Request};
+use provider_class::{PlannedRequest, Region, Request};
 
 use crate::classes::ClassToFetch;
-use crate::versions::{Version, Versions};
+use crate::versions::Versions;
 
 /// Bytes that the kubelet reads of a termination message.
 ///
@@ -20,6 +20,8 @@ const LONGEST: usize = 4096;
 const OBJECT: usize = 2048;
 /// The longest version id.
 const VERSION: usize = 64;
+/// The longest list of a path's parameters with their versions.
+const VERSIONS: usize = 1024;
 /// Room for the line that counts what was left out.
 const REST: usize = 32;
 
@@ -31,8 +33,10 @@ pub fn lines(wanted: &[ClassToFetch], versions: &Versions) -> Vec<String> {
             continue;
         };
         for planned in &wanted.plan.requests {
-            if let Some(version) = versions.get(&planned.key()) {
-                lines.push(line(wanted, planned, version));
+            if let Some(version) = versions.get(&planned.key())
+                && let Some(id) = &version.id
+            {
+                lines.push(line(wanted, planned, id, &version.region));
             }
         }
     }
@@ -40,18 +44,22 @@ pub fn lines(wanted: &[ClassToFetch], versions: &Versions) -> Vec<String> {
 }
 
 /// `secretsmanager shop/db 8f3c…`, with the region where the second one answered.
-fn line(wanted: &ClassToFetch, planned: &PlannedRequest, version: &Version) -> String {
+fn line(wanted: &ClassToFetch, planned: &PlannedRequest, id: &str, region: &Region) -> String {
     let service = match planned.request {
         Request::Secret(_) => "secretsmanager",
-        Request::Parameter(_) => "ssm",
+        Request::Parameter(_) | Request::Path(_) => "ssm",
+    };
+    let longest = match planned.request {
+        Request::Path(_) => VERSIONS,
+        Request::Secret(_) | Request::Parameter(_) => VERSION,
     };
     let object = planned.request.to_string();
     let object = printable(&object, OBJECT);
-    let id = printable(&version.id, VERSION);
-    if version.region == wanted.plan.region {
+    let id = printable(id, longest);
+    if *region == wanted.plan.region {
         format!("{service} {object} {id}")
     } else {
-        format!("{service} {object} {id} in {}", version.region)
+        format!("{service} {object} {id} in {region}")
     }
 }
 

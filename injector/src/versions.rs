@@ -1,5 +1,5 @@
 //! The version of each object on disk, so that a refresh fetches a value only when its version has changed. `fetch` and
-//! `refresh` share it in a file that the app has no access to. It holds version ids and no values.
+//! `refresh` share it in a file that the app has no access to. It holds version ids and the names of files, and no values.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -24,10 +24,34 @@ pub struct Version {
         deserialize_with = "region_from_text"
     )]
     pub region: Region,
-    /// A secret's `VersionId`, a parameter's `Version`.
-    pub id: String,
+    /// A secret's `VersionId`, a parameter's `Version`; nothing for an optional object that does not exist.
+    pub id: Option<String>,
     /// When this version was created in AWS, in seconds since 1970.
     pub created: Option<i64>,
+    /// The paths of the files that were made of it.
+    pub files: Vec<String>,
+}
+
+impl Version {
+    /// A version in AWS, of which no files have been made yet.
+    pub fn new(region: Region, id: String, created: Option<i64>) -> Self {
+        Self {
+            region,
+            id: Some(id),
+            created,
+            files: Vec::new(),
+        }
+    }
+
+    /// No version, because the object does not exist.
+    pub fn missing(region: Region) -> Self {
+        Self {
+            region,
+            id: None,
+            created: None,
+            files: Vec::new(),
+        }
+    }
 }
 
 fn region_to_text<S: serde::Serializer>(region: &Region, to: S) -> Result<S::Ok, S::Error> {
@@ -116,8 +140,7 @@ mod tests {
     #[test]
     fn keys_of_another_release_are_read_and_match_no_request() {
         let directory = tempfile::TempDir::new().unwrap();
-        let old =
-            r#"{"db in /mnt": {"a label b": {"region": "us-east-2", "id": "1", "created": 7}}}"#;
+        let old = r#"{"db in /mnt": {"a label b": {"region": "us-east-2", "id": "1", "created": 7, "files": ["b"]}}}"#;
         fs::write(directory.path().join(FILE), old).unwrap();
         let versions = Versions::load(directory.path()).unwrap();
         let keys: Vec<_> = versions.0["db in /mnt"].keys().collect();

@@ -39,11 +39,14 @@ pub mod yaml;
 
 pub use class::Class;
 pub use class::field_path::Field;
-pub use class::object::{Extract, File, Object};
+pub use class::object::{Extract, Object};
+pub use class::output::{File, OpenFiles, Output, Presence};
 pub use class::parameters::{AddressPreference, AssumeRole, Credentials};
 pub use class::problem::{ClassError, InvalidClass, Problem};
 pub use class::request;
-pub use class::request::{ParameterRequest, Request, RequestKey, SecretRequest, Selector};
+pub use class::request::{
+    ParameterRequest, PathRequest, Request, RequestKey, SecretRequest, Selector,
+};
 pub use class::resource::{
     GROUP, KIND, Metadata, PLURAL, PROVIDER, SecretProviderClass, SecretProviderClassSpec, VERSIONS,
 };
@@ -52,8 +55,8 @@ pub use document::{Contents, Document};
 pub use network::InvalidUrl;
 pub use plan::policy;
 pub use plan::{
-    Collision, ExtractError, FileContents, NoRegion, Plan, PlannedRequest, ResolveError,
-    collisions, parameter_calls,
+    Collision, ExtractError, FileContents, Made, MadeCollision, MadeFile, NoRegion, PathCall, Plan,
+    PlannedRequest, ResolveError, collision_of, collisions, parameter_calls, path_calls,
 };
 pub use protocol::on_refresh;
 pub use protocol::on_refresh::{Notification, OnRefresh, RESTART_EXIT_STATUS};
@@ -67,6 +70,7 @@ pub use protocol::variables::{
     VariableName, Variables,
 };
 pub use words::arn::{Arn, ObjectType, RoleArn};
+pub use words::encoding::Encoding;
 pub use words::file_mode::FileMode;
 pub use words::file_path::{FilePath, PathTranslation};
 pub use words::jmes_path::JmesPath;

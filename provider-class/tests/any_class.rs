@@ -5,7 +5,7 @@
 use std::path::{Component, Path};
 
 use proptest::prelude::*;
-use provider_class::{Class, ClassError, Contents, SecretProviderClassSpec};
+use provider_class::{Class, ClassError, Contents, FilePath, SecretProviderClassSpec};
 
 /// Words of which names with a meaning are made, among them all that could lead out of a directory.
 fn name() -> impl Strategy<Value = String> {
@@ -32,12 +32,37 @@ fn objects() -> impl Strategy<Value = String> {
     let kind = prop_oneof![Just("secretsmanager"), Just("ssmparameter"), Just("ssm")];
     let item = (name(), name())
         .prop_map(|(path, alias)| serde_json::json!({"path": path, "objectAlias": alias}));
-    let entry = (name(), kind, prop::option::of(name()), prop::collection::vec(item, 0..3)).prop_map(|(name, kind, alias, items)| {
-        serde_json::json!({"objectName": name, "objectType": kind, "objectAlias": alias, "jmesPath": items})
-    });
+    let keys = prop_oneof![
+        Just(serde_json::Value::Null),
+        Just(true.into()),
+        name().prop_map(|prefix| serde_json::json!({"prefix": prefix})),
+    ];
+    let fields = (kind, prop::option::of(name()), keys, any::<[bool; 2]>());
+    let entry = (name(), fields, prop::collection::vec(item, 0..3)).prop_map(
+        |(name, (kind, alias, keys, [optional, whole]), items)| {
+            serde_json::json!({
+                "objectName": name, "objectType": kind, "objectAlias": alias, "jmesPath": items,
+                "jsonKeys": keys, "optional": optional, "wholeFile": whole,
+            })
+        },
+    );
     prop::collection::vec(entry, 0..4)
         .prop_map(|entries| serde_json::Value::Array(entries).to_string())
 }
+
+fn is_inside(path: &FilePath) {
+    let text = path.as_str();
+    let path: &Path = path.as_ref();
+    let mut parts = path.components();
+    assert!(
+        parts.all(|part| matches!(part, Component::Normal(_))),
+        "{text}"
+    );
+    assert!(!text.is_empty() && !text.starts_with(".."), "{text}");
+}
+
+/// Every class is checked with these keys and parameter names.
+const NAMES: [&str; 8] = ["a", "", "..", "../a", "a/../../b", "/a", "..data", "\0"];
 
 fn check(objects: String, translation: String) {
     let spec = SecretProviderClassSpec::aws([
@@ -49,18 +74,16 @@ fn check(objects: String, translation: String) {
         return;
     };
     for file in class.files() {
-        let path: &Path = file.path.as_ref();
-        assert!(
-            path.components()
-                .all(|part| matches!(part, Component::Normal(_))),
-            "{}",
-            path.display()
-        );
-        assert!(
-            !path.as_os_str().is_empty() && !file.path.as_str().starts_with(".."),
-            "{}",
-            path.display()
-        );
+        is_inside(&file.path);
+    }
+    for name in NAMES {
+        let value = serde_json::json!({name: "value"}).to_string();
+        for object in &class.objects {
+            let made = object.contents(value.as_bytes()).unwrap_or_default();
+            for file in made.files {
+                is_inside(&file.contents.file.path);
+            }
+        }
     }
     let plan = class.resolve(None).unwrap();
     let planned: usize = plan

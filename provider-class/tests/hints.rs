@@ -38,7 +38,7 @@ fn taken(path: &str, secret: &Value) -> Result<String, String> {
     let contents = class.objects[0]
         .contents(secret.to_string().as_bytes())
         .map_err(|errors| errors[0].to_string())?;
-    Ok(String::from_utf8(contents[1].bytes.to_vec()).unwrap())
+    Ok(String::from_utf8(contents.files[1].contents.bytes.to_vec()).unwrap())
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn ecs_form_becomes_an_entry_with_the_same_meaning() {
         .unwrap();
         let secret = json!({key: "v"}).to_string();
         let contents = class.objects[0].contents(secret.as_bytes()).unwrap();
-        assert_eq!(&contents[1].bytes[..], b"v", "{error}");
+        assert_eq!(&contents.files[1].contents.bytes[..], b"v", "{error}");
     }
 }
 

@@ -29,6 +29,18 @@ impl Failure {
         }
     }
 
+    /// Does the service say that the object, or that version or label of it, does not exist?
+    pub fn is_not_found(&self) -> bool {
+        let Cause::Refused { code, .. } = &self.cause else {
+            return false;
+        };
+        matches!(
+            (self.service, code.as_str()),
+            (Service::SecretsManager, "ResourceNotFoundException")
+                | (Service::Ssm, "InvalidParameters")
+        )
+    }
+
     /// Would the failover region fail alike? Then it is not tried.
     ///
     /// Source: the failover rules of AWS's provider for the Secrets Store CSI Driver: an error that names a mistake in
@@ -44,11 +56,13 @@ impl Failure {
                         | "InvalidRequestException"
                         | "DecryptionFailure"
                         | "DecryptionFailureException"
-                ) | (Service::Ssm, "InvalidKeyId" | "InvalidParameters")
-                    | (
-                        Service::Sts,
-                        "InvalidIdentityToken" | "ExpiredTokenException" | "ExpiredToken"
-                    )
+                ) | (
+                    Service::Ssm,
+                    "InvalidKeyId" | "InvalidParameters" | "TooManyParameters"
+                ) | (
+                    Service::Sts,
+                    "InvalidIdentityToken" | "ExpiredTokenException" | "ExpiredToken"
+                )
             ),
             Cause::Setup(_) | Cause::NotSent => true,
             Cause::NoResponse(_)

@@ -103,12 +103,19 @@ fn of_secrets_manager(code: &str, message: &str) -> Option<&'static str> {
 /// For a parameter that refers to a secret: the failure is about the secret.
 pub(crate) const NO_REFERENCE: &str = "Parameter Store cannot find the secret";
 
+/// For a path without parameters.
+pub(crate) const NO_PARAMETERS: &str = "Parameter Store has no parameter below this path";
+
 fn of_parameter_store(code: &str, message: &str) -> Option<&'static str> {
     const ABOUT_KEY: [&str; 4] = ["KMS", "kms:", "ciphertext", "master key"];
     Some(match code {
         "InvalidParameters" if message == NO_REFERENCE => {
             "create the secret (or that version or label of it) in this region, or correct the part after /aws/reference/secretsmanager/ in objectName"
         }
+        "InvalidParameters" if message == NO_PARAMETERS => {
+            "create a parameter below it (with that label, if there is one), or correct objectPath"
+        }
+        "TooManyParameters" => "use a longer path, or recursive: false",
         "InvalidParameters" => {
             "create the parameter (or that version or label of it) in this region, or correct objectName"
         }
@@ -120,6 +127,9 @@ fn of_parameter_store(code: &str, message: &str) -> Option<&'static str> {
             "allow secretsmanager:GetSecretValue on the secret that this parameter refers to, in the policy of the pod's role"
         }
         _ if code.starts_with("AccessDenied") && says(message, &ABOUT_KEY) => KEY,
+        _ if code.starts_with("AccessDenied") && message.contains("GetParametersByPath") => {
+            "allow ssm:GetParametersByPath on this path in the policy of the pod's role, and kms:Decrypt if a parameter uses a customer managed key"
+        }
         _ if code.starts_with("AccessDenied") => {
             "allow ssm:GetParameters on this parameter in the policy of the pod's role, and kms:Decrypt if it uses a customer managed key"
         }

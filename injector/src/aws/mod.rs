@@ -26,6 +26,6 @@ pub use cause::Cause;
 pub use clients::Clients;
 pub use deadline::Deadline;
 pub use failure::Failure;
-pub(crate) use hint::{NO_REFERENCE, PAGE};
+pub(crate) use hint::{NO_PARAMETERS, NO_REFERENCE, PAGE};
 pub(crate) use http::is_too_long;
 pub use http::{CaFileError, HttpClient, HttpError};

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use provider_class::document::{InvalidDocument, kinds};
 use provider_class::yaml::Place;
-use provider_class::{Class, ClassError, Contents, Document, Field, Problem, Region, ResolveError};
+use provider_class::{
+    Class, ClassError, Contents, Document, Field, Problem, Region, Request, ResolveError,
+};
 
 use crate::args::{Output, PolicyOf};
 use crate::input::{self, Input, InputError};
@@ -218,6 +220,13 @@ impl Checks {
             warnings: Vec::new(),
             errors: Vec::new(),
         };
+        for class in self
+            .checked
+            .iter()
+            .filter_map(|checked| checked.class.as_ref())
+        {
+            report.notes.extend(notes(class));
+        }
         for checked in &self.checked {
             for finding in &checked.findings {
                 let line = show::line(checked, finding);
@@ -249,4 +258,21 @@ impl Checks {
         }
         report
     }
+}
+
+/// What to know about a class with paths of parameters.
+fn notes(class: &Class) -> Vec<String> {
+    let mut objects = class.objects.iter();
+    if !objects.any(|object| matches!(object.request, Request::Path(_))) {
+        return Vec::new();
+    }
+    let name = &class.name;
+    vec![
+        format!(
+            "class {name:?}: ssm:GetParametersByPath on a path allows reading all parameters below it, even those that another statement denies explicitly"
+        ),
+        format!(
+            "class {name:?}: the AWS provider for the Secrets Store CSI Driver refuses this class, because it does not support objectPath"
+        ),
+    ]
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use provider_class::{Class, File, Object, Region, Request, SecretObject, VariableName, policy};
+use provider_class::{
+    Class, FileMode, Object, OpenFiles, Output, Region, Request, SecretObject, VariableName, policy,
+};
 use serde_json::{Value, json};
 
 use super::{Checked, Finding, Options};
@@ -75,26 +77,29 @@ fn files(checked: &Checked, default_region: Option<&Region>) -> String {
         let _ = write!(text, ", with failover to {region}");
     }
     text += ". Its files:\n";
-    let rows: Vec<(&File, String)> = class.objects.iter().flat_map(rows).collect();
+    let rows: Vec<Row> = class.objects.iter().flat_map(rows).collect();
     let width = rows
         .iter()
-        .map(|(file, _)| file.path.as_str().chars().count())
+        .map(|row| row.path.chars().count())
         .max()
         .unwrap_or_default();
-    let mut has_variables = false;
-    for (file, source) in rows {
-        let is_variable = variable(file).is_some();
-        has_variables |= is_variable;
-        let mark = if is_variable { VARIABLE_MARK } else { "" };
+    let (mut has_variables, mut has_open) = (false, false);
+    for row in rows {
+        has_open |= !row.is_known;
+        has_variables |= row.variable.is_some();
+        let variable = row.variable.map_or("", |_| VARIABLE_MARK);
+        let optional = if row.is_optional { OPTIONAL_MARK } else { "" };
+        let (path, mode, source) = (row.path, row.mode, row.source);
         let _ = writeln!(
             text,
-            "  {:<width$}  {}  {source}{mark}",
-            file.path.as_str(),
-            file.mode
+            "  {path:<width$}  {mode}  {source}{variable}{optional}"
         );
     }
     if has_variables {
         text += VARIABLE_NOTE;
+    }
+    if has_open {
+        text += OPEN_NOTE;
     }
     text + &secrets(class) + "\n"
 }
@@ -124,10 +129,11 @@ const SECRETS: &str =
 const VARIABLE_MARK: &str = " [variable]";
 const VARIABLE_NOTE: &str = "  [variable]: the annotation aws-secrets-injector.io/env: \"*\" makes the file an environment variable of its name\n";
 
-/// The environment variable that `*` makes of a file.
-fn variable(file: &File) -> Option<VariableName> {
-    VariableName::of_file(file.path.as_str())
-}
+/// Says below the files what a pattern means.
+const OPEN_NOTE: &str = "  <each …>: names that are known only at fetch; env: \"*\" makes no variables of them, but NAME=FILE does\n";
+
+/// Marks a file that may be missing.
+const OPTIONAL_MARK: &str = " [optional]";
 
 /// The policies for each namespace: pods of different namespaces have different roles.
 fn policies(checked: &[Checked], region: Option<&Region>) -> String {
@@ -162,17 +168,66 @@ fn policies(checked: &[Checked], region: Option<&Region>) -> String {
     parts.join("\n")
 }
 
+/// A file of an entry, or the files of which only a pattern is known.
+struct Row {
+    path: String,
+    mode: FileMode,
+    source: String,
+    /// Is its name known before the fetch?
+    is_known: bool,
+    is_optional: bool,
+    /// The environment variable that `*` makes of it.
+    variable: Option<VariableName>,
+}
+
+impl Row {
+    fn of(output: &Output, is_optional: bool, source: String) -> Self {
+        match output {
+            Output::File(file) => Self {
+                path: file.path.to_string(),
+                mode: file.mode,
+                source,
+                is_known: true,
+                is_optional,
+                variable: VariableName::of_file(file.path.as_str()),
+            },
+            Output::Open(open) => Self::open(open, is_optional, source),
+        }
+    }
+
+    /// `*` makes no variables of such files.
+    fn open(open: &OpenFiles, is_optional: bool, source: String) -> Self {
+        Self {
+            path: open.to_string(),
+            mode: open.mode(),
+            source,
+            is_known: false,
+            is_optional,
+            variable: None,
+        }
+    }
+}
+
 /// The files of an entry and the source of each.
-fn rows(object: &Object) -> Vec<(&File, String)> {
+fn rows(object: &Object) -> Vec<Row> {
     let service = match object.request {
         Request::Secret(_) => "secret",
         Request::Parameter(_) => "parameter",
+        Request::Path(_) => "parameters below",
     };
     let source = format!("{service} {}", object.request);
-    let mut rows = vec![(&object.file, source.clone())];
+    let mut rows = Vec::new();
+    if let Some(whole) = &object.whole {
+        rows.push(Row::of(whole, object.is_optional, source.clone()));
+    }
     for extract in &object.extracts {
+        let is_optional = object.is_optional || extract.is_optional;
         let part = format!("{source}, jmesPath {}", extract.path);
-        rows.push((&extract.file, part));
+        rows.push(Row::of(&extract.output, is_optional, part));
+    }
+    if let Some(keys) = &object.keys {
+        let source = format!("{source}, jsonKeys");
+        rows.push(Row::open(keys, object.is_optional, source));
     }
     rows
 }
@@ -182,12 +237,14 @@ pub(super) fn json(checked: &Checked, default_region: Option<&Region>) -> String
     let class = checked.class.as_ref();
     let rows = class.iter().flat_map(|class| &class.objects).flat_map(rows);
     let files: Vec<Value> = rows
-        .map(|(file, source)| {
+        .map(|row| {
             json!({
-                "path": file.path.as_str(),
-                "mode": file.mode.to_string(),
-                "source": source,
-                "variable": variable(file).as_ref().map(VariableName::as_str),
+                "path": row.path,
+                "known": row.is_known,
+                "mode": row.mode.to_string(),
+                "source": row.source,
+                "optional": row.is_optional,
+                "variable": row.variable.as_ref().map(VariableName::as_str),
             })
         })
         .collect();

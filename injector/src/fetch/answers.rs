@@ -23,6 +23,21 @@ pub(super) enum Answer {
         /// Which one it is.
         version: Version,
     },
+    /// The parameters below a path, at least one.
+    Parameters {
+        /// In the order of their names.
+        parameters: Vec<Parameter>,
+        /// Which ones they are.
+        version: Version,
+    },
+}
+
+/// A parameter below a path.
+pub(super) struct Parameter {
+    /// Its name below the path.
+    pub(super) name: String,
+    /// Its value.
+    pub(super) value: Value,
 }
 
 /// A request and its result.
@@ -105,6 +120,11 @@ impl ValueError {
         })
     }
 
+    /// Does the object not exist? Where the first region failed, the second one's answer counts.
+    pub(super) fn is_not_found(&self) -> bool {
+        self.failures().last().is_some_and(Failure::is_not_found)
+    }
+
     /// Did it fail before the object itself was requested?
     pub(super) fn is_about_credentials(&self) -> bool {
         let failures = self.failures();
@@ -147,11 +167,7 @@ mod tests {
     fn fetched(text: &str) -> Answer {
         Answer::Fetched {
             value: Zeroizing::new(text.as_bytes().to_vec()),
-            version: Version {
-                region: "us-east-2".parse().unwrap(),
-                id: text.to_owned(),
-                created: None,
-            },
+            version: Version::new("us-east-2".parse().unwrap(), text.to_owned(), None),
         }
     }
 
@@ -161,8 +177,10 @@ mod tests {
             .iter()
             .map(|(_, answered)| match &answered.result {
                 Ok(Answer::Fetched { version, .. }) => {
-                    format!("{}={}", answered.planned.request, version.id)
+                    let id = version.id.as_deref().unwrap_or_default();
+                    format!("{}={id}", answered.planned.request)
                 }
+                Ok(Answer::Parameters { .. }) => "parameters".to_owned(),
                 Ok(Answer::Unchanged) => format!("{} unchanged", answered.planned.request),
                 Err(error) => format!("{}: {error}", answered.planned.request),
             })

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use provider_class::{Class, FileContents};
+use provider_class::{ExtractError, FileContents, Made, MadeFile, Object, PlannedRequest};
 
-use super::answers::{Answer, Answered, ValueError};
+use super::answers::{Answer, Parameter, ValueError};
 use super::failover;
 use super::region::Sender;
 use crate::classes::ClassToFetch;
 use crate::credentials::{CredentialStore, Identity};
 use crate::variables::SecretVariables;
-use crate::versions::ClassVersions;
+use crate::versions::{ClassVersions, Version};
 
 /// A class as AWS has it.
 #[derive(Debug, Default)]
@@ -47,90 +47,228 @@ pub(crate) async fn fetch(
         identity: &identity,
     };
     let answers = failover::fetch(&wanted.plan, held, &sender).await;
-    let mut fetched = Fetched::default();
-    let mut lines = BTreeSet::new();
+    let mut assembly = Assembly {
+        wanted,
+        variables,
+        held,
+        made: Vec::new(),
+        versions: ClassVersions::new(),
+        lines: BTreeSet::new(),
+    };
     let mut refused = false;
     for (_, answered) in answers.iter() {
         match &answered.result {
-            Ok(answer) => lines.extend(take(class, answered, answer, held, &mut fetched)),
+            Ok(Answer::Unchanged) => assembly.keep(answered.planned),
+            Ok(Answer::Fetched { value, version }) => {
+                let made = |object: &Object| object.contents(value);
+                assembly.take(answered.planned, version, made);
+            }
+            Ok(Answer::Parameters {
+                parameters,
+                version,
+            }) => {
+                let made = |object: &Object| contents_of_all(object, parameters);
+                assembly.take(answered.planned, version, made);
+            }
             Err(error) => {
-                refused |= error.is_refused();
-                lines.extend(lines_of(class, answered, error));
+                let failed = assembly.miss(answered.planned, error);
+                refused |= failed && error.is_refused();
             }
         }
     }
-    if let Some(variables) = variables {
-        lines.extend(unwritable(wanted, variables, &fetched.files));
-    }
-    if lines.is_empty() {
-        Ok(fetched)
+    assembly.check();
+    if assembly.lines.is_empty() {
+        Ok(Fetched {
+            files: assembly
+                .made
+                .into_iter()
+                .map(|made| made.contents)
+                .collect(),
+            versions: assembly.versions,
+        })
     } else {
+        let lines = assembly.lines;
         Err(Failed { lines, refused })
     }
 }
 
-/// Adds an answer's version and files to those of its class. Returns the problems of values that do not fit.
-fn take(
-    class: &Class,
-    answered: &Answered,
-    answer: &Answer,
-    held: &ClassVersions,
-    fetched: &mut Fetched,
-) -> Vec<String> {
-    let key = answered.planned.key();
-    let mut problems = Vec::new();
-    match answer {
-        Answer::Unchanged => {
-            if let Some(version) = held.get(&key) {
-                fetched.versions.insert(key, version.clone());
-            }
-        }
-        Answer::Fetched { value, version } => {
-            fetched.versions.insert(key, version.clone());
-            for index in &answered.planned.objects {
-                match class.objects[*index].contents(value) {
-                    Ok(contents) => fetched.files.extend(contents),
-                    Err(errors) => problems.extend(errors.iter().map(ToString::to_string)),
-                }
-            }
-        }
-    }
-    problems
+/// The files and versions of a class, put together from the answers to its requests.
+struct Assembly<'a> {
+    wanted: &'a ClassToFetch,
+    variables: Option<&'a SecretVariables>,
+    held: &'a ClassVersions,
+    made: Vec<MadeFile>,
+    versions: ClassVersions,
+    /// What is wrong.
+    lines: BTreeSet<String>,
 }
 
-/// A line for each variable that cannot have the new contents of its file.
-fn unwritable(
-    wanted: &ClassToFetch,
-    variables: &SecretVariables,
-    files: &[FileContents],
-) -> Vec<String> {
-    let mut lines = Vec::new();
-    for contents in files {
-        for unwritable in variables.check(&wanted.mount_path, contents) {
-            let mut objects = wanted.class.objects.iter();
-            let object = objects.find(|object| object.files().any(|file| *file == contents.file));
-            lines.push(match object {
-                Some(object) => format!(
-                    "objects[{}] {:?}: {unwritable}",
-                    object.index,
-                    object.request.to_string()
-                ),
-                None => unwritable.to_string(),
-            });
+impl Assembly<'_> {
+    /// The files that are on disk stay.
+    fn keep(&mut self, planned: &PlannedRequest) {
+        let key = planned.key();
+        if let Some(version) = self.held.get(&key) {
+            self.versions.insert(key, version.clone());
         }
     }
-    lines
+
+    /// Values become files.
+    fn take(
+        &mut self,
+        planned: &PlannedRequest,
+        version: &Version,
+        contents: impl Fn(&Object) -> Result<Made, Vec<ExtractError>>,
+    ) {
+        let mut version = version.clone();
+        let key = planned.key();
+        let is_known = self
+            .held
+            .get(&key)
+            .is_some_and(|held| held.id == version.id);
+        for object in objects(self.wanted, planned) {
+            let made = match contents(object) {
+                Ok(made) => made,
+                Err(errors) => {
+                    let errors = errors.iter().map(ToString::to_string);
+                    self.lines.extend(errors);
+                    continue;
+                }
+            };
+            if !is_known {
+                self.log(&made);
+            }
+            self.check_variables(object, &made.files);
+            for file in made.files {
+                version.files.push(file.contents.file.path.to_string());
+                self.made.push(file);
+            }
+        }
+        self.versions.insert(key, version);
+    }
+
+    /// There is no value: for optional objects because they do not exist. Returns whether that is an error.
+    fn miss(&mut self, planned: &PlannedRequest, error: &ValueError) -> bool {
+        let objects: Vec<&Object> = objects(self.wanted, planned).collect();
+        let is_optional = objects.iter().all(|object| object.is_optional);
+        if !error.is_not_found() || !is_optional {
+            self.lines.extend(lines_of(&objects, planned, error));
+            return true;
+        }
+        let class = &self.wanted.class.name;
+        let key = planned.key();
+        let held = self.held.get(&key);
+        let is_there = held.is_some_and(|held| held.id.is_some());
+        for Object { index, .. } in objects {
+            let object = format!("objects[{index}] {:?}", planned.request.to_string());
+            if is_there {
+                tracing::warn!(
+                    "class {class:?}: {object}: is no longer found; keeping its files, because it is optional"
+                );
+            } else if held.is_none() {
+                let line = format!(
+                    "{object}: is not found; its files are missing, because it is optional"
+                );
+                tracing::info!("class {class:?}: {line}");
+            }
+        }
+        let missing = || Version::missing(self.wanted.plan.region.clone());
+        let version = held.cloned().unwrap_or_else(missing);
+        self.versions.insert(key, version);
+        false
+    }
+
+    /// Logs what the value did not have. Values never get here, only names.
+    fn log(&self, made: &Made) {
+        let class = &self.wanted.class.name;
+        for line in &made.warnings {
+            tracing::warn!("class {class:?}: {line}");
+        }
+        for line in &made.missing {
+            tracing::info!("class {class:?}: {line}");
+        }
+    }
+
+    /// A line for each variable that cannot have the new contents of its file.
+    fn check_variables(&mut self, object: &Object, files: &[MadeFile]) {
+        let Some(variables) = self.variables else {
+            return;
+        };
+        for made in files {
+            for unwritable in variables.check(&self.wanted.mount_path, &made.contents) {
+                let object = format!("objects[{}] {:?}", object.index, object.request.to_string());
+                self.lines.insert(format!("{object}: {unwritable}"));
+            }
+        }
+    }
+
+    /// A line for each file with a new name that meets another one, and for each variable whose file nothing became.
+    fn check(&mut self) {
+        let wanted = self.wanted;
+        let made: BTreeSet<&str> = self.made.iter().map(MadeFile::path).collect();
+        let mut kept = Vec::new();
+        for planned in &wanted.plan.requests {
+            let version = self.versions.get(&planned.key());
+            let files = version.iter().flat_map(|version| &version.files);
+            let files = files
+                .map(String::as_str)
+                .filter(|file| !made.contains(file));
+            kept.extend(planned.objects.iter().take(1).flat_map(|index| {
+                let object = &wanted.class.objects[*index];
+                files.clone().map(move |file| (object, file))
+            }));
+        }
+        let collisions = wanted.class.check_made(&kept, &self.made);
+        self.lines
+            .extend(collisions.iter().map(ToString::to_string));
+        if let Some(variables) = self.variables
+            && self.lines.is_empty()
+        {
+            let kept = kept.iter().map(|(_, file)| *file);
+            let files: BTreeSet<&str> = made.iter().copied().chain(kept).collect();
+            self.lines.extend(variables.unmade(wanted, &files));
+        }
+    }
+}
+
+/// What an object makes of all parameters below its path.
+fn contents_of_all(object: &Object, parameters: &[Parameter]) -> Result<Made, Vec<ExtractError>> {
+    let mut all = Made::default();
+    let mut errors = Vec::new();
+    for Parameter { name, value } in parameters {
+        match object.contents_of(name, value) {
+            Ok(made) => {
+                all.files.extend(made.files);
+                all.warnings.extend(made.warnings);
+                all.missing.extend(made.missing);
+            }
+            Err(found) => errors.extend(found),
+        }
+    }
+    if errors.is_empty() {
+        Ok(all)
+    } else {
+        Err(errors)
+    }
+}
+
+/// The objects that a request is for.
+fn objects<'a>(
+    wanted: &'a ClassToFetch,
+    planned: &PlannedRequest,
+) -> impl Iterator<Item = &'a Object> {
+    let objects = &wanted.class.objects;
+    planned.objects.iter().map(|index| &objects[*index])
 }
 
 /// A line for each object that a failed request was for.
-fn lines_of(class: &Class, answered: &Answered, error: &ValueError) -> Vec<String> {
+fn lines_of(objects: &[&Object], planned: &PlannedRequest, error: &ValueError) -> Vec<String> {
     // Without credentials all objects fail alike: one line is enough.
     if error.is_about_credentials() {
         return vec![error.to_string()];
     }
-    let name = answered.planned.request.to_string();
-    let objects = answered.planned.objects.iter();
+    let name = planned.request.to_string();
+    let objects = objects.iter();
     objects
-        .map(|index| format!("objects[{}] {name:?}: {error}", class.objects[*index].index))
+        .map(|object| format!("objects[{}] {name:?}: {error}", object.index))
         .collect()
 }

@@ -41,7 +41,7 @@ pub(super) async fn fetch<'a>(
 fn is_pinned(request: &Request) -> bool {
     match request {
         Request::Secret(secret) => secret.version.is_some(),
-        Request::Parameter(_) => false,
+        Request::Parameter(_) | Request::Path(_) => false,
     }
 }
 

@@ -6,12 +6,13 @@
 //! | `answers` | one result for each request |
 //! | `failover` | the first region, and the second one where that failed |
 //! | `region`, `target` | requests to one region |
-//! | `secrets`, `parameters` | calls of the two services |
+//! | `secrets`, `parameters`, `paths` | calls of the two services |
 
 mod answers;
 pub(crate) mod class;
 mod failover;
 mod parameters;
+mod paths;
 mod region;
 mod secrets;
 mod target;
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::future::join_all;
-use provider_class::FileContents;
+use provider_class::{FileContents, collision_of};
 
 use crate::aws::{Clients, Deadline, HttpClient, HttpError};
 use crate::classes::ClassToFetch;
@@ -62,9 +63,16 @@ pub async fn fetch(
     let mut directories = Directories::new();
     let mut versions = Versions::default();
     let mut errors = Vec::new();
+    let mut written = Vec::new();
     for (wanted, result) in wanted.iter().zip(join_all(classes).await) {
         match result {
             Ok(fetched) => {
+                written.extend(
+                    fetched
+                        .files
+                        .iter()
+                        .map(|file| (wanted, file.file.path.to_string())),
+                );
                 let directory = directories.entry(wanted.mount_path.clone());
                 directory.or_default().extend(fetched.files);
                 versions.set(wanted, fetched.versions);
@@ -76,6 +84,14 @@ pub async fn fetch(
                     .map(|line| format!("class {:?}: {line}", wanted.class.name)),
             ),
         }
+    }
+    for directory in directories.keys() {
+        let files = written
+            .iter()
+            .filter(|(wanted, _)| wanted.mount_path == *directory)
+            .map(|(wanted, path)| (wanted.class.name.as_str(), path.as_str()));
+        let collision = collision_of(files).err();
+        errors.extend(collision.map(|collision| collision.to_string()));
     }
     if errors.is_empty() {
         Ok((directories, versions))

@@ -135,11 +135,11 @@ fn take(
     // Of a secret, this is the whole of it once more.
     drop(parameter.source_result.map(Zeroizing::new));
     let value = parameter.value.ok_or_else(not_in_answer)?;
-    let version = Version {
-        region: target.region.clone(),
-        id: parameter.version.to_string(),
-        created: parameter.last_modified_date.map(|time| time.secs()),
-    };
+    let version = Version::new(
+        target.region.clone(),
+        parameter.version.to_string(),
+        parameter.last_modified_date.map(|time| time.secs()),
+    );
     Ok(Answer::Fetched {
         value: Zeroizing::new(value.into_bytes()),
         version,

@@ -1,12 +1,14 @@
 //! Requests to one region: credentials first, then all secrets and all calls for parameters at the same time.
 
-use futures::future::{join, join_all};
+use futures::future::{join_all, join3};
 use futures::stream::{self, StreamExt as _};
-use provider_class::{ParameterRequest, Region, Request, SecretRequest, parameter_calls};
+use provider_class::{
+    ParameterRequest, PathRequest, Region, Request, SecretRequest, parameter_calls, path_calls,
+};
 
 use super::answers::Answer;
 use super::target::Target;
-use super::{parameters, secrets};
+use super::{parameters, paths, secrets};
 use crate::aws::{Deadline, Failure};
 use crate::credentials::{CredentialStore, Identity};
 use crate::versions::Version;
@@ -19,6 +21,7 @@ const SECRETS_AT_ONCE: usize = 50;
 pub(super) struct Batch<'a> {
     secrets: Vec<PendingSecret<'a>>,
     parameters: Vec<(usize, &'a ParameterRequest)>,
+    paths: Vec<(usize, &'a PathRequest)>,
 }
 
 struct PendingSecret<'a> {
@@ -38,12 +41,15 @@ impl<'a> Batch<'a> {
                 held,
             }),
             Request::Parameter(request) => self.parameters.push((index, request)),
+            Request::Path(request) => self.paths.push((index, request)),
         }
     }
 
     fn indexes(&self) -> impl Iterator<Item = usize> {
         let secrets = self.secrets.iter().map(|secret| secret.index);
-        secrets.chain(self.parameters.iter().map(|(index, _)| *index))
+        let parameters = self.parameters.iter().map(|(index, _)| *index);
+        let paths = self.paths.iter().map(|(index, _)| *index);
+        secrets.chain(parameters).chain(paths)
     }
 }
 
@@ -67,11 +73,13 @@ impl Sender<'_> {
         let clients = self.store.clients();
         // The failover region's parameters may have other names than the first one's, so calls are made up here.
         let calls = parameter_calls(batch.parameters.iter().copied());
+        let paths = path_calls(batch.paths.iter().copied());
         let credentials = if let Some(credentials) = self.store.any(self.identity) {
             credentials
         } else {
             let secrets = batch.secrets.len().min(SECRETS_AT_ONCE);
-            clients.connect_ahead(region, secrets, calls.len()).await;
+            let parameters = calls.len() + paths.len();
+            clients.connect_ahead(region, secrets, parameters).await;
             match self.store.get(region, self.identity, deadline).await {
                 Ok(credentials) => credentials,
                 Err(failure) => {
@@ -104,8 +112,10 @@ impl Sender<'_> {
                 .into_iter()
                 .map(|call| parameters::fetch(target, call)),
         );
-        let (mut answers, parameters) = join(secrets, parameters).await;
+        let paths = join_all(paths.into_iter().map(|call| paths::fetch(target, call)));
+        let (mut answers, parameters, paths) = join3(secrets, parameters, paths).await;
         answers.extend(parameters.into_iter().flatten());
+        answers.extend(paths.into_iter().flatten());
         answers
     }
 }

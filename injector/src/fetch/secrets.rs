@@ -20,7 +20,9 @@ pub(super) async fn fetch(
     held: Option<&Version>,
 ) -> Result<Answer, Failure> {
     // Version ids of another region say nothing about this one's secret.
-    if let Some(held) = held.filter(|held| held.region == *target.region) {
+    if let Some(held) = held.filter(|held| held.region == *target.region)
+        && let Some(id) = &held.id
+    {
         let description = describe(target, &request.id).await?;
         if description.deleted_date.is_some() {
             // What GetSecretValue would say. The version it would have given is still listed.
@@ -31,7 +33,7 @@ pub(super) async fn fetch(
             ));
         }
         let label = request.stage.as_deref().unwrap_or(CURRENT);
-        if carries(&description, &held.id, label) {
+        if carries(&description, id, label) {
             return Ok(Answer::Unchanged);
         }
     }
@@ -58,11 +60,11 @@ pub(super) async fn fetch(
             return Err(target.failure(Service::SecretsManager, cause));
         }
     };
-    let version = Version {
-        region: target.region.clone(),
-        id: answer.version_id.unwrap_or_default(),
-        created: answer.created_date.map(|time| time.secs()),
-    };
+    let version = Version::new(
+        target.region.clone(),
+        answer.version_id.unwrap_or_default(),
+        answer.created_date.map(|time| time.secs()),
+    );
     Ok(Answer::Fetched { value, version })
 }
 

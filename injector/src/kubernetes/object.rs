@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use provider_class::{Owner, SecretObject, TlsError};
+use provider_class::{Owner, Presence, SecretObject, TlsError};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -49,10 +49,19 @@ impl<'a> Secret<'a> {
         let mut data = BTreeMap::new();
         for item in &described.data {
             let path = directory.join(&item.file);
-            let contents = fs::read(&path).map_err(|error| ValueError::Read {
-                file: path.display().to_string(),
-                error,
-            })?;
+            let contents = match fs::read(&path) {
+                Ok(contents) => contents,
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound
+                        && item.presence == Presence::Optional =>
+                {
+                    continue;
+                }
+                Err(error) => {
+                    let file = path.display().to_string();
+                    return Err(ValueError::Read { file, error });
+                }
+            };
             let contents = Zeroizing::new(contents);
             let value = described
                 .value(&item.key, &contents)

@@ -99,6 +99,24 @@ fn link_target(name: &str) -> PathBuf {
     Path::new(DATA).join(name)
 }
 
+/// The paths of the files that a directory holds.
+pub fn names(directory: &Path) -> BTreeSet<String> {
+    let root = directory.join(DATA);
+    let mut names = BTreeSet::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(folder).into_iter().flatten();
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Some(name) = path.strip_prefix(&root).ok().and_then(Path::to_str) {
+                names.insert(name.to_owned());
+            }
+        }
+    }
+    names
+}
+
 /// Creates a directory for one set of files.
 fn new_directory(directory: &Path) -> Result<PathBuf, WriteError> {
     let now = SystemTime::now()

@@ -6,11 +6,12 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `round` | one refresh |
+//! | `round`, `directory` | one refresh, and what it writes to a directory |
 //! | `schedule` | when the next one is due |
 //! | `notify` | notifies the app of a change |
 //! | `metrics`, `server` | the metrics, and the server for them |
 
+mod directory;
 mod metrics;
 mod notify;
 mod round;

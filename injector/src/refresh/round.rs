@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use futures::future::join_all;
-use provider_class::{File, FileContents, Object};
-use zeroize::Zeroizing;
+use provider_class::PlannedRequest;
 
+use super::directory::{DirectoryFiles, read};
 use crate::aws::{Clients, Deadline, HttpClient};
 use crate::classes::ClassToFetch;
 use crate::credentials::{CredentialCache, CredentialStore};
@@ -125,16 +125,12 @@ impl Refresher {
             return ClassVersions::new();
         };
         let mut held = ClassVersions::new();
-        for planned in &wanted.plan.requests {
-            let key = planned.key();
-            let objects = planned
-                .objects
-                .iter()
-                .map(|index| &wanted.class.objects[*index]);
-            let is_whole = objects
-                .flat_map(Object::files)
-                .all(|file| wanted.mount_path.join(&file.path).is_file());
-            if is_whole && let Some(version) = known.get(&key) {
+        for key in wanted.plan.requests.iter().map(PlannedRequest::key) {
+            let Some(version) = known.get(&key) else {
+                continue;
+            };
+            let mut files = version.files.iter();
+            if files.all(|file| wanted.mount_path.join(file).is_file()) {
                 held.insert(key, version.clone());
             }
         }
@@ -147,40 +143,20 @@ impl Refresher {
         directory: &Path,
         fetched: &BTreeMap<usize, Fetched>,
     ) -> BTreeMap<usize, ClassResult> {
-        let mut files: Vec<FileContents> = Vec::new();
-        let mut changed: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-        for (index, wanted) in self.wanted.iter().enumerate() {
-            if wanted.mount_path != directory {
-                continue;
-            }
-            let new = match fetched.get(&index) {
-                Some(class) => {
-                    changed.insert(index, changed_files(directory, &class.files));
-                    &class.files[..]
-                }
-                None => &[],
-            };
-            files.extend_from_slice(new);
-            for file in wanted.class.files() {
-                if new.iter().any(|contents| contents.file.path == file.path) {
-                    continue;
-                }
-                if let Some(bytes) = read(directory, file) {
-                    files.push(FileContents {
-                        file: file.clone(),
-                        bytes,
-                    });
-                }
-            }
+        let files = DirectoryFiles::of(directory, &self.wanted, &self.versions, fetched);
+        if let Err(collision) = files.check() {
+            return files.failed(&collision.to_string());
         }
+        let changed = files.changed();
         if changed.values().all(Vec::is_empty) {
             return changed
                 .into_keys()
                 .map(|index| (index, Ok(Vec::new())))
                 .collect();
         }
+        let contents = files.contents();
         let replaced =
-            mount::remove_leftovers(directory).and_then(|()| mount::replace(directory, &files));
+            mount::remove_leftovers(directory).and_then(|()| mount::replace(directory, &contents));
         let error = match replaced {
             Ok(old) => {
                 self.old.push(old);
@@ -328,19 +304,4 @@ fn replace_variables(variables: &SecretVariables) -> Result<Option<Old>, String>
         "environment variables changed"
     );
     Ok(Some(old))
-}
-
-/// The names of the files whose contents differ from those on disk.
-fn changed_files(directory: &Path, new: &[FileContents]) -> Vec<String> {
-    new.iter()
-        .filter(|new| read(directory, &new.file).is_none_or(|old| old != new.bytes))
-        .map(|new| new.file.path.to_string())
-        .collect()
-}
-
-/// The contents of a file, if it exists.
-fn read(directory: &Path, file: &File) -> Option<Zeroizing<Vec<u8>>> {
-    std::fs::read(directory.join(&file.path))
-        .ok()
-        .map(Zeroizing::new)
 }

@@ -43,6 +43,18 @@ pub enum UnusableVariable {
     Twice(VariableName),
 }
 
+/// A variable whose file could have been made, but was not.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "variable {name}: nothing that was fetched became the file {}: correct the annotation aws-secrets-injector.io/env, or the names of keys and parameters in AWS", .file.display()
+)]
+pub struct UnmadeFile {
+    /// The variable.
+    pub name: VariableName,
+    /// The file.
+    pub file: PathBuf,
+}
+
 /// A variable that cannot have the contents of its file.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: the value of the file {file:?} {reason}", described(.name))]

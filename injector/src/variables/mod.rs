@@ -14,16 +14,17 @@ mod program;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use provider_class::{
-    EnvMethod, File, FileContents, FilePath, PathTranslation, VariableName, Variables,
+    EnvMethod, File, FileContents, FilePath, PathTranslation, Presence, VariableName, Variables,
 };
 use zeroize::Zeroizing;
 
 use crate::classes::ClassToFetch;
 
-pub use error::{FileError, UnusableVariable, UnwritableVariable, VariablesError};
+pub use error::{FileError, UnmadeFile, UnusableVariable, UnwritableVariable, VariablesError};
 pub use program::{InstallError, install};
 
 /// The variables of a pod, each with a file of the pod's classes.
@@ -33,7 +34,17 @@ pub struct SecretVariables {
     directory: PathBuf,
     program_directory: Option<PathBuf>,
     /// The variables of each file.
-    by_file: BTreeMap<PathBuf, Vec<VariableName>>,
+    by_file: BTreeMap<PathBuf, FileVariables>,
+}
+
+/// The variables of one file.
+#[derive(Clone, Debug)]
+struct FileVariables {
+    names: Vec<VariableName>,
+    /// May the file be missing? Then its variables are missing, too.
+    is_optional: bool,
+    /// The class that makes the file, if no other class could.
+    class: Option<String>,
 }
 
 impl SecretVariables {
@@ -45,12 +56,7 @@ impl SecretVariables {
             (EnvMethod::Exec, Some(directory)) => Some(directory.into()),
             (EnvMethod::Kubelet, _) => None,
         };
-        let mut files = BTreeSet::new();
-        for wanted in classes {
-            let own = wanted.class.files();
-            files.extend(own.map(|file| wanted.mount_path.join(&file.path)));
-        }
-        let mut by_file: BTreeMap<PathBuf, Vec<VariableName>> = BTreeMap::new();
+        let mut by_file: BTreeMap<PathBuf, FileVariables> = BTreeMap::new();
         let mut names = BTreeSet::new();
         let mut unusable = Vec::new();
         for variable in given.variables {
@@ -60,10 +66,11 @@ impl SecretVariables {
             );
             if !names.insert(name.clone()) {
                 unusable.push(UnusableVariable::Twice(name));
-            } else if !files.contains(&file) {
-                unusable.push(UnusableVariable::UnknownFile { name, file });
+            } else if let Some(variables) = FileVariables::of(classes, &file) {
+                let variables = by_file.entry(file).or_insert(variables);
+                variables.names.push(name);
             } else {
-                by_file.entry(file).or_default().push(name);
+                unusable.push(UnusableVariable::UnknownFile { name, file });
             }
         }
         if !unusable.is_empty() {
@@ -89,23 +96,46 @@ impl SecretVariables {
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.by_file.values().map(Vec::len).sum()
+        let files = self.by_file.values();
+        files.map(|variables| variables.names.len()).sum()
     }
 
     /// Does a variable have a file of this class?
     pub fn use_files_of(&self, wanted: &ClassToFetch) -> bool {
-        let mut files = wanted.class.files();
-        files.any(|file| {
-            self.by_file
-                .contains_key(&wanted.mount_path.join(&file.path))
-        })
+        let mut files = self.by_file.keys();
+        files.any(|file| presence_in(wanted, file).is_some())
+    }
+
+    /// The variables whose files a class should have made, but has not.
+    pub fn unmade(&self, wanted: &ClassToFetch, files: &BTreeSet<&str>) -> Vec<String> {
+        let mut unmade = Vec::new();
+        for (path, variables) in &self.by_file {
+            let is_of_class = variables.class.as_ref() == Some(&wanted.class.name);
+            let relative = path.strip_prefix(&wanted.mount_path).ok();
+            let is_there = relative
+                .and_then(Path::to_str)
+                .is_none_or(|file| files.contains(file));
+            if is_of_class && !variables.is_optional && !is_there {
+                let names = variables.names.iter();
+                unmade.extend(names.map(|name| {
+                    let file = path.clone();
+                    UnmadeFile {
+                        name: name.clone(),
+                        file,
+                    }
+                    .to_string()
+                }));
+            }
+        }
+        unmade
     }
 
     /// The variables that cannot have the new contents of a file.
     pub fn check(&self, mount_path: &Path, contents: &FileContents) -> Vec<UnwritableVariable> {
         let path = mount_path.join(&contents.file.path);
         let mut unwritable = Vec::new();
-        for name in self.by_file.get(&path).into_iter().flatten() {
+        let variables = self.by_file.get(&path);
+        for name in variables.iter().flat_map(|variables| &variables.names) {
             if let Err(reason) = self.method.check(name, &contents.bytes) {
                 let file = contents.file.path.to_string();
                 unwritable.push(UnwritableVariable {
@@ -121,16 +151,19 @@ impl SecretVariables {
     /// The file of all variables, with the contents that their files have on disk.
     pub fn file(&self) -> Result<FileContents, FileError> {
         let mut values = Vec::with_capacity(self.by_file.len());
-        for path in self.by_file.keys() {
-            let value = fs::read(path).map_err(|error| FileError::Read {
-                path: path.clone(),
-                error,
-            })?;
-            values.push(Zeroizing::new(value));
+        for (path, variables) in &self.by_file {
+            match fs::read(path) {
+                Ok(value) => values.push((variables, Zeroizing::new(value))),
+                Err(error) if variables.is_optional && error.kind() == ErrorKind::NotFound => {}
+                Err(error) => {
+                    let path = path.clone();
+                    return Err(FileError::Read { path, error });
+                }
+            }
         }
         let mut variables = Vec::with_capacity(self.count());
-        for (names, value) in self.by_file.values().zip(&values) {
-            variables.extend(names.iter().map(|name| (name, value.as_slice())));
+        for (of_file, value) in &values {
+            variables.extend(of_file.names.iter().map(|name| (name, value.as_slice())));
         }
         let bytes = self.method.file_text(&variables).map_err(|unwritable| {
             let unwritable = unwritable.into_iter();
@@ -155,11 +188,37 @@ impl SecretVariables {
 
     fn path_of(&self, name: &VariableName) -> String {
         let mut files = self.by_file.iter();
-        let found = files.find(|(_, names)| names.contains(name));
+        let found = files.find(|(_, variables)| variables.names.contains(name));
         found
             .map(|(path, _)| path.display().to_string())
             .unwrap_or_default()
     }
+}
+
+impl FileVariables {
+    /// No variables yet, of a file that one of the classes makes; `None` if none of them does.
+    fn of(classes: &[ClassToFetch], file: &Path) -> Option<Self> {
+        let makers = classes
+            .iter()
+            .filter_map(|wanted| Some((presence_in(wanted, file)?, &wanted.class.name)));
+        let makers: Vec<_> = makers.collect();
+        let surest = makers.iter().map(|(presence, _)| *presence).min()?;
+        let class = match makers.as_slice() {
+            [(_, class)] => Some((*class).clone()),
+            _ => None,
+        };
+        Some(Self {
+            names: Vec::new(),
+            is_optional: surest == Presence::Optional,
+            class,
+        })
+    }
+}
+
+/// Is the file there after each fetch of a class? `None` if the class never makes it.
+fn presence_in(wanted: &ClassToFetch, file: &Path) -> Option<Presence> {
+    let path = file.strip_prefix(&wanted.mount_path).ok()?;
+    wanted.class.presence(path.to_str()?)
 }
 
 #[cfg(test)]

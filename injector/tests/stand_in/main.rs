@@ -3,6 +3,7 @@
 //! | module | tests |
 //! |---|---|
 //! | `values` | values of every kind become files |
+//! | `optional`, `json_keys`, `paths` | optional objects, encodings, and files whose names are known only at fetch |
 //! | `several_names` | calls for several parameters |
 //! | `faults`, `failover` | failures of AWS, retries, and the second region |
 //! | `network` | endpoints, proxies and CA bundles |
@@ -28,7 +29,10 @@ mod directories;
 mod exec;
 mod failover;
 mod faults;
+mod json_keys;
 mod network;
+mod optional;
+mod paths;
 mod refresh;
 mod refresh_faults;
 mod refresh_local;

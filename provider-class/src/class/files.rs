@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::field_path::Field;
 use super::findings::Findings;
 use super::object::Object;
+use super::output::Output;
 
 /// Paths and their owners, as a tree of path components: a look-up costs no more than the length of the path.
 #[derive(Debug)]
@@ -79,22 +80,30 @@ struct Named<'a> {
     whole: Option<&'a Object>,
 }
 
+/// The files of an entry whose names are known.
+fn named(object: &Object) -> impl Iterator<Item = Named<'_>> {
+    let whole = object.whole.as_ref().and_then(Output::file);
+    let whole = whole.map(|file| Named {
+        field: object.field(""),
+        path: file.path.as_str(),
+        whole: Some(object),
+    });
+    let parts = object.extracts.iter().filter_map(|extract| {
+        Some(Named {
+            field: object.field(&format!("jmesPath[{}]", extract.index)),
+            path: extract.output.file()?.path.as_str(),
+            whole: None,
+        })
+    });
+    whole.into_iter().chain(parts)
+}
+
 /// Finds every file of a class that collides with another one.
 pub(crate) fn check(objects: &[Object], findings: &mut Findings) {
     let mut seen = Paths::default();
     let mut meeting = Vec::new();
     for object in objects {
-        let whole = Named {
-            field: object.field(""),
-            path: object.file.path.as_str(),
-            whole: Some(object),
-        };
-        let parts = object.extracts.iter().map(|extract| Named {
-            field: object.field(&format!("jmesPath[{}]", extract.index)),
-            path: extract.file.path.as_str(),
-            whole: None,
-        });
-        for file in std::iter::once(whole).chain(parts) {
+        for file in named(object) {
             let path = file.path;
             let named = (file.field.clone(), path, file.whole);
             if let Some((other, taken, whole)) = seen.insert(path, named) {

@@ -3,6 +3,7 @@
 use super::Class;
 use super::field_path::Field;
 use super::object::{Extract, Object};
+use super::output::{OpenFiles, Output};
 use super::problem::{ClassError, Problem};
 use super::secret_objects::{SecretKey, SecretObject};
 
@@ -77,7 +78,8 @@ impl Object {
     fn heap(&self) -> usize {
         let requests = std::iter::once(&self.request).chain(&self.failover);
         text(&self.name)
-            + text(self.file.path.as_str())
+            + self.whole.iter().map(Output::heap).sum::<usize>()
+            + self.keys.iter().map(OpenFiles::memory).sum::<usize>()
             + requests
                 .map(|request| text(&request.to_string()) + 2 * ALLOCATION)
                 .sum::<usize>()
@@ -88,7 +90,22 @@ impl Object {
 
 impl Extract {
     fn heap(&self) -> usize {
-        text(self.path.as_str()) + text(self.file.path.as_str())
+        text(self.path.as_str()) + self.output.heap()
+    }
+}
+
+impl Output {
+    fn heap(&self) -> usize {
+        match self {
+            Self::File(file) => text(file.path.as_str()),
+            Self::Open(open) => open.memory(),
+        }
+    }
+}
+
+impl OpenFiles {
+    fn memory(&self) -> usize {
+        self.heap() + 3 * ALLOCATION
     }
 }
 

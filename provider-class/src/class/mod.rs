@@ -1,29 +1,34 @@
 //! A class, valid by construction.
 //!
-//! A new field of an entry goes through `raw` (its YAML), `object` (its type) and, if it concerns the value that AWS returns,
+//! A new field of an entry goes through `raw` (its YAML), `object` and `entry` (its type, and how it is checked) and, if it concerns the value that AWS returns,
 //! `plan/extract`.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `resource` | the SecretProviderClass as Kubernetes stores it |
 //! | `parameters` | the fields of `parameters` |
-//! | `raw` | the entries of `objects` as they are written: known fields and their YAML types |
-//! | `object` | an entry that can be fetched: its request and its files |
+//! | `raw`, `fields` | the entries of `objects` as they are written: known fields and their YAML types |
+//! | `object`, `entry`, `path_entry` | an entry that can be fetched: its request and its files, and how it is checked |
 //! | `entry_request` | from an entry's name, type, version and label to its request |
 //! | [`request`] | what AWS is asked for |
 //! | `regions` | the region of an ARN against the region of the class |
 //! | `secret_objects` | Kubernetes Secrets with the contents of files |
+//! | `output` | the files that a value becomes: known by name, or only at fetch |
 //! | `files` | files of a class that would overwrite each other |
 //! | `findings`, `problem`, `field_path` | what is wrong or doubtful, and how a message names the field |
 //! | `memory` | bytes that a class takes in memory |
 
+mod entry;
 mod entry_request;
 pub(crate) mod field_path;
+mod fields;
 pub(crate) mod files;
 pub(crate) mod findings;
 mod memory;
 pub(crate) mod object;
+pub(crate) mod output;
 pub(crate) mod parameters;
+mod path_entry;
 pub(crate) mod problem;
 mod raw;
 pub(crate) mod regions;
@@ -37,9 +42,11 @@ use crate::words::name::{self, shown};
 use crate::yaml;
 use crate::{PathTranslation, Region};
 
+use entry::Context;
 use field_path::Field;
 use findings::{ArnRegion, Findings};
-use object::{Context, File, Object};
+use object::Object;
+use output::{File, OpenFiles, Presence};
 use parameters::{AssumeRole, Credentials, Parameters};
 use problem::{ClassError, InvalidClass, Problem};
 use raw::RawObject;
@@ -173,9 +180,28 @@ impl Class {
         Err(ClassError::NoProvider { class, problem })
     }
 
-    /// Every file it makes.
+    /// Every file whose name is known before the fetch. Optional ones may be missing after it.
     pub fn files(&self) -> impl Iterator<Item = &File> {
+        self.files_with_presence().map(|(file, _)| file)
+    }
+
+    /// The same, and whether they are there after each fetch.
+    pub fn files_with_presence(&self) -> impl Iterator<Item = (&File, Presence)> {
         self.objects.iter().flat_map(Object::files)
+    }
+
+    /// Files of which the names are known only at fetch.
+    pub fn open_files(&self) -> impl Iterator<Item = &OpenFiles> {
+        self.objects.iter().flat_map(Object::open_files)
+    }
+
+    /// Does it make this file? `None` if it never does.
+    pub fn presence(&self, path: &str) -> Option<Presence> {
+        let of_objects = self
+            .objects
+            .iter()
+            .filter_map(|object| object.presence(path));
+        of_objects.min()
     }
 }
 
@@ -199,7 +225,7 @@ impl InvalidClass {
 fn locate<'a>(fields: impl Iterator<Item = &'a mut Field>, entries: &[RawObject], text: &str) {
     let names: HashMap<usize, &str> = entries
         .iter()
-        .filter_map(|entry| Some((entry.index, entry.name.as_deref()?)))
+        .filter_map(|entry| Some((entry.index, entry.title()?)))
         .collect();
     let mut paths = Vec::new();
     let mut missing = Vec::new();

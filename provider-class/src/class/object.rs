@@ -1,12 +1,9 @@
 //! One entry of `objects`: a secret or a parameter, and its files.
 
-use super::entry_request::{object_type, request};
 use super::field_path::Field;
-use super::findings::Findings;
-use super::raw::{RawExtract, RawFailover, RawObject};
+use super::output::{File, OpenFiles, Output, Presence};
 use super::request::Request;
-use crate::words::name;
-use crate::{Arn, FileMode, FilePath, JmesPath, ObjectType, PathTranslation, Region};
+use crate::{Encoding, JmesPath};
 
 /// An entry of `objects`, valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,21 +16,18 @@ pub struct Object {
     pub request: Request,
     /// What is asked in the failover region if the first region fails.
     pub failover: Option<Request>,
-    /// The file with the whole value.
-    pub file: File,
+    /// Is it no error if AWS does not have it?
+    pub is_optional: bool,
+    /// The encoding that the value is decoded from, before anything is taken out of it.
+    pub encoding: Encoding,
+    /// The file with the whole value, unless `wholeFile` is false.
+    pub whole: Option<Output>,
     /// Is that file named by an `objectAlias` rather than the `objectName`?
     pub has_alias: bool,
     /// Files with parts of the value (`jmesPath`).
     pub extracts: Vec<Extract>,
-}
-
-/// A file of a class.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct File {
-    /// Its path below the mount.
-    pub path: FilePath,
-    /// Its permissions.
-    pub mode: FileMode,
+    /// Files with the values of all keys (`jsonKeys`).
+    pub keys: Option<OpenFiles>,
 }
 
 /// An item of `jmesPath`, valid.
@@ -44,7 +38,11 @@ pub struct Extract {
     /// The part of the JSON.
     pub path: JmesPath,
     /// The file it goes to.
-    pub file: File,
+    pub output: Output,
+    /// Is it no error if the path finds nothing?
+    pub is_optional: bool,
+    /// The encoding that the part is decoded from.
+    pub encoding: Encoding,
 }
 
 impl Object {
@@ -57,187 +55,35 @@ impl Object {
         }
     }
 
-    /// Every file of this entry.
-    pub fn files(&self) -> impl Iterator<Item = &File> {
-        std::iter::once(&self.file).chain(self.extracts.iter().map(|extract| &extract.file))
-    }
-}
-
-/// What applies to all entries of a class.
-#[derive(Clone, Copy)]
-pub(crate) struct Context<'a> {
-    pub(crate) region: Option<&'a Region>,
-    pub(crate) failover_region: Option<&'a Region>,
-    pub(crate) translation: PathTranslation,
-}
-
-impl Context<'_> {
-    /// Checks one entry; `None` if a problem makes it unusable.
-    pub(crate) fn object(self, raw: &RawObject, findings: &mut Findings) -> Option<Object> {
-        let entry = format!("objects[{}]", raw.index);
-        let mode = raw
-            .file_permission
-            .as_deref()
-            .map(|text| findings.keep(format!("{entry}.filePermission"), text.parse()));
-        let mode = mode.map_or(Some(FileMode::DEFAULT), |mode| mode);
-        let extracts = raw.jmes_path.iter().enumerate();
-        let extracts: Vec<_> = extracts
-            .map(|(index, extract)| self.extract(&entry, index, extract, mode, findings))
-            .collect();
-        let Some(name) = raw.name.as_deref() else {
-            findings.problem(
-                format!("{entry}.objectName"),
-                "is required: the name or ARN of a secret or parameter",
-            );
-            return None;
-        };
-        let file_field = if raw.alias.is_some() {
-            "objectAlias"
-        } else {
-            "objectName"
-        };
-        let file_name = raw.alias.as_deref().unwrap_or(name);
-        let path = findings.keep(
-            format!("{entry}.{file_field}"),
-            FilePath::translate(file_name, self.translation),
-        );
-        let object_type = object_type(
-            &entry,
-            name,
-            raw.kind.as_deref(),
-            self.region,
-            "region",
-            findings,
-        );
-        let request = object_type.and_then(|object_type| {
-            request(
-                &entry,
-                object_type,
-                name,
-                raw.version.as_deref(),
-                raw.version_label.as_deref(),
-                findings,
-            )
-        });
-        let failover = match (&raw.failover, self.failover_region) {
-            (Some(failover), _) => self.failover(&entry, raw, failover, object_type, findings),
-            (None, Some(_)) => same_in_failover_region(&entry, name, request.as_ref(), findings),
-            (None, None) => None,
-        };
-        Some(Object {
-            index: raw.index,
-            name: name::cut(name),
-            request: request?,
-            failover,
-            file: File {
-                path: path?,
-                mode: mode?,
-            },
-            has_alias: raw.alias.is_some(),
-            extracts: extracts.into_iter().collect::<Option<_>>()?,
-        })
+    /// Every file of this entry whose name is known before the fetch.
+    pub fn files(&self) -> impl Iterator<Item = (&File, Presence)> {
+        self.outputs()
+            .filter_map(|(output, presence)| Some((output.file()?, presence)))
     }
 
-    fn extract(
-        self,
-        entry: &str,
-        index: usize,
-        raw: &RawExtract,
-        parent: Option<FileMode>,
-        findings: &mut Findings,
-    ) -> Option<Extract> {
-        let item = format!("{entry}.jmesPath[{index}]");
-        let mode = raw
-            .file_permission
-            .as_deref()
-            .map(|text| findings.keep(format!("{item}.filePermission"), text.parse()));
-        let path = raw
-            .path
-            .as_deref()
-            .ok_or("is required: a JMESPath expression, such as the key to take out".to_owned())
-            .and_then(|text| text.parse::<JmesPath>().map_err(|error| error.to_string()));
-        let path = findings.keep(format!("{item}.path"), path);
-        let file = raw
-            .alias
-            .as_deref()
-            .ok_or("is required: the name of the file for this part".to_owned())
-            .and_then(|alias| {
-                FilePath::translate(alias, self.translation).map_err(|error| error.to_string())
-            });
-        let file = findings.keep(format!("{item}.objectAlias"), file);
-        let mode = mode.unwrap_or(parent)?;
-        Some(Extract {
-            index,
-            path: path?,
-            file: File { path: file?, mode },
-        })
+    /// Files of this entry of which the names are known only at fetch.
+    pub fn open_files(&self) -> impl Iterator<Item = &OpenFiles> {
+        let open = self.outputs().filter_map(|(output, _)| output.open());
+        open.chain(&self.keys)
     }
 
-    fn failover(
-        self,
-        entry: &str,
-        raw: &RawObject,
-        failover: &RawFailover,
-        object_type: Option<ObjectType>,
-        findings: &mut Findings,
-    ) -> Option<Request> {
-        let field = format!("{entry}.failoverObject");
-        if self.failover_region.is_none() {
-            findings.problem(&field, "needs the parameter failoverRegion");
-        }
-        if raw.alias.is_none() {
-            findings.problem(
-                format!("{entry}.objectAlias"),
-                "is required with a failoverObject: one file name for both regions",
-            );
-        }
-        if failover.version != raw.version {
-            findings.problem(
-                format!("{field}.objectVersion"),
-                "must be the same as the entry's objectVersion: one version in both regions",
-            );
-        }
-        let Some(name) = failover.name.as_deref() else {
-            findings.problem(
-                format!("{field}.objectName"),
-                "is required: the name or ARN in the failover region",
-            );
-            return None;
-        };
-        let kind = object_type.map(ObjectType::as_str);
-        let object_type = super::entry_request::object_type(
-            &field,
-            name,
-            kind,
-            self.failover_region,
-            "failoverRegion",
-            findings,
-        )?;
-        let label = failover
-            .version_label
-            .as_deref()
-            .or(raw.version_label.as_deref());
-        request(
-            &field,
-            object_type,
-            name,
-            failover.version.as_deref(),
-            label,
-            findings,
-        )
+    /// Does it make this file? `None` if it never does.
+    pub(crate) fn presence(&self, path: &str) -> Option<Presence> {
+        let outputs = self.outputs();
+        let of_outputs = outputs.filter(|(output, _)| output.may_be(path));
+        let of_outputs = of_outputs.map(|(_, presence)| presence);
+        let of_keys = self.keys.iter().filter(|keys| keys.may_be(path));
+        let of_keys = of_keys.map(|_| Presence::of(self.is_optional));
+        of_outputs.chain(of_keys).min()
     }
-}
 
-/// Without a failoverObject the failover region has the same name; but an ARN belongs to its own region.
-fn same_in_failover_region(
-    entry: &str,
-    name: &str,
-    request: Option<&Request>,
-    findings: &mut Findings,
-) -> Option<Request> {
-    if Arn::looks_like(name) {
-        findings.warning(entry, "has no failover: an ARN exists only in its own region; give the other region's ARN in a failoverObject");
-        return None;
+    /// What it becomes, except for keys.
+    fn outputs(&self) -> impl Iterator<Item = (&Output, Presence)> {
+        let whole = self.whole.iter();
+        let whole = whole.map(|whole| (whole, Presence::of(self.is_optional)));
+        whole.chain(self.extracts.iter().map(|extract| {
+            let is_optional = self.is_optional || extract.is_optional;
+            (&extract.output, Presence::of(is_optional))
+        }))
     }
-    request.cloned()
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::findings::Findings;
+use crate::words::boolean::boolean;
 use crate::words::name::shown;
 use crate::words::nearest::nearest;
 use crate::{PathTranslation, Region, RoleArn};
@@ -136,18 +137,6 @@ fn translation(text: &str) -> Result<PathTranslation, String> {
         _ if text.eq_ignore_ascii_case("false") => Ok(PathTranslation::Off),
         _ => Err(format!(
             "{} is neither one character nor \"False\"",
-            shown(text)
-        )),
-    }
-}
-
-/// Takes the same words as Go's `strconv.ParseBool`, which AWS's provider uses.
-fn boolean(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "t" | "T" | "true" | "True" | "TRUE" => Ok(true),
-        "0" | "f" | "F" | "false" | "False" | "FALSE" => Ok(false),
-        _ => Err(format!(
-            "{} is not a boolean: write \"true\" or \"false\"",
             shown(text)
         )),
     }

@@ -1,9 +1,10 @@
 //! The entries of `objects` as written: fields that must be strings are strings, and nothing else is checked.
 
+use super::fields::Fields;
 use super::findings::Findings;
 use super::problem::Problem;
+use crate::words::boolean::boolean;
 use crate::words::name;
-use crate::words::nearest::nearest;
 use crate::yaml::{self, Node};
 
 /// An entry of `objects`.
@@ -11,13 +12,26 @@ use crate::yaml::{self, Node};
 pub(crate) struct RawObject {
     pub(crate) index: usize,
     pub(crate) name: Option<String>,
+    pub(crate) path: Option<String>,
+    pub(crate) recursive: Option<String>,
     pub(crate) kind: Option<String>,
     pub(crate) alias: Option<String>,
     pub(crate) version: Option<String>,
     pub(crate) version_label: Option<String>,
     pub(crate) file_permission: Option<String>,
+    pub(crate) encoding: Option<String>,
+    pub(crate) optional: Option<String>,
+    pub(crate) whole_file: Option<String>,
     pub(crate) jmes_path: Vec<RawExtract>,
+    pub(crate) json_keys: Option<RawKeys>,
     pub(crate) failover: Option<RawFailover>,
+}
+
+impl RawObject {
+    /// The name or path, for messages.
+    pub(crate) fn title(&self) -> Option<&str> {
+        self.name.as_deref().or(self.path.as_deref())
+    }
 }
 
 /// An item of `jmesPath`.
@@ -26,12 +40,22 @@ pub(crate) struct RawExtract {
     pub(crate) path: Option<String>,
     pub(crate) alias: Option<String>,
     pub(crate) file_permission: Option<String>,
+    pub(crate) encoding: Option<String>,
+    pub(crate) optional: Option<String>,
+}
+
+/// A `jsonKeys` that is not `false`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct RawKeys {
+    pub(crate) prefix: Option<String>,
+    pub(crate) file_permission: Option<String>,
 }
 
 /// A `failoverObject`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RawFailover {
     pub(crate) name: Option<String>,
+    pub(crate) path: Option<String>,
     pub(crate) version: Option<String>,
     pub(crate) version_label: Option<String>,
 }
@@ -89,19 +113,26 @@ fn object(index: usize, node: &Node, findings: &mut Findings) -> Option<RawObjec
     let object = RawObject {
         index,
         name: fields.string("objectName"),
+        path: fields.string("objectPath"),
+        recursive: fields.string("recursive"),
         kind: fields.string("objectType"),
         alias: fields.string("objectAlias"),
         version: fields.string("objectVersion"),
         version_label: fields.string("objectVersionLabel"),
         file_permission: fields.string("filePermission"),
+        encoding: fields.string("objectEncoding"),
+        optional: fields.string("optional"),
+        whole_file: fields.string("wholeFile"),
         ..RawObject::default()
     };
-    let (jmes_path, failover) = (fields.node("jmesPath"), fields.node("failoverObject"));
+    let (jmes_path, json_keys) = (fields.node("jmesPath"), fields.node("jsonKeys"));
+    let failover = fields.node("failoverObject");
     fields.warn_of_the_rest();
     Some(RawObject {
         jmes_path: jmes_path
             .map(|node| extracts(&path, node, findings))
             .unwrap_or_default(),
+        json_keys: json_keys.and_then(|node| keys(&path, node, findings)),
         failover: failover.and_then(|node| failover_object(&path, node, findings)),
         ..object
     })
@@ -128,120 +159,52 @@ fn extracts(object: &str, node: &Node, findings: &mut Findings) -> Vec<RawExtrac
             path: fields.string("path"),
             alias: fields.string("objectAlias"),
             file_permission: fields.string("filePermission"),
+            encoding: fields.string("objectEncoding"),
+            optional: fields.string("optional"),
         });
         fields.warn_of_the_rest();
     }
     extracts
 }
 
+/// `true`, `false`, or a mapping.
+fn keys(object: &str, node: &Node, findings: &mut Findings) -> Option<RawKeys> {
+    let path = format!("{object}.jsonKeys");
+    match node {
+        Node::Map(_) => {
+            let mut fields = Fields::of(node, path, findings)?;
+            let keys = RawKeys {
+                prefix: fields.string("prefix"),
+                file_permission: fields.string("filePermission"),
+            };
+            fields.warn_of_the_rest();
+            Some(keys)
+        }
+        Node::String(text) | Node::Scalar(text) => {
+            let is_set = findings.keep(path, boolean(text))?;
+            is_set.then(RawKeys::default)
+        }
+        Node::Null | Node::List(_) => {
+            let kind = node.kind();
+            findings.problem(
+                path,
+                format!("must be true, or a mapping of prefix and filePermission, not {kind}"),
+            );
+            None
+        }
+    }
+}
+
 fn failover_object(object: &str, node: &Node, findings: &mut Findings) -> Option<RawFailover> {
     let mut fields = Fields::of(node, format!("{object}.failoverObject"), findings)?;
     let failover = RawFailover {
         name: fields.string("objectName"),
+        path: fields.string("objectPath"),
         version: fields.string("objectVersion"),
         version_label: fields.string("objectVersionLabel"),
     };
     fields.warn_of_the_rest();
     Some(failover)
-}
-
-/// The fields of one mapping, removed one by one.
-struct Fields<'a, 'f> {
-    path: String,
-    left: Vec<(&'a str, &'a Node)>,
-    /// Names of the fields that were looked for.
-    known: Vec<&'static str>,
-    findings: &'f mut Findings,
-}
-
-impl<'a, 'f> Fields<'a, 'f> {
-    fn of(node: &'a Node, path: String, findings: &'f mut Findings) -> Option<Self> {
-        match node {
-            Node::Map(fields) => {
-                let left = fields
-                    .iter()
-                    .map(|(key, value)| (key.as_str(), value))
-                    .collect();
-                Some(Self {
-                    path,
-                    left,
-                    known: Vec::new(),
-                    findings,
-                })
-            }
-            Node::Null => {
-                findings.problem(
-                    path,
-                    "is empty: remove the dash, or write an objectName after it",
-                );
-                None
-            }
-            other => {
-                findings.problem(
-                    path,
-                    format!(
-                        "must be a mapping of fields (\"objectName: …\"), not {}",
-                        other.kind()
-                    ),
-                );
-                None
-            }
-        }
-    }
-
-    /// Removes a field and returns its value. Of several spellings the exact one counts, or else the last one.
-    fn node(&mut self, name: &'static str) -> Option<&'a Node> {
-        self.known.push(name);
-        let (mine, left): (Vec<_>, Vec<_>) = self
-            .left
-            .drain(..)
-            .partition(|(key, _)| key.eq_ignore_ascii_case(name));
-        self.left = left;
-        if mine.len() > 1 {
-            self.findings.warning(
-                format!("{}.{name}", self.path),
-                "is given more than once: only one of them counts; remove the others",
-            );
-        }
-        let exact = mine.iter().rev().find(|(key, _)| *key == name);
-        exact
-            .or(mine.last())
-            .map(|(_, node)| *node)
-            .filter(|node| **node != Node::Null)
-    }
-
-    fn string(&mut self, name: &'static str) -> Option<String> {
-        match self.node(name)? {
-            Node::String(text) | Node::Scalar(text) => {
-                Some(text.clone()).filter(|text| !text.is_empty())
-            }
-            other => {
-                self.findings.problem(
-                    format!("{}.{name}", self.path),
-                    format!("must be a string, not {}", other.kind()),
-                );
-                None
-            }
-        }
-    }
-
-    fn warn_of_the_rest(self) {
-        for (key, _) in self.left {
-            let field = format!("{}.{key}", self.path);
-            if let Some(blank) = key.chars().find_map(name::blank) {
-                let message =
-                    format!("has {blank} in its name, so the field is not recognized: remove it");
-                self.findings.problem(field, message);
-                continue;
-            }
-            let hint = match nearest(key, &self.known) {
-                Some(meant) => format!("did you mean {meant}?"),
-                None => "remove it, or correct its name".to_owned(),
-            };
-            let message = format!("is not a known field and is ignored: {hint}");
-            self.findings.warning(field, message);
-        }
-    }
 }
 
 #[cfg(test)]

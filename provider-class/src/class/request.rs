@@ -13,6 +13,8 @@ pub enum Request {
     Secret(SecretRequest),
     /// A parameter of Parameter Store.
     Parameter(ParameterRequest),
+    /// All parameters below a path.
+    Path(PathRequest),
 }
 
 /// What `secretsmanager:GetSecretValue` is asked for.
@@ -33,6 +35,17 @@ pub struct ParameterRequest {
     pub name: String,
     /// Version or label.
     pub selector: Option<Selector>,
+}
+
+/// What `ssm:GetParametersByPath` is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PathRequest {
+    /// The path without a slash at its end: nothing for the root.
+    pub path: String,
+    /// Are the parameters of all levels requested, or only of the first one?
+    pub is_recursive: bool,
+    /// Only the versions with this label.
+    pub label: Option<String>,
 }
 
 /// What selects a version of a parameter.
@@ -70,6 +83,11 @@ impl Request {
                 Some(Selector::Label(label)) => json!(["parameter", name, label]),
                 None => json!(["parameter", name]),
             },
+            Self::Path(PathRequest {
+                path,
+                is_recursive,
+                label,
+            }) => json!(["path", path, is_recursive, label]),
         }
     }
 }
@@ -99,6 +117,34 @@ impl ParameterRequest {
     /// The name without what differs between its spellings: the ARN of `/app/db` has no slash before `app`.
     pub fn short_name(&self) -> &str {
         short_name(&self.name)
+    }
+}
+
+impl PathRequest {
+    /// The path in a call of `GetParametersByPath`.
+    pub fn wire_path(&self) -> &str {
+        if self.path.is_empty() {
+            "/"
+        } else {
+            &self.path
+        }
+    }
+
+    /// A parameter's name below the path, if it is one of those that are requested.
+    pub fn below<'a>(&self, name: &'a str) -> Option<&'a str> {
+        let name = short_name(name);
+        let below = if self.path.is_empty() {
+            name
+        } else {
+            let rest = name.strip_prefix(short_name(&self.path))?;
+            rest.strip_prefix('/')?
+        };
+        (self.is_recursive || !below.contains('/')).then_some(below)
+    }
+
+    /// The whole name of a parameter below the path.
+    pub fn name_of(&self, below: &str) -> String {
+        format!("{}/{below}", self.path)
     }
 }
 
@@ -145,6 +191,13 @@ impl fmt::Display for Request {
                 f.write_str(name)?;
                 match selector {
                     Some(selector) => write!(f, ":{selector}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Path(request) => {
+                f.write_str(request.wire_path())?;
+                match &request.label {
+                    Some(label) => write!(f, " label {label}"),
                     None => Ok(()),
                 }
             }
@@ -196,6 +249,32 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_path_knows_the_parameters_below_it() {
+        let path = |path: &str, is_recursive| PathRequest {
+            path: path.to_owned(),
+            is_recursive,
+            label: None,
+        };
+        for (request, name, below) in [
+            (path("/app", true), "/app/db", Some("db")),
+            (path("/app", true), "/app/db/user", Some("db/user")),
+            (path("/app", false), "/app/db/user", None),
+            (path("/app", true), "/application/db", None),
+            (path("/app", true), "/app", None),
+            (path("", true), "/app/db", Some("app/db")),
+            (path("", false), "plain", Some("plain")),
+        ] {
+            assert_eq!(request.below(name), below, "{request:?} {name}");
+        }
+        let short = RequestKey::of(&Request::Path(path("/app", true)), None);
+        assert_ne!(
+            short,
+            RequestKey::of(&Request::Path(path("/app", false)), None)
+        );
+        assert_ne!(short, RequestKey::of(&parameter("/app", None), None));
     }
 
     #[test]

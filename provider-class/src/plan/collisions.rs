@@ -17,20 +17,29 @@ pub struct Collision {
     pub path: String,
 }
 
-/// Do classes that share a mount path keep out of each other's way?
+/// Do classes that share a mount path keep out of each other's way? Names that are known only at fetch are not checked.
 pub fn collisions(classes: &[&Class]) -> Result<(), Collision> {
+    let classes = classes.iter();
+    collision_of(classes.flat_map(|class| {
+        let files = class.files();
+        files.map(|file| (class.name.as_str(), file.path.as_str()))
+    }))
+}
+
+/// Do files of one directory, each with the name of its class, keep out of each other's way? Those of one class do.
+pub fn collision_of<'a>(
+    files: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<(), Collision> {
     let mut seen = Paths::default();
-    for class in classes {
-        for file in class.files() {
-            if let Some(first) = seen.insert(file.path.as_str(), class.name.as_str())
-                && *first != class.name
-            {
-                return Err(Collision {
-                    first: (*first).to_owned(),
-                    second: class.name.clone(),
-                    path: file.path.to_string(),
-                });
-            }
+    for (class, path) in files {
+        if let Some(first) = seen.insert(path, class)
+            && *first != class
+        {
+            return Err(Collision {
+                first: (*first).to_owned(),
+                second: class.to_owned(),
+                path: path.to_owned(),
+            });
         }
     }
     Ok(())

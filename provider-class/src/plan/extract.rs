@@ -1,13 +1,20 @@
 //! From a fetched value to the contents of files.
 
+mod error;
+
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jmespath::{Rcvar, Variable};
 use zeroize::Zeroizing;
 
+use super::members::members;
 use super::number::Numbers;
-use crate::words::jmes_path;
-use crate::{Extract, Field, File, JmesPath, Object};
+use crate::words::{jmes_path, name};
+use crate::{Encoding, Extract, Field, File, JmesPath, Object, Output, Request};
+use error::MAX_KEYS;
+
+pub use error::ExtractError;
 
 /// The contents of one file; the bytes are zeroized when dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,68 +37,250 @@ impl fmt::Debug for FileContents {
     }
 }
 
-/// Why a value cannot become the files of its object. It never quotes the value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ExtractError {
-    /// `jmesPath` needs JSON.
-    #[error("{field}: the value is not JSON: {reason}; store JSON, or remove jmesPath")]
-    NotJson {
-        /// The object's `jmesPath`.
-        field: Field,
-        /// What the JSON parser says: a position, no content.
-        reason: String,
-    },
-    /// One of the paths.
-    #[error("{field}: path {path:?} for the file {alias:?} {reason}")]
-    Path {
-        /// The item of `jmesPath`.
-        field: Field,
-        /// The expression.
-        path: String,
-        /// The file.
-        alias: String,
-        /// What is wrong and what to do.
-        reason: String,
-    },
+/// A file that a fetch made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeFile {
+    /// What it was made of, for messages.
+    pub field: Field,
+    /// Is its name known only since the fetch?
+    pub is_new: bool,
+    /// The file.
+    pub contents: FileContents,
 }
 
+impl MadeFile {
+    /// Its path below the mount.
+    pub fn path(&self) -> &str {
+        self.contents.file.path.as_str()
+    }
+}
+
+/// What a value became.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// The files.
+    pub files: Vec<MadeFile>,
+    /// What was left out although nobody asked for that, a line each.
+    pub warnings: Vec<String>,
+    /// Optional files that are missing, a line each.
+    pub missing: Vec<String>,
+}
+
+const KEY_REMEDY: &str = "rename the key, or list the keys with jmesPath";
+
 impl Object {
-    /// The files of a value: the whole value and its parts.
-    pub fn contents(&self, value: &[u8]) -> Result<Vec<FileContents>, Vec<ExtractError>> {
-        let whole = FileContents {
-            file: self.file.clone(),
-            bytes: Zeroizing::new(value.to_vec()),
+    /// The files of a value: the whole value, its parts, and its keys.
+    pub fn contents(&self, value: &[u8]) -> Result<Made, Vec<ExtractError>> {
+        let of_value = OfValue {
+            object: self,
+            name: &self.name,
+            parameter: "",
         };
-        if self.extracts.is_empty() {
-            return Ok(vec![whole]);
-        }
-        let (text, json) = parse(value).map_err(|reason| {
-            vec![ExtractError::NotJson {
-                field: self.field("jmesPath"),
-                reason,
-            }]
-        })?;
-        let numbers = Numbers::of(text);
-        let mut contents = vec![whole];
+        of_value.made(value)
+    }
+
+    /// The same for the value of a parameter below the object's path, with the parameter's name below it.
+    pub fn contents_of(&self, parameter: &str, value: &[u8]) -> Result<Made, Vec<ExtractError>> {
+        let name = match &self.request {
+            Request::Path(request) => request.name_of(parameter),
+            Request::Secret(_) | Request::Parameter(_) => self.name.clone(),
+        };
+        let of_value = OfValue {
+            object: self,
+            name: &name::cut(&name),
+            parameter,
+        };
+        of_value.made(value)
+    }
+}
+
+/// What an object makes of one value.
+struct OfValue<'a> {
+    object: &'a Object,
+    /// The object's or parameter's name, for messages.
+    name: &'a str,
+    /// The name of the parameter below the object's path.
+    parameter: &'a str,
+}
+
+impl OfValue<'_> {
+    fn made(&self, value: &[u8]) -> Result<Made, Vec<ExtractError>> {
+        let object = self.object;
+        let bytes = self
+            .decode(object.encoding, "objectEncoding", value)
+            .map_err(|error| vec![*error])?;
+        let mut made = Made::default();
         let mut errors = Vec::new();
-        for extract in &self.extracts {
-            match extract.value(&json, &numbers) {
-                Ok(bytes) => contents.push(FileContents {
-                    file: extract.file.clone(),
-                    bytes,
-                }),
-                Err(reason) => errors.push(ExtractError::Path {
-                    field: self.field(&format!("jmesPath[{}]", extract.index)),
-                    path: extract.path.to_string(),
-                    alias: extract.file.path.to_string(),
-                    reason,
-                }),
+        if !object.extracts.is_empty() || object.keys.is_some() {
+            match parse(&bytes) {
+                Ok((text, json)) => {
+                    errors.extend(self.parts(text, &json, &mut made));
+                    errors.extend(self.keys(text, &json, &mut made).err().map(|error| *error));
+                }
+                Err(reason) => {
+                    let field = if object.extracts.is_empty() {
+                        "jsonKeys"
+                    } else {
+                        "jmesPath"
+                    };
+                    let field = self.field(field);
+                    errors.push(ExtractError::NotJson { field, reason });
+                }
+            }
+        }
+        if let Some(whole) = &object.whole {
+            match self.file(whole, "") {
+                Ok(file) => made.files.insert(0, self.file_of(whole, "", file, bytes)),
+                Err(error) => errors.push(*error),
             }
         }
         if errors.is_empty() {
-            Ok(contents)
+            Ok(made)
         } else {
             Err(errors)
+        }
+    }
+
+    /// The items of `jmesPath`. Returns what is wrong with them.
+    fn parts(&self, text: &str, json: &Rcvar, made: &mut Made) -> Vec<ExtractError> {
+        let mut errors = Vec::new();
+        if self.object.extracts.is_empty() {
+            return errors;
+        }
+        let numbers = Numbers::of(text);
+        for extract in &self.object.extracts {
+            let item = format!("jmesPath[{}]", extract.index);
+            let file = match self.file(&extract.output, &item) {
+                Ok(file) => file,
+                Err(error) => {
+                    errors.push(*error);
+                    continue;
+                }
+            };
+            let path_error = |reason: String| ExtractError::Path {
+                field: self.field(&item),
+                path: extract.path.to_string(),
+                alias: file.path.to_string(),
+                reason,
+            };
+            match extract.value(json, &numbers) {
+                Ok(Some(value)) => {
+                    match self.decode(extract.encoding, &format!("{item}.objectEncoding"), &value) {
+                        Ok(bytes) => {
+                            made.files
+                                .push(self.file_of(&extract.output, &item, file, bytes));
+                        }
+                        Err(error) => errors.push(*error),
+                    }
+                }
+                Ok(None) if extract.is_optional => made.missing.push(format!(
+                    "{}: path {:?} finds nothing; the optional file {:?} is missing",
+                    self.field(&item),
+                    extract.path.as_str(),
+                    file.path.as_str()
+                )),
+                Ok(None) => {
+                    let hint = nothing_hint(&extract.path, json);
+                    errors.push(path_error(format!("finds nothing{hint}")));
+                }
+                Err(reason) => errors.push(path_error(reason)),
+            }
+        }
+        errors
+    }
+
+    /// All keys of the object (`jsonKeys`).
+    fn keys(&self, text: &str, json: &Rcvar, made: &mut Made) -> Result<(), Box<ExtractError>> {
+        let Some(open) = &self.object.keys else {
+            return Ok(());
+        };
+        let field = || self.field("jsonKeys");
+        if !json.is_object() {
+            return Err(Box::new(ExtractError::NoKeys { field: field() }));
+        }
+        // Of a key that is there twice the last one counts, as for `jmesPath`.
+        let members: BTreeMap<String, &str> = members(text)
+            .filter_map(|(key, value)| Some((serde_json::from_str(key).ok()?, value)))
+            .collect();
+        if members.len() > MAX_KEYS {
+            let count = members.len();
+            let field = field();
+            return Err(Box::new(ExtractError::TooManyKeys { field, count }));
+        }
+        for (key, value) in members {
+            let field = self.field(&format!("jsonKeys[{:?}]", name::cut(&key)));
+            let bytes = match serde_json::from_str::<Option<String>>(value) {
+                Ok(Some(string)) => string.into_bytes(),
+                Ok(None) => {
+                    made.warnings
+                        .push(format!("{field}: is null and becomes no file"));
+                    continue;
+                }
+                Err(_) => value.as_bytes().to_vec(),
+            };
+            let bytes = Zeroizing::new(bytes);
+            let file = open.file(self.parameter, &key);
+            let file = file.map_err(|reason| {
+                let (field, remedy) = (field.clone(), KEY_REMEDY);
+                Box::new(ExtractError::Name {
+                    field,
+                    reason,
+                    remedy,
+                })
+            })?;
+            made.files.push(MadeFile {
+                field,
+                is_new: true,
+                contents: FileContents { file, bytes },
+            });
+        }
+        Ok(())
+    }
+
+    fn decode(
+        &self,
+        encoding: Encoding,
+        field: &str,
+        value: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Box<ExtractError>> {
+        encoding.decode(value).map_err(|reason| {
+            Box::new(ExtractError::Encoding {
+                field: self.field(field),
+                encoding: encoding.as_str(),
+                reason,
+            })
+        })
+    }
+
+    fn file(&self, output: &Output, field: &str) -> Result<File, Box<ExtractError>> {
+        output.file_of(self.parameter).map_err(|reason| {
+            Box::new(ExtractError::Name {
+                field: self.field(field),
+                reason,
+                remedy: "rename the parameter, or use a longer path",
+            })
+        })
+    }
+
+    fn file_of(
+        &self,
+        output: &Output,
+        field: &str,
+        file: File,
+        bytes: Zeroizing<Vec<u8>>,
+    ) -> MadeFile {
+        MadeFile {
+            field: self.field(field),
+            is_new: output.file().is_none(),
+            contents: FileContents { file, bytes },
+        }
+    }
+
+    /// A field of the object, with the parameter's name where the object is a path.
+    fn field(&self, path: &str) -> Field {
+        Field {
+            object: Some(self.name.to_owned()),
+            ..self.object.field(path)
         }
     }
 }
@@ -110,7 +299,8 @@ fn parse(value: &[u8]) -> Result<(&str, Rcvar), String> {
 }
 
 impl Extract {
-    fn value(&self, json: &Rcvar, numbers: &Numbers) -> Result<Zeroizing<Vec<u8>>, String> {
+    /// The part of a value; nothing if the path finds nothing.
+    fn value(&self, json: &Rcvar, numbers: &Numbers) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
         let found = self
             .path
             .search(json)
@@ -120,12 +310,12 @@ impl Extract {
             Variable::Bool(boolean) => boolean.to_string(),
             Variable::Number(number) => numbers.text(number)
                 .ok_or("gives a number that cannot be distinguished from another one in this secret: store it as a string")?,
-            Variable::Null => return Err(format!("finds nothing{}", nothing_hint(&self.path, json))),
+            Variable::Null => return Ok(None),
             Variable::Array(_) => return Err("gives a list: select one item, for example with [0]".to_owned()),
             Variable::Object(_) => return Err("gives an object: select one of its keys".to_owned()),
             Variable::Expref(_) => return Err("gives an expression, not a value".to_owned()),
         };
-        Ok(Zeroizing::new(written.into_bytes()))
+        Ok(Some(Zeroizing::new(written.into_bytes())))
     }
 }
 
@@ -140,112 +330,4 @@ fn nothing_hint(path: &JmesPath, json: &Rcvar) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Class, SecretProviderClassSpec};
-
-    fn object(paths: &[&str]) -> Object {
-        let items: Vec<_> = paths
-            .iter()
-            .enumerate()
-            .map(|(n, path)| serde_json::json!({"path": path, "objectAlias": format!("file{n}")}))
-            .collect();
-        let objects = serde_json::json!([{"objectName": "s", "objectType": "secretsmanager", "jmesPath": items}]);
-        let spec = SecretProviderClassSpec::aws([("objects", objects.to_string())]);
-        Class::parse("test", &spec).unwrap().objects.remove(0)
-    }
-
-    fn written(path: &str, json: &str) -> Result<String, String> {
-        let contents = object(&[path])
-            .contents(json.as_bytes())
-            .map_err(|errors| errors[0].to_string())?;
-        assert_eq!(
-            &contents[0].bytes[..],
-            json.as_bytes(),
-            "the whole value is written too"
-        );
-        Ok(String::from_utf8(contents[1].bytes.to_vec()).unwrap())
-    }
-
-    #[test]
-    fn strings_numbers_and_booleans_are_written() {
-        let json = r#"{"a": "x\ny", "port": 5432, "price": 1.10, "on": true, "empty": "", "n": {"m": [{"k": "deep"}]}, "api-key": "q"}"#;
-        for (path, text) in [
-            ("a", "x\ny"),
-            ("port", "5432"),
-            ("price", "1.10"),
-            ("on", "true"),
-            ("empty", ""),
-            ("n.m[0].k", "deep"),
-            ("\"api-key\"", "q"),
-            ("to_string(port)", "5432"),
-            ("length(a)", "3"),
-            ("join('-', [a, a])", "x\ny-x\ny"),
-        ] {
-            assert_eq!(written(path, json).as_deref(), Ok(text), "{path}");
-        }
-    }
-
-    #[test]
-    fn everything_else_is_an_error_without_the_value() {
-        let json =
-            r#"{"list": ["hunter2"], "object": {"k": "hunter2"}, "null": null, "s": "hunter2"}"#;
-        for (path, reason) in [
-            ("list", "gives a list"),
-            ("object", "gives an object"),
-            ("null", "finds nothing"),
-            ("missing", "finds nothing"),
-            ("abs(s)", "fails: argument"),
-        ] {
-            let error = written(path, json).unwrap_err();
-            assert!(
-                error.starts_with(&format!(
-                    "objects[0] \"s\": jmesPath[0]: path {path:?} for the file \"file0\" {reason}"
-                )),
-                "{error}"
-            );
-            assert!(!error.contains("hunter2"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_path_that_would_work_quoted_says_so() {
-        let error = written("db.host", r#"{"db.host": "x"}"#).unwrap_err();
-        assert!(error.ends_with("write path: '\"db.host\"'"), "{error}");
-    }
-
-    #[test]
-    fn what_was_written_after_an_older_hint_gets_the_right_one() {
-        let error = written("\"$\".username", r#"{"username": "x"}"#).unwrap_err();
-        assert!(error.ends_with("write path: username"), "{error}");
-    }
-
-    #[test]
-    fn all_failing_paths_are_named() {
-        assert_eq!(
-            object(&["a", "b", "c"])
-                .contents(b"{\"b\": 1}")
-                .unwrap_err()
-                .len(),
-            2
-        );
-    }
-
-    #[test]
-    fn what_is_not_json_is_refused_without_its_content() {
-        for value in [&b"hunter2"[..], b"{\"hunter2\": ", b"\xffhunter2"] {
-            let error = object(&["a"]).contents(value).unwrap_err()[0].to_string();
-            assert!(
-                error.starts_with("objects[0] \"s\": jmesPath: the value is not JSON")
-                    && !error.contains("hunter2"),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn without_paths_any_bytes_do() {
-        let contents = object(&[]).contents(&[0, 255, 10]).unwrap();
-        assert_eq!(&contents[0].bytes[..], [0, 255, 10]);
-    }
-}
+mod tests;

@@ -3,7 +3,10 @@
 
 mod collisions;
 mod extract;
+mod made;
+mod members;
 mod number;
+mod paths;
 pub mod policy;
 mod resolve;
 
@@ -11,8 +14,10 @@ use std::collections::HashMap;
 
 use crate::{Class, ParameterRequest, Region, Request, RequestKey};
 
-pub use collisions::{Collision, collisions};
-pub use extract::{ExtractError, FileContents};
+pub use collisions::{Collision, collision_of, collisions};
+pub use extract::{ExtractError, FileContents, Made, MadeFile};
+pub use made::MadeCollision;
+pub use paths::{PathCall, path_calls};
 pub use resolve::ResolveError;
 
 /// All requests of a class.
@@ -88,7 +93,7 @@ impl Plan {
         let requests = self.requests.iter().enumerate();
         requests.filter_map(|(index, planned)| match &planned.request {
             Request::Secret(_) => Some(index),
-            Request::Parameter(_) => None,
+            Request::Parameter(_) | Request::Path(_) => None,
         })
     }
 
@@ -96,7 +101,7 @@ impl Plan {
     pub fn parameter_calls(&self) -> Vec<Vec<usize>> {
         let requests = self.requests.iter().enumerate();
         let parameters = requests.filter_map(|(index, planned)| match &planned.request {
-            Request::Secret(_) => None,
+            Request::Secret(_) | Request::Path(_) => None,
             Request::Parameter(request) => Some((index, request)),
         });
         parameter_calls(parameters)
@@ -192,7 +197,7 @@ mod tests {
     fn first_fit(plan: &Plan) -> Vec<Vec<usize>> {
         let mut calls: Vec<Vec<usize>> = Vec::new();
         let key = |index: usize| match &plan.requests[index].request {
-            Request::Secret(_) => panic!("a secret among parameters"),
+            Request::Secret(_) | Request::Path(_) => panic!("no parameter"),
             Request::Parameter(parameter) => parameter.short_name(),
         };
         for index in 0..plan.requests.len() {

@@ -29,7 +29,7 @@ fn is_of_a_number(c: char) -> bool {
 }
 
 /// What follows the closing quote of a string, which is given without its opening quote.
-fn after_string(string: &str) -> &str {
+pub(super) fn after_string(string: &str) -> &str {
     let mut escaped = false;
     for (at, byte) in string.bytes().enumerate() {
         match byte {

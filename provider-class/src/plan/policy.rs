@@ -19,6 +19,8 @@ const SECRET_ACTIONS: [&str; 2] = [
     "secretsmanager:DescribeSecret",
 ];
 const PARAMETER_ACTIONS: [&str; 1] = ["ssm:GetParameters"];
+/// Reading a path reaches everything below it.
+const PATH_ACTIONS: [&str; 1] = ["ssm:GetParametersByPath"];
 /// What Parameter Store takes to read a secret for somebody who asks for it as a parameter.
 const REFERENCE_ACTIONS: [&str; 1] = ["secretsmanager:GetSecretValue"];
 
@@ -62,6 +64,7 @@ fn reading<'a>(
 ) -> Vec<Value> {
     let mut secrets = BTreeSet::new();
     let mut parameters = BTreeSet::new();
+    let mut paths = BTreeSet::new();
     let mut references = BTreeSet::new();
     for class in classes {
         let account = class
@@ -85,6 +88,9 @@ fn reading<'a>(
                             references.extend(secret(id, region, account));
                         }
                     }
+                    Some(Request::Path(request)) => {
+                        paths.insert(parameter(request.wire_path(), region, account));
+                    }
                     None => {}
                 }
             }
@@ -96,6 +102,9 @@ fn reading<'a>(
     }
     if !parameters.is_empty() {
         statements.push(allow("ReadParameters", &PARAMETER_ACTIONS, &parameters));
+    }
+    if !paths.is_empty() {
+        statements.push(allow("ReadParametersByPath", &PATH_ACTIONS, &paths));
     }
     if !references.is_empty() {
         statements.push(allow(
@@ -270,6 +279,28 @@ mod tests {
             statements[1]["Resource"],
             json!(["arn:aws:secretsmanager:us-east-2:*:secret:app/db-??????"])
         );
+    }
+
+    #[test]
+    fn a_path_is_read_by_its_own_action_on_its_own_arn() {
+        let class = class(
+            &[("failoverRegion", "us-west-2")],
+            "- {objectPath: /app/, objectType: ssmparameter, failoverObject: {objectPath: /other}}
+- {objectPath: /app/db, objectType: ssmparameter, recursive: false}",
+        );
+        let policy = of_pod(&[&class], None);
+        let statement = &policy["Statement"][0];
+        assert_eq!(statement["Action"], json!(["ssm:GetParametersByPath"]));
+        assert_eq!(
+            statement["Resource"],
+            json!([
+                "arn:aws:ssm:us-east-2:*:parameter/app",
+                "arn:aws:ssm:us-east-2:*:parameter/app/db",
+                "arn:aws:ssm:us-west-2:*:parameter/app/db",
+                "arn:aws:ssm:us-west-2:*:parameter/other",
+            ])
+        );
+        assert_eq!(policy["Statement"].as_array().unwrap().len(), 1);
     }
 
     #[test]

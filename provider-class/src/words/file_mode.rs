@@ -25,6 +25,11 @@ impl FileMode {
     /// Everybody may read, nobody may write.
     pub const ALL_READ: Self = Self(0o444);
 
+    /// The permissions in a file's mode, as `stat(2)` gives it.
+    pub const fn of_bits(mode: u32) -> Self {
+        Self(mode & 0o7777)
+    }
+
     /// The permission bits, as `chmod(2)` takes them.
     pub const fn bits(self) -> u32 {
         self.0

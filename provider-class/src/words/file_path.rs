@@ -25,14 +25,14 @@ pub enum InvalidFilePath {
     #[error("{0:?} leads out of the directory: a name must not have \"..\" as a part")]
     Escapes(String),
     /// Nothing is left of it.
-    #[error("{0:?} is not a file name: give it an objectAlias")]
+    #[error("{0:?} is not a file name")]
     Empty(String),
     /// NUL ends a path for the kernel.
     #[error("{0:?} has a NUL character, which no file name can have")]
     Nul(String),
     /// Longer than `NAME_MAX`.
     #[error(
-        "the name that starts with {start:?} is {bytes} bytes long, more than the {MAX_COMPONENT} that a file name can have: give it a shorter objectAlias"
+        "the name that starts with {start:?} is {bytes} bytes long, more than the {MAX_COMPONENT} that a file name can have"
     )]
     TooLong {
         /// Its first characters.
@@ -42,7 +42,7 @@ pub enum InvalidFilePath {
     },
     /// Longer than `PATH_MAX`, with some room for the path of the mount.
     #[error(
-        "the path that starts with {start:?} is {bytes} bytes long, more than the {MAX_PATH} that are allowed: give it a shorter objectAlias"
+        "the path that starts with {start:?} is {bytes} bytes long, more than the {MAX_PATH} that are allowed"
     )]
     LongPath {
         /// Its first characters.
@@ -51,10 +51,22 @@ pub enum InvalidFilePath {
         bytes: usize,
     },
     /// The injector's own names start like this.
-    #[error(
-        "{0:?} starts with \"..\", which is reserved for the directory's own links: choose another objectAlias"
-    )]
+    #[error("{0:?} starts with \"..\", which is reserved for the directory's own links")]
     Reserved(String),
+}
+
+impl InvalidFilePath {
+    /// The error of a name for which an `objectAlias` can stand: what is wrong, and what to do.
+    pub(crate) fn of_object(&self) -> String {
+        match self {
+            Self::Escapes(_) | Self::Nul(_) => self.to_string(),
+            Self::Empty(_) => format!("{self}: give it an objectAlias"),
+            Self::TooLong { .. } | Self::LongPath { .. } => {
+                format!("{self}: give it a shorter objectAlias")
+            }
+            Self::Reserved(_) => format!("{self}: choose another objectAlias"),
+        }
+    }
 }
 
 /// Longest component of a path on Linux, in bytes (`NAME_MAX`).

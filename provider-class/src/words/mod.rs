@@ -1,6 +1,8 @@
 //! The values of single fields of a class.
 
 pub(crate) mod arn;
+pub(crate) mod boolean;
+pub(crate) mod encoding;
 pub(crate) mod file_mode;
 pub(crate) mod file_path;
 mod jmes_hint;

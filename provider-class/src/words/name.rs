@@ -68,6 +68,8 @@ pub(crate) enum InvalidName {
         "{label} is not a parameter label: labels have up to 100 letters, digits and .-_, and do not start with a digit, aws or ssm"
     )]
     Label { label: String },
+    #[error("{path} is no path of parameters: it starts with \"/\", such as \"/app\"")]
+    Path { path: String },
     #[error("{id} is {length} characters long, but a secret's version ID has 32 to 64: {remedy}")]
     VersionId {
         id: String,
@@ -265,6 +267,20 @@ pub(crate) fn parameter(text: &str, in_arn: bool) -> Result<(), InvalidName> {
         Some(start) if !is_aws_own => Err(InvalidName::Reserved { name, start }),
         _ => Ok(()),
     }
+}
+
+/// Checks a path of parameters. Returns it without the slash at its end: nothing for the root.
+pub(crate) fn path(text: &str) -> Result<&str, InvalidName> {
+    written(text)?;
+    let path = text.strip_suffix('/').unwrap_or(text);
+    if !text.starts_with('/') {
+        let path = shown(text);
+        return Err(InvalidName::Path { path });
+    }
+    if !path.is_empty() {
+        parameter(path, false)?;
+    }
+    Ok(path)
 }
 
 /// The prefix that is reserved for AWS, as written.

@@ -109,3 +109,98 @@ fn a_file_is_no_directory_of_another() {
     );
     assert!(parse("- {objectName: a/b, objectType: secretsmanager}\n- {objectName: a, objectType: secretsmanager}\n").is_ok());
 }
+
+#[test]
+fn new_fields_are_checked_with_their_lines() {
+    let entry = "- objectName: s\n  objectType: secretsmanager\n  ";
+    for (fields, words) in [
+        (
+            "optional: maybe",
+            "optional (line 3 of objects): \"maybe\" is not a boolean",
+        ),
+        (
+            "objectEncoding: rot13",
+            "objectEncoding (line 3 of objects): \"rot13\" is not an encoding",
+        ),
+        (
+            "wholeFile: 2",
+            "wholeFile (line 3 of objects): \"2\" is not a boolean",
+        ),
+        (
+            "wholeFile: false",
+            "wholeFile (line 3 of objects): is false, so the entry writes no file",
+        ),
+        (
+            "jsonKeys: [a]",
+            "jsonKeys (line 3 of objects): must be true, or a mapping",
+        ),
+        (
+            "jsonKeys: all",
+            "jsonKeys (line 3 of objects): \"all\" is not a boolean",
+        ),
+        (
+            "jsonKeys: {prefix: ../}",
+            "jsonKeys.prefix (line 3 of objects): \"../<each key>\" leads out",
+        ),
+        (
+            "jsonKeys: {filePermission: 400}",
+            "jsonKeys.filePermission (line 3 of objects): ",
+        ),
+        (
+            "jmesPath:\n  - {path: a, objectAlias: b, optional: 2}",
+            "jmesPath[0].optional (line 4 of objects): ",
+        ),
+        (
+            "jmesPath:\n  - {path: a, objectAlias: b, objectEncoding: x}",
+            "jmesPath[0].objectEncoding (line 4 of objects): ",
+        ),
+    ] {
+        let error = problem(parse(&format!("{entry}{fields}\n")));
+        let start = format!("objects[0] \"s\": {words}");
+        assert!(error.starts_with(&start), "{start}\n{error}");
+    }
+}
+
+#[test]
+fn the_whole_value_may_have_no_file() {
+    let objects = "- {objectName: s, objectType: secretsmanager, wholeFile: false, jmesPath: [{path: s, objectAlias: s}]}";
+    assert_eq!(paths(&parse(objects).unwrap()), ["s"]);
+    let objects =
+        "- {objectName: s, objectType: secretsmanager, wholeFile: false, jsonKeys: {prefix: db/}}";
+    let class = parse_with(&[("pathTranslation", "False")], objects).unwrap();
+    assert_eq!(paths(&class), [""; 0]);
+    let open: Vec<_> = class.open_files().map(ToString::to_string).collect();
+    assert_eq!(open, ["db/<each key>"]);
+    let class = parse(&objects.replace("wholeFile", "objectAlias: x, wholeFile")).unwrap();
+    assert!(
+        class.warnings[0]
+            .to_string()
+            .contains("has no effect, because wholeFile is false")
+    );
+    let off = parse("- {objectName: s, objectType: secretsmanager, jsonKeys: false}").unwrap();
+    assert_eq!(off.open_files().count(), 0);
+}
+
+#[test]
+fn a_file_is_required_unless_its_entry_or_item_is_optional() {
+    use provider_class::Presence::{Optional, Required};
+    let class = parse(
+        "- {objectName: a, objectType: secretsmanager, optional: true, jmesPath: [{path: p, objectAlias: b}]}
+- {objectName: c, objectType: secretsmanager, jmesPath: [{path: p, objectAlias: d, optional: true}], jsonKeys: {prefix: e-}}
+- {objectName: f, objectType: secretsmanager, optional: true, jsonKeys: {prefix: g-}}
+",
+    )
+    .unwrap();
+    for (path, presence) in [
+        ("a", Some(Optional)),
+        ("b", Some(Optional)),
+        ("c", Some(Required)),
+        ("d", Some(Optional)),
+        ("e-x", Some(Required)),
+        ("g-x", Some(Optional)),
+        ("e-", None),
+        ("x", None),
+    ] {
+        assert_eq!(class.presence(path), presence, "{path}");
+    }
+}

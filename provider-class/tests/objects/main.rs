@@ -4,6 +4,7 @@
 
 mod failover;
 mod files;
+mod paths;
 
 use provider_class::{
     Class, ParameterRequest, Request, SecretProviderClassSpec, SecretRequest, Selector,

@@ -93,9 +93,23 @@ fn signature(headers: &HeaderMap) -> Option<(String, String)> {
 }
 
 fn objects(body: &Value) -> Vec<String> {
-    [&body["SecretId"], &body["Names"], &body["Name"]]
-        .into_iter()
+    let fields = ["SecretId", "Names", "Name", "Path"];
+    fields
+        .iter()
+        .map(|field| &body[*field])
         .flat_map(strings)
+        .chain(filters(body))
+        .collect()
+}
+
+/// `Label=live` for a filter of GetParametersByPath.
+fn filters(body: &Value) -> Vec<String> {
+    let filters = body["ParameterFilters"].as_array().into_iter().flatten();
+    filters
+        .map(|filter| {
+            let key = filter["Key"].as_str().unwrap_or_default();
+            format!("{key}={}", strings(&filter["Values"]).join("|"))
+        })
         .collect()
 }
 

@@ -40,7 +40,11 @@ fn check(spec: &SecretProviderClassSpec) {
     assert_eq!(planned, class.objects.len());
     for object in &class.objects {
         // Values come from outside. Any value yields an error or a file.
-        let _ = object.contents(br#"{"a": [1.10, {"b": null}], "c-d": "x", "e": true}"#);
+        let made = object.contents(br#"{"a": [1.10, {"b": null}], "c-d": "x", "e": true, "../f": 1}"#);
+        for file in made.unwrap_or_default().files {
+            let path: &Path = file.contents.file.path.as_ref();
+            assert!(path.components().all(|part| matches!(part, Component::Normal(_))), "{path:?}");
+        }
     }
     let _ = provider_class::policy::of_pod(&[&class], Some(&region));
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Container, Pod};
-use provider_class::{Class, File};
+use provider_class::{Class, FileMode};
 
 use crate::pod::annotations::{CONTAINERS, PREFIX, PodRequest};
 use crate::pod::class::MountedClass;
@@ -23,12 +23,16 @@ pub(crate) fn warnings(request: &PodRequest, pod: &Pod, classes: &[MountedClass]
         .collect();
     let mut warnings = Vec::new();
     for MountedClass { class, .. } in classes {
-        for file in class.files() {
+        let known = class.files().map(|file| (file.path.to_string(), file.mode));
+        let open = class
+            .open_files()
+            .map(|open| (open.to_string(), open.mode()));
+        for (file, mode) in known.chain(open) {
             for container in &containers {
                 if warnings.len() == MAX_WARNINGS {
                     return warnings;
                 }
-                warnings.extend(warning(class, file, container, owner, pod));
+                warnings.extend(warning(class, (&file, mode), container, owner, pod));
             }
         }
     }
@@ -66,17 +70,16 @@ fn users(containers: &[&Container], pod: &Pod) -> BTreeSet<Option<i64>> {
 
 fn warning(
     class: &Class,
-    file: &File,
+    (file, mode): (&str, FileMode),
     container: &Container,
     owner: Owner,
     pod: &Pod,
 ) -> Option<String> {
-    let mode = file.mode;
     let readable = reads(mode.bits(), container, owner, pod);
     if readable == Some(true) {
         return None;
     }
-    let what = format!("class {:?}: file {} has mode {mode}", class.name, file.path);
+    let what = format!("class {:?}: file {file} has mode {mode}", class.name);
     let name = &container.name;
     let remedy = if mode.bits() & 0o040 == 0 {
         "set its runAsUser, or the annotation aws-secrets-injector.io/run-as-user"

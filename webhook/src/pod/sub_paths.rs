@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use k8s_openapi::api::core::v1::{Container, Pod, VolumeMount};
+use provider_class::Presence;
 
 use crate::pod::injection::{Injection, Inputs};
 use crate::pod::names::{FILES, is_injected};
@@ -11,10 +12,10 @@ use crate::pod::names::{FILES, is_injected};
 /// Files that a message lists.
 const MOST_LISTED: usize = 20;
 
-/// A mount of a file that no class of the pod creates.
+/// A mount of a file that no class of the pod creates, or that is optional or known only at fetch.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "container {container:?} mounts {sub_path:?} of the volume {volume:?}, but no class of the pod creates that file: correct the subPath; the files are {files}"
+    "container {container:?} mounts {sub_path:?} of the volume {volume:?}, but no class of the pod always creates that file: correct the subPath; the files are {files}"
 )]
 pub struct NoSuchFile {
     container: String,
@@ -72,12 +73,14 @@ fn part_of(mount: &VolumeMount) -> Option<&str> {
     (!part.is_empty()).then_some(part)
 }
 
-/// The files that go to a directory.
+/// The files that are in a directory after each fetch.
 fn files_in(inputs: Inputs<'_>, directory: &str) -> BTreeSet<String> {
     let mut files = BTreeSet::new();
     for mounted in inputs.classes {
         if mounted.mount_path == directory {
-            files.extend(mounted.class.files().map(|file| file.path.to_string()));
+            let files_of_class = mounted.class.files_with_presence();
+            let required = files_of_class.filter(|(_, presence)| *presence == Presence::Required);
+            files.extend(required.map(|(file, _)| file.path.to_string()));
         }
     }
     files

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::FilePath;
+use crate::{FilePath, Presence};
 
 pub(crate) use read::read;
 pub use tls::TlsError;
@@ -43,6 +43,8 @@ pub struct SecretKey {
     pub key: String,
     /// The file of the class.
     pub file: FilePath,
+    /// Whether the file may be missing. Then the Secret does not have the key.
+    pub presence: Presence,
 }
 
 impl SecretObject {

@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use super::{SecretKey, SecretObject, secret_type};
-use crate::FilePath;
 use crate::class::field_path::{Field, SECRET_OBJECTS};
 use crate::class::findings::Findings;
 use crate::class::object::Object;
@@ -16,6 +15,7 @@ use crate::words::kubernetes::{
 };
 use crate::words::name::{cut, shown};
 use crate::words::nearest::nearest;
+use crate::{FilePath, PathTranslation, Presence};
 
 /// Secrets of one class, and keys of all of them together.
 const MOST_SECRETS: usize = 64;
@@ -91,7 +91,9 @@ fn bounded(written: &[Value]) -> Result<(), String> {
 
 /// The files of the class.
 struct Files<'a> {
-    by_path: BTreeMap<&'a str, &'a FilePath>,
+    objects: &'a [Object],
+    /// Those whose names are known.
+    by_path: BTreeMap<&'a str, (&'a FilePath, Presence)>,
     /// The file of each objectName.
     by_object: BTreeMap<&'a str, &'a FilePath>,
 }
@@ -99,24 +101,39 @@ struct Files<'a> {
 impl<'a> Files<'a> {
     fn of(objects: &'a [Object]) -> Self {
         let files = objects.iter().flat_map(Object::files);
+        let whole = objects.iter().filter_map(|object| {
+            let file = object.whole.as_ref()?.file()?;
+            Some((object.name.as_str(), &file.path))
+        });
         Self {
-            by_path: files.map(|file| (file.path.as_str(), &file.path)).collect(),
-            by_object: objects
-                .iter()
-                .map(|object| (object.name.as_str(), &object.file.path))
+            objects,
+            by_path: files
+                .map(|(file, presence)| (file.path.as_str(), (&file.path, presence)))
                 .collect(),
+            by_object: whole.collect(),
         }
     }
 
-    fn find(&self, name: &str) -> Result<FilePath, String> {
-        if let Some(path) = self.by_path.get(name) {
-            return Ok(FilePath::clone(path));
+    fn find(&self, name: &str) -> Result<(FilePath, Presence), String> {
+        if let Some((path, presence)) = self.by_path.get(name) {
+            return Ok((FilePath::clone(path), *presence));
         }
         if let Some(path) = self.by_object.get(name) {
             return Err(format!(
                 "must be the name of the file of this object: write {}",
                 shown(path.as_str())
             ));
+        }
+        let presences = self
+            .objects
+            .iter()
+            .filter_map(|object| object.presence(name));
+        if let Some(presence) = presences.min() {
+            // The name of a file is translated already.
+            let path = FilePath::translate(name, PathTranslation::Off);
+            return path
+                .map(|path| (path, presence))
+                .map_err(|error| error.to_string());
         }
         Err(format!(
             "the class has no file {}; its files are {}",
@@ -126,11 +143,14 @@ impl<'a> Files<'a> {
     }
 
     fn list(&self) -> String {
-        let names: Vec<&str> = self.by_path.keys().copied().take(MOST_LISTED).collect();
-        let mut text = names.join(", ");
-        if self.by_path.len() > MOST_LISTED {
+        let known = self.by_path.keys().map(|path| (*path).to_owned());
+        let open = self.objects.iter().flat_map(Object::open_files);
+        let names: Vec<String> = known.chain(open.map(ToString::to_string)).collect();
+        let listed = &names[..names.len().min(MOST_LISTED)];
+        let mut text = listed.join(", ");
+        if names.len() > MOST_LISTED {
             // Writing to a String does not fail.
-            let _ = write!(text, " and {} more", self.by_path.len() - MOST_LISTED);
+            let _ = write!(text, " and {} more", names.len() - MOST_LISTED);
         }
         text
     }
@@ -237,9 +257,11 @@ impl Reader<'_> {
         let key_field = format!("{path}.key");
         let key = self.required(fields, &key_field, "the key in the Secret");
         let key = key.and_then(|key| self.keep(&key_field, secret_key(&key)));
+        let (file, presence) = file?;
         Some(SecretKey {
             key: key?,
-            file: file?,
+            file,
+            presence,
         })
     }
 

@@ -100,7 +100,7 @@ pub(crate) fn plan(
     {
         let given = planned.variables.iter();
         let given = given.filter(|variable| !own.contains(variable.name.as_str()));
-        env.extend(given.map(|variable| Slot::Injected(source::of_file(&variable.name).into())));
+        env.extend(given.map(|variable| Slot::Injected(source::of_file(variable).into())));
     }
     env.extend(references.env);
     let is_run = method == Some(EnvMethod::Exec)

@@ -11,7 +11,7 @@ mod secrets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use provider_class::{EnvMethod, Variable, VariableName, Variables};
+use provider_class::{EnvMethod, Presence, Variable, VariableName, Variables};
 
 use crate::pod::class::MountedClass;
 use crate::pod::names::FILES;
@@ -58,6 +58,8 @@ pub struct PlannedVariable {
     pub file: String,
     /// Whether it comes from `*`. Then a variable that the container sets itself takes precedence.
     pub is_of_star: bool,
+    /// Whether the file may be missing. Then the variable is not set.
+    pub is_optional: bool,
 }
 
 impl PlannedVariables {
@@ -99,10 +101,13 @@ impl PlannedVariables {
 struct PodFile<'a> {
     mount_path: &'a str,
     path: &'a str,
+    presence: Presence,
 }
 
 /// The files of a pod.
 struct PodFiles<'a> {
+    classes: &'a [MountedClass],
+    /// Those whose names are known.
     by_path: BTreeMap<&'a str, Vec<PodFile<'a>>>,
     directories: BTreeSet<&'a str>,
 }
@@ -165,6 +170,7 @@ fn planned(name: VariableName, file: PodFile<'_>, is_of_star: bool) -> PlannedVa
         mount_path: file.mount_path.to_owned(),
         file: file.path.to_owned(),
         is_of_star,
+        is_optional: file.presence == Presence::Optional,
     }
 }
 
@@ -175,13 +181,18 @@ impl<'a> PodFiles<'a> {
         for mounted in classes {
             let mount_path = mounted.mount_path.as_str();
             directories.insert(mount_path);
-            for file in mounted.class.files() {
+            for (file, presence) in mounted.class.files_with_presence() {
                 let path = file.path.as_str();
                 let several = by_path.entry(path).or_default();
-                several.push(PodFile { mount_path, path });
+                several.push(PodFile {
+                    mount_path,
+                    path,
+                    presence,
+                });
             }
         }
         Self {
+            classes,
             by_path,
             directories,
         }
@@ -201,7 +212,7 @@ impl<'a> PodFiles<'a> {
         Ok(())
     }
 
-    fn find(&self, item: &Item) -> Result<PodFile<'a>, String> {
+    fn find(&self, item: &'a Item) -> Result<PodFile<'a>, String> {
         match self.by_path.get(item.file.as_str()).map(Vec::as_slice) {
             Some([file]) => return Ok(*file),
             Some(several) => {
@@ -227,6 +238,9 @@ impl<'a> PodFiles<'a> {
                 return Ok(*file);
             }
         }
+        if let Some(file) = self.open(&item.file) {
+            return Ok(file);
+        }
         Err(format!(
             "{}: the pod's classes have no file {:?}; {}",
             item.name,
@@ -235,13 +249,43 @@ impl<'a> PodFiles<'a> {
         ))
     }
 
+    /// A file that a class could make of a key or parameter, by its path in its directory or its absolute path. The injector
+    /// finds out whether it does.
+    fn open(&self, file: &'a str) -> Option<PodFile<'a>> {
+        let mut found = None;
+        for MountedClass {
+            class, mount_path, ..
+        } in self.classes
+        {
+            let below = file
+                .strip_prefix(mount_path.as_str())
+                .and_then(|rest| rest.strip_prefix('/'));
+            let path = below.unwrap_or(file);
+            if let Some(presence) = class.presence(path) {
+                let file = PodFile {
+                    mount_path,
+                    path,
+                    presence,
+                };
+                found = found.or(Some(file));
+            }
+        }
+        found
+    }
+
     /// The files, for an error.
     fn list(&self) -> String {
-        let names: Vec<&str> = self.by_path.keys().copied().take(MOST_LISTED).collect();
-        let mut text = format!("the files are {}", names.join(", "));
-        if self.by_path.len() > MOST_LISTED {
+        let known = self.by_path.keys().map(|path| (*path).to_owned());
+        let open = self
+            .classes
+            .iter()
+            .flat_map(|mounted| mounted.class.open_files());
+        let names: Vec<String> = known.chain(open.map(ToString::to_string)).collect();
+        let listed = &names[..names.len().min(MOST_LISTED)];
+        let mut text = format!("the files are {}", listed.join(", "));
+        if names.len() > MOST_LISTED {
             // Writing to a String does not fail.
-            let _ = write!(text, " and {} more", self.by_path.len() - MOST_LISTED);
+            let _ = write!(text, " and {} more", names.len() - MOST_LISTED);
         }
         text
     }

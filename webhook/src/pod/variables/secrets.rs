@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use provider_class::VariableName;
+use provider_class::{Presence, VariableName};
 
 use super::PlannedVariable;
 use super::container::Reference;
@@ -32,6 +32,7 @@ impl ServedSecrets {
                 mount_path: of_pod.mount_path.to_owned(),
                 file: data.file.to_string(),
                 is_of_star: false,
+                is_optional: data.presence == Presence::Optional,
             };
             keys.insert(data.key.clone(), variable);
         }

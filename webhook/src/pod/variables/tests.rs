@@ -176,3 +176,48 @@ fn containers_run_the_program_where_the_injector_copies_it() {
         format!("{PROGRAM_DIRECTORY}/{}", provider_class::PROGRAM_FILE)
     );
 }
+
+/// The plan for a class in `/a` with these entries: names, files, and whether they may be missing.
+fn planned_of(text: &str, objects: &str) -> Result<Vec<(String, String, bool)>, String> {
+    let spec = SecretProviderClassSpec::aws([("objects", objects), ("pathTranslation", "False")]);
+    let mounted = MountedClass {
+        mount_path: "/a".to_owned(),
+        class: Class::parse("db", &spec).unwrap().into(),
+        parameters: BTreeMap::new().into(),
+    };
+    let (items, all) = items(text)?;
+    let requested = RequestedVariables { items, all };
+    let planned = plan(&requested, EnvMethod::Kubelet, &[mounted])?;
+    let variables = planned.variables.into_iter();
+    Ok(variables
+        .map(|planned| (planned.name.to_string(), planned.file, planned.is_optional))
+        .collect())
+}
+
+#[test]
+fn an_item_may_name_a_file_that_is_optional_or_known_only_at_fetch() {
+    let objects =
+        "- {objectName: a, objectType: secretsmanager, wholeFile: false, jsonKeys: {prefix: db/}}
+- {objectName: b, objectType: secretsmanager, optional: true}
+- {objectPath: /app, objectType: ssmparameter, objectAlias: app, optional: true}";
+    let one = |name: &str, file: &str, is_optional| {
+        Ok(vec![(name.to_owned(), file.to_owned(), is_optional)])
+    };
+    assert_eq!(planned_of("A=db/user", objects), one("A", "db/user", false));
+    assert_eq!(
+        planned_of("A=/a/db/user", objects),
+        one("A", "db/user", false)
+    );
+    assert_eq!(planned_of("A=app/x", objects), one("A", "app/x", true));
+    assert_eq!(planned_of("*", objects), one("b", "b", true));
+    let error = planned_of("A=other", objects).unwrap_err();
+    assert!(
+        error.ends_with("the files are b, db/<each key>, app/<each parameter>"),
+        "{error}"
+    );
+    let error = planned_of("*", objects.lines().next().unwrap()).unwrap_err();
+    assert!(
+        error.contains("finds no file") && error.ends_with("<each key>"),
+        "{error}"
+    );
+}

@@ -65,6 +65,18 @@ fn the_kubelet_sets_variables_before_the_containers_own() {
 }
 
 #[test]
+fn the_variable_of_an_optional_file_is_optional() {
+    let mut after = requesting("DB=b", "kubelet");
+    let pod = pod(after.clone());
+    let objects = "- {objectName: b, objectType: secretsmanager, optional: true}";
+    let injection = plan(&pod, &[("objects", objects)]);
+    json_patch::patch(&mut after, &operations(&pod, &injection).unwrap()).unwrap();
+    let mut variable = of_file("DB");
+    variable["valueFrom"]["fileKeyRef"]["optional"] = true.into();
+    assert_eq!(after["spec"]["containers"][0]["env"], json!([variable]));
+}
+
+#[test]
 fn the_injector_runs_the_command_with_the_variables() {
     let mut before = requesting(ITEM, "exec");
     before["spec"]["containers"][0]["args"] = json!(["$(DB)"]);

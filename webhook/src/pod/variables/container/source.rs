@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, FileKeySelector, SecretKeySelector};
 use provider_class::{ENV_FILE, VariableName};
 
+use super::super::PlannedVariable;
 use super::references::Reference;
 use crate::pod::names::{FILES, VARIABLES_VOLUME};
 
@@ -28,9 +29,10 @@ fn source(variable: &EnvVar) -> Option<&FileKeySelector> {
     variable.value_from.as_ref()?.file_key_ref.as_ref()
 }
 
-/// The variable of this name in the file of variables.
-pub(super) fn of_file(name: &VariableName) -> EnvVar {
-    from_file(name.as_str(), name, None)
+/// A variable in the file of variables.
+pub(super) fn of_file(variable: &PlannedVariable) -> EnvVar {
+    let optional = variable.is_optional.then_some(true);
+    from_file(variable.name.as_str(), &variable.name, optional)
 }
 
 /// A key of a Secret, from the file of variables.
