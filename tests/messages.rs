@@ -36,7 +36,6 @@ const OTHERS: [(&str, &[&str]); 30] = [
             "IAM policy of the pod's role",
             "IAM policy of the role of assumeRoleArn",
             " is valid in ",
-            " [optional]",
             "parameters below",
             " [variable]",
             "  <each …>: names that are known only at fetch",
@@ -78,7 +77,10 @@ const OTHERS: [(&str, &[&str]); 30] = [
             "any value",
         ],
     ),
-    ("provider-class/src/class/output.rs", &["<each key>"]),
+    (
+        "provider-class/src/class/output.rs",
+        &["<each key>", "<each parameter>"],
+    ),
     // What each problem of a class begins with.
     (
         "provider-class/src/class/fields.rs",
@@ -135,10 +137,7 @@ const OTHERS: [(&str, &[&str]); 30] = [
         "webhook/src/pod/bounds.rs",
         &["keys of Secrets in envFrom", "variables of files"],
     ),
-    (
-        "webhook/src/pod/secrets.rs",
-        &["the files in …", "…/… (key …)"],
-    ),
+    ("webhook/src/pod/secrets.rs", &["the files in …"]),
     (
         "provider-class/src/class/secret_objects/read.rs",
         &[" and … more"],

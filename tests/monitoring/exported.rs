@@ -51,11 +51,7 @@ pub(crate) fn by_the_sidecar() -> String {
     let class = class.parse().unwrap();
     let region: Region = "us-east-2".parse().unwrap();
     let plan = class.resolve(Some(&region)).unwrap();
-    let version = Version {
-        region,
-        id: "1".to_owned(),
-        created: Some(1_700_000_000),
-    };
+    let version = Version::new(region, "1".to_owned(), Some(1_700_000_000));
     let versions: ClassVersions = plan
         .requests
         .iter()

@@ -287,7 +287,7 @@ async fn a_spoilt_secret_is_put_back_while_connections_go_on() {
     let webhook = Webhook::start(cluster()).await;
     let (secret, bundle) = (webhook.api.secret(), webhook.api.ca_bundle());
     let mut open = webhook.connect().await.unwrap();
-    webhook.api.spoil_secret("tls.key").await;
+    webhook.api.spoil_secret("signing.pem").await;
     until("the Secret is written back", async || {
         webhook.api.secret()["data"] == secret["data"]
     })
