@@ -178,6 +178,15 @@ fn every_mistake_names_the_secret_the_field_and_the_remedy() {
             ]),
             "secretObjects[1] \"credentials\": secretName: is the name of another entry, too",
         ),
+    ] {
+        let error = parse(secret_objects).unwrap_err();
+        assert!(error.contains(message), "{message}\n{error}");
+    }
+}
+
+#[test]
+fn too_many_secrets_or_keys_are_an_error() {
+    for (secret_objects, message) in [
         (
             Value::Array(vec![json!({}); 65]),
             "secretObjects: has 65 entries, but can have at most 64",

@@ -28,6 +28,9 @@ fn names(rules: &str) -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
+/// Alerts, and the series with which exactly they fire: a metric and its values.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+
 #[test]
 fn every_alert_fires_for_its_cause_alone() {
     let rules = rules("");
@@ -35,7 +38,7 @@ fn every_alert_fires_for_its_cause_alone() {
     assert_eq!(none, BTreeSet::new(), "all is well");
     let tomorrow = format!("{}+0x120", now() + 86_400);
     let an_hour_and_a_half_ago = format!("{}+0x120", now() - 5400);
-    let cases: [(&[&str], &[(&str, &str)]); 9] = [
+    let cases: [Case<'_>; 9] = [
         (
             &["AwsSecretsWebhookDown", "AwsSecretsWebhookReplicaNotReady"],
             &[("aws_secrets_webhook_ready", "0+0x120")],

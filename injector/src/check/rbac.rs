@@ -1,5 +1,7 @@
 //! The Role and RoleBinding by which a ServiceAccount may apply the Kubernetes Secrets of its classes.
 
+use std::fmt::Write as _;
+
 use provider_class::Class;
 use serde_json::{Value, json};
 
@@ -20,8 +22,8 @@ pub(super) fn text(checked: &[Checked], rbac: Rbac<'_>) -> String {
             role(class, namespace),
             binding(class, namespace, rbac.service_account),
         ] {
-            // JSON is YAML.
-            text += &format!("---\n{object:#}\n");
+            // JSON is YAML, and writing to a String does not fail.
+            let _ = write!(text, "---\n{object:#}\n");
         }
     }
     text
