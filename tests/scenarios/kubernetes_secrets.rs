@@ -8,10 +8,10 @@ use crate::shell::Shell;
 use crate::variables::{METHODS, has_printed, own_with, set};
 use crate::world::{Namespace, World};
 
-const MODE: &str = "aws-secrets-injector.io/secret-objects";
+pub(crate) const MODE: &str = "aws-secrets-injector.io/secret-objects";
 
 /// The class of AWS's documentation with a Secret of its two aliases.
-fn class_with_secret() -> String {
+pub(crate) fn class_with_secret() -> String {
     example_class("v1")
         + "  secretObjects:
     - secretName: db-credentials
@@ -30,7 +30,7 @@ fn of_secret(name: &str, key: &str) -> Value {
 }
 
 /// A Deployment that refers to the Secret and prints the values.
-fn deployment(annotations: &Value) -> Value {
+pub(crate) fn deployment(annotations: &Value) -> Value {
     let mut all = json!({"aws-secrets-injector.io/secret-provider-class": "aws-secrets"});
     all.as_object_mut()
         .unwrap()
@@ -83,14 +83,14 @@ pub(crate) fn without_secret(world: &World) {
 }
 
 /// The Secret, decoded; nothing if it does not exist.
-fn value(namespace: &Namespace<'_>, secret: &str, key: &str) -> String {
+pub(crate) fn value(namespace: &Namespace<'_>, secret: &str, key: &str) -> String {
     let template = format!("go-template={{{{index .data {key:?} | base64decode}}}}");
     let read = namespace.kubectl(&["get", "secret", secret, "-o", &template]);
     read.unwrap_or_default()
 }
 
 /// Prints the Role for the ServiceAccount, and applies it.
-fn grant(namespace: &Namespace<'_>, class: &str, account: &str) {
+pub(crate) fn grant(namespace: &Namespace<'_>, class: &str, account: &str) {
     let name = &namespace.name;
     let command = format!(
         "kubectl get secretproviderclass -n {name} {class} -o yaml | aws-secrets-injector check --rbac --service-account {account} - | kubectl apply -f -"
@@ -143,7 +143,7 @@ pub(crate) fn synced(world: &World) {
 }
 
 /// A pod of the class `own` whose Secret follows AWS.
-fn syncing(name: &str) -> Value {
+pub(crate) fn syncing(name: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name, "annotations": {

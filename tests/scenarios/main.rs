@@ -15,6 +15,7 @@ mod documents;
 mod example;
 mod kinds;
 mod kubernetes_secrets;
+mod kubernetes_secrets_life;
 mod life;
 mod other_webhook;
 mod others;
@@ -40,7 +41,7 @@ use world::World;
 type Scenario = (&'static str, fn(&World));
 
 /// Scenarios that do not change the installation. They run in parallel.
-const SIDE_BY_SIDE: [Scenario; 57] = [
+const SIDE_BY_SIDE: [Scenario; 59] = [
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
         example::v1alpha1,
@@ -158,6 +159,11 @@ const SIDE_BY_SIDE: [Scenario; 57] = [
     (
         "a_foreign_kubernetes_secret_stays_as_it_is",
         kubernetes_secrets::foreign,
+    ),
+    ("a_pem_becomes_a_tls_secret", kubernetes_secrets_life::tls),
+    (
+        "twenty_pods_share_a_secret_that_is_there_at_every_moment_of_a_rollout",
+        kubernetes_secrets_life::shared,
     ),
     (
         "a_value_that_the_kubelet_cannot_read_stops_the_pod_until_it_is_changed",
