@@ -36,13 +36,12 @@ const OTHERS: [(&str, &[&str]); 30] = [
             "IAM policy of the pod's role",
             "IAM policy of the role of assumeRoleArn",
             " is valid in ",
-            " [optional]",
             "parameters below",
             " [variable]",
             "  <each …>: names that are known only at fetch",
             "  [variable]: the annotation",
             "the cluster's default region",
-            "… (line … of objects)",
+            "… (line … of …)",
         ],
     ),
     (
@@ -78,7 +77,10 @@ const OTHERS: [(&str, &[&str]); 30] = [
             "any value",
         ],
     ),
-    ("provider-class/src/class/output.rs", &["<each key>"]),
+    (
+        "provider-class/src/class/output.rs",
+        &["<each key>", "<each parameter>"],
+    ),
     // What each problem of a class begins with.
     (
         "provider-class/src/class/fields.rs",
@@ -86,7 +88,7 @@ const OTHERS: [(&str, &[&str]); 30] = [
     ),
     (
         "provider-class/src/class/field_path.rs",
-        &[" (line … of objects)"],
+        &[" (line … of …)"],
     ),
     (
         "provider-class/src/document/mod.rs",

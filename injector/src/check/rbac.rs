@@ -1,5 +1,7 @@
 //! The Role and RoleBinding by which a ServiceAccount may apply the Kubernetes Secrets of its classes.
 
+use std::fmt::Write as _;
+
 use provider_class::Class;
 use serde_json::{Value, json};
 
@@ -21,7 +23,8 @@ pub(super) fn text(checked: &[Checked], rbac: Rbac<'_>) -> String {
             binding(class, namespace, rbac.service_account),
         ] {
             // JSON is YAML.
-            text += &format!("---\n{object:#}\n");
+            // Writing to a String does not fail.
+            let _ = write!(text, "---\n{object:#}\n");
         }
     }
     text

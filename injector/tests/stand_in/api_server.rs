@@ -172,12 +172,12 @@ impl ApiServer {
         if fields.is_empty() {
             managers.remove(&manager);
         }
-        let managed = managers.keys().map(|manager| {
+        let entries = managers.keys().map(|manager| {
             let (operation, manager) = manager.split_once(' ').unwrap();
             json!({"manager": manager, "operation": operation})
         });
         let answer =
-            json!({"metadata": {"name": name, "managedFields": managed.collect::<Vec<_>>()}});
+            json!({"metadata": {"name": name, "managedFields": entries.collect::<Vec<_>>()}});
         if !query.ends_with("&dryRun=All") {
             state.secrets.insert(name.to_owned(), managers);
         }

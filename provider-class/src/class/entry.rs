@@ -242,10 +242,10 @@ impl Context<'_> {
         if self.failover_region.is_none() {
             findings.problem(&field, "needs the parameter failoverRegion");
         }
-        let has_whole = !raw
+        let has_whole = raw
             .whole_file
             .as_deref()
-            .is_some_and(|text| boolean(text) == Ok(false));
+            .is_none_or(|text| boolean(text) != Ok(false));
         if raw.alias.is_none() && has_whole {
             findings.problem(
                 format!("{entry}.objectAlias"),
