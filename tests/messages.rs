@@ -41,7 +41,7 @@ const OTHERS: [(&str, &[&str]); 30] = [
             "  <each …>: names that are known only at fetch",
             "  [variable]: the annotation",
             "the cluster's default region",
-            "… (line … of objects)",
+            "… (line … of …)",
         ],
     ),
     (
@@ -88,7 +88,7 @@ const OTHERS: [(&str, &[&str]); 30] = [
     ),
     (
         "provider-class/src/class/field_path.rs",
-        &[" (line … of objects)"],
+        &[" (line … of …)"],
     ),
     (
         "provider-class/src/document/mod.rs",

@@ -21,6 +21,7 @@
 //! | [`yaml`] | YAML read as AWS's provider reads it, and the places of fields in it | |
 //! | `class` | the [`Class`], valid by construction: its parameters and objects, what is wrong with it and where | `words`, [`yaml`] |
 //! | [`document`] | files with such resources | `class` |
+//! | `templates` | the language of templates | `words` |
 //! | `plan` | what becomes of a class: its requests in a region, the contents of its files, its [IAM policy](policy) | `class` |
 //! | `protocol` | what the webhook hands to the injector: the classes ([`Snapshot`]), the environment variables of files ([`variables`]), how Kubernetes Secrets are applied ([`SecretSync`]) and the settings of the sidecar ([`refresh`], [`on_refresh`]) | `class` |
 //! | [`network`] | the variables that say where the injector connects to | [`printable`](mod@printable) |
@@ -34,6 +35,7 @@ pub mod network;
 mod plan;
 pub mod printable;
 mod protocol;
+mod templates;
 mod words;
 pub mod yaml;
 
@@ -51,6 +53,7 @@ pub use class::resource::{
     GROUP, KIND, Metadata, PLURAL, PROVIDER, SecretProviderClass, SecretProviderClassSpec, VERSIONS,
 };
 pub use class::secret_objects::{SecretKey, SecretObject, TlsError};
+pub use class::template::{Template, TemplateError};
 pub use document::{Contents, Document};
 pub use network::InvalidUrl;
 pub use plan::policy;

@@ -50,6 +50,65 @@ fn objects() -> impl Strategy<Value = String> {
         .prop_map(|entries| serde_json::Value::Array(entries).to_string())
 }
 
+/// Code of templates, put together at random.
+fn template() -> impl Strategy<Value = String> {
+    let pieces = [
+        "{{",
+        "}}",
+        "{%",
+        "%}",
+        "{#",
+        "#}",
+        " ",
+        "\n",
+        "-",
+        "files",
+        ".a",
+        "[\"a\"]",
+        "[",
+        "]",
+        "(",
+        ")",
+        "{",
+        "}",
+        ",",
+        "\"",
+        "'",
+        "\\",
+        "|",
+        "tojson",
+        "b64decode",
+        "urlencode",
+        "~",
+        "+",
+        "*",
+        "99999999",
+        "for x in files",
+        "endfor",
+        "if",
+        "elif",
+        "else",
+        "endif",
+        "set x =",
+        "endset",
+        "with",
+        "in",
+        "not",
+        "raw",
+        "endraw",
+        "recursive",
+        "loop(x)",
+        "x",
+        "filter",
+        "macro",
+        "include",
+        "é",
+        "\0",
+    ];
+    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..30)
+        .prop_map(|pieces| pieces.concat())
+}
+
 fn is_inside(path: &FilePath) {
     let text = path.as_str();
     let path: &Path = path.as_ref();
@@ -116,6 +175,22 @@ fn check_file(text: &str) {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_template_is_refused_or_rendered_without_a_value_in_the_error(template in template()) {
+        let entry = serde_json::json!([{"objectAlias": "t", "template": template}]);
+        let spec = SecretProviderClassSpec::aws([
+            ("objects", "- {objectName: a, objectType: secretsmanager}".to_owned()),
+            ("templates", entry.to_string()),
+        ]);
+        if let Ok(class) = Class::parse("any", &spec) {
+            let files = [("a", "hunter2".as_bytes())].into();
+            if let Err(errors) = class.render(&files) {
+                let shown = format!("{errors:?}{}", errors[0]);
+                assert!(!shown.contains("hunter2"), "{shown}");
+            }
+        }
+    }
 
     #[test]
     fn names_stay_below_the_mount(objects in objects(), translation in prop_oneof![Just("False".to_owned()), Just(String::new()), Just(".".to_owned()), Just("/".to_owned()), ".{1}"]) {

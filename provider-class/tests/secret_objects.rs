@@ -81,6 +81,7 @@ fn a_secret_has_what_the_class_says() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of all mistakes")]
 fn every_mistake_names_the_secret_the_field_and_the_remedy() {
     let key = |object: &str, key: &str| json!([{"objectName": object, "key": key}]);
     for (secret_objects, message) in [
@@ -237,4 +238,17 @@ fn a_field_or_type_that_is_almost_right_is_a_warning() {
             class.warnings
         );
     }
+}
+
+#[test]
+fn a_key_may_have_the_file_of_a_template() {
+    let templates = "- {objectAlias: url, template: \"db://{{ files.dbusername }}\"}";
+    let mut spec = SecretProviderClassSpec::aws([("objects", OBJECTS), ("templates", templates)]);
+    let url = with("data", json!([{"objectName": "url", "key": "url"}]));
+    spec.secret_objects = serde_json::from_value(url).unwrap();
+    let class = Class::parse("db", &spec).unwrap();
+    assert_eq!(class.secret_objects[0].data[0].file.as_str(), "url");
+    spec.parameters.remove("templates");
+    let error = Class::parse("db", &spec).unwrap_err().to_string();
+    assert!(error.contains("the class has no file \"url\""), "{error}");
 }

@@ -163,7 +163,8 @@ impl Checks {
             for problem in problems {
                 findings.push(Finding {
                     is_error,
-                    is_inner: problem.field.place.is_some() && document.objects.is_none(),
+                    is_inner: problem.field.place.is_some()
+                        && document.block(&problem.field).is_none(),
                     place: places.next().flatten(),
                     problem,
                 });

@@ -77,7 +77,7 @@ fn files(checked: &Checked, default_region: Option<&Region>) -> String {
         let _ = write!(text, ", with failover to {region}");
     }
     text += ". Its files:\n";
-    let rows: Vec<Row> = class.objects.iter().flat_map(rows).collect();
+    let rows = rows_of(class);
     let width = rows
         .iter()
         .map(|row| row.path.chars().count())
@@ -208,6 +208,20 @@ impl Row {
     }
 }
 
+/// All files of a class and the source of each.
+fn rows_of(class: &Class) -> Vec<Row> {
+    let mut all: Vec<Row> = class.objects.iter().flat_map(rows).collect();
+    for template in &class.templates {
+        let output = Output::File(template.file.clone());
+        all.push(Row::of(
+            &output,
+            false,
+            format!("template {}", template.index),
+        ));
+    }
+    all
+}
+
 /// The files of an entry and the source of each.
 fn rows(object: &Object) -> Vec<Row> {
     let service = match object.request {
@@ -235,7 +249,7 @@ fn rows(object: &Object) -> Vec<Row> {
 /// A class as a JSON object on one line.
 pub(super) fn json(checked: &Checked, default_region: Option<&Region>) -> String {
     let class = checked.class.as_ref();
-    let rows = class.iter().flat_map(|class| &class.objects).flat_map(rows);
+    let rows = class.into_iter().flat_map(rows_of);
     let files: Vec<Value> = rows
         .map(|row| {
             json!({
@@ -279,7 +293,12 @@ fn problem(finding: &Finding) -> Value {
     let field = &problem.field;
     let message = match field.place {
         Some(place) if finding.is_inner => {
-            format!("{} (line {} of objects)", problem.message, place.line)
+            format!(
+                "{} (line {} of {})",
+                problem.message,
+                place.line,
+                field.list()
+            )
         }
         _ => problem.message.clone(),
     };

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use zeroize::Zeroizing;
+
 use provider_class::{ExtractError, FileContents, Made, MadeFile, Object, PlannedRequest};
 
 use super::answers::{Answer, Parameter, ValueError};
@@ -77,6 +79,8 @@ pub(crate) async fn fetch(
         }
     }
     assembly.check();
+    assembly.render();
+    assembly.check_unmade();
     if assembly.lines.is_empty() {
         Ok(Fetched {
             files: assembly
@@ -137,8 +141,9 @@ impl Assembly<'_> {
             if !is_known {
                 self.log(&made);
             }
-            self.check_variables(object, &made.files);
+            let source = format!("objects[{}] {:?}", object.index, object.request.to_string());
             for file in made.files {
+                self.check_variable(&source, &file);
                 version.files.push(file.contents.file.path.to_string());
                 self.made.push(file);
             }
@@ -189,43 +194,83 @@ impl Assembly<'_> {
     }
 
     /// A line for each variable that cannot have the new contents of its file.
-    fn check_variables(&mut self, object: &Object, files: &[MadeFile]) {
+    fn check_variable(&mut self, source: &str, made: &MadeFile) {
         let Some(variables) = self.variables else {
             return;
         };
-        for made in files {
-            for unwritable in variables.check(&self.wanted.mount_path, &made.contents) {
-                let object = format!("objects[{}] {:?}", object.index, object.request.to_string());
-                self.lines.insert(format!("{object}: {unwritable}"));
-            }
+        for unwritable in variables.check(&self.wanted.mount_path, &made.contents) {
+            self.lines.insert(format!("{source}: {unwritable}"));
         }
     }
 
-    /// A line for each file with a new name that meets another one, and for each variable whose file nothing became.
-    fn check(&mut self) {
+    /// The files of earlier fetches that stay, each with its object.
+    fn kept(&self) -> Vec<(&Object, &str)> {
         let wanted = self.wanted;
         let made: BTreeSet<&str> = self.made.iter().map(MadeFile::path).collect();
         let mut kept = Vec::new();
         for planned in &wanted.plan.requests {
-            let version = self.versions.get(&planned.key());
-            let files = version.iter().flat_map(|version| &version.files);
-            let files = files
-                .map(String::as_str)
-                .filter(|file| !made.contains(file));
-            kept.extend(planned.objects.iter().take(1).flat_map(|index| {
-                let object = &wanted.class.objects[*index];
-                files.clone().map(move |file| (object, file))
-            }));
+            let (Some(version), Some(index)) =
+                (self.versions.get(&planned.key()), planned.objects.first())
+            else {
+                continue;
+            };
+            let files = version.files.iter().map(String::as_str);
+            let files = files.filter(|file| !made.contains(file));
+            kept.extend(files.map(|file| (&wanted.class.objects[*index], file)));
         }
-        let collisions = wanted.class.check_made(&kept, &self.made);
+        kept
+    }
+
+    /// A line for each file with a new name that meets another one.
+    fn check(&mut self) {
+        let collisions = self.wanted.class.check_made(&self.kept(), &self.made);
         self.lines
             .extend(collisions.iter().map(ToString::to_string));
-        if let Some(variables) = self.variables
-            && self.lines.is_empty()
-        {
+    }
+
+    /// Renders the templates with the files of this fetch and those that stay.
+    fn render(&mut self) {
+        let wanted = self.wanted;
+        if wanted.class.templates.is_empty() || self.made.is_empty() || !self.lines.is_empty() {
+            return;
+        }
+        let kept: Vec<(&str, Zeroizing<Vec<u8>>)> = self
+            .kept()
+            .into_iter()
+            .filter_map(|(_, name)| {
+                let bytes = std::fs::read(wanted.mount_path.join(name)).ok()?;
+                Some((name, Zeroizing::new(bytes)))
+            })
+            .collect();
+        let made = self.made.iter();
+        let made = made.map(|made| (made.path(), made.contents.bytes.as_slice()));
+        let kept = kept.iter().map(|(name, bytes)| (*name, bytes.as_slice()));
+        let rendered = wanted.class.render(&made.chain(kept).collect());
+        match rendered {
+            Ok(files) => {
+                for made in &files {
+                    self.check_variable(&made.field.to_string(), made);
+                }
+                self.made.extend(files);
+            }
+            Err(errors) => self.lines.extend(errors.iter().map(ToString::to_string)),
+        }
+    }
+
+    /// A line for each variable whose file nothing became.
+    fn check_unmade(&mut self) {
+        let Some(variables) = self.variables else {
+            return;
+        };
+        if self.lines.is_empty() {
+            let kept = self.kept();
             let kept = kept.iter().map(|(_, file)| *file);
-            let files: BTreeSet<&str> = made.iter().copied().chain(kept).collect();
-            self.lines.extend(variables.unmade(wanted, &files));
+            let templates = self.wanted.class.templates.iter();
+            let templates = templates.map(|template| template.file.path.as_str());
+            let made = self.made.iter().map(MadeFile::path);
+            let files: BTreeSet<&str> = made.chain(kept).chain(templates).collect();
+            let unmade = variables.unmade(self.wanted, &files);
+            self.lines.extend(unmade);
         }
     }
 }

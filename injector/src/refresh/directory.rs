@@ -49,7 +49,8 @@ impl<'a> DirectoryFiles<'a> {
             let after = match fetched {
                 Some(fetched) => {
                     let versions = fetched.versions.values();
-                    versions.flat_map(|version| version.files.clone()).collect()
+                    let files = versions.flat_map(|version| version.files.clone());
+                    files.chain(templates(wanted)).collect()
                 }
                 None => before.clone(),
             };
@@ -120,11 +121,18 @@ impl<'a> DirectoryFiles<'a> {
 fn files_of(wanted: &ClassToFetch, versions: &Versions) -> BTreeSet<String> {
     if let Some(versions) = versions.of(wanted) {
         let versions = versions.values();
-        return versions.flat_map(|version| version.files.clone()).collect();
+        let files = versions.flat_map(|version| version.files.clone());
+        return files.chain(templates(wanted)).collect();
     }
     let mut files = mount::names(&wanted.mount_path);
     files.retain(|path| wanted.class.presence(path).is_some());
     files
+}
+
+/// The files that templates make.
+fn templates(wanted: &ClassToFetch) -> impl Iterator<Item = String> {
+    let templates = wanted.class.templates.iter();
+    templates.map(|template| template.file.path.to_string())
 }
 
 /// A file as it is on disk.

@@ -125,6 +125,10 @@ impl Refresher {
             return ClassVersions::new();
         };
         let mut held = ClassVersions::new();
+        let mut templates = wanted.class.templates.iter();
+        if !templates.all(|template| wanted.mount_path.join(&template.file.path).is_file()) {
+            return held;
+        }
         for key in wanted.plan.requests.iter().map(PlannedRequest::key) {
             let Some(version) = known.get(&key) else {
                 continue;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `values` | values of every kind become files |
 //! | `optional`, `json_keys`, `paths` | optional objects, encodings, and files whose names are known only at fetch |
+//! | `templates` | files that are made of others |
 //! | `several_names` | calls for several parameters |
 //! | `faults`, `failover` | failures of AWS, retries, and the second region |
 //! | `network` | endpoints, proxies and CA bundles |
@@ -42,5 +43,6 @@ mod secrecy;
 mod secrets;
 mod several_names;
 mod support;
+mod templates;
 mod values;
 mod variables;

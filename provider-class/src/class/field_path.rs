@@ -13,12 +13,14 @@ pub struct Field {
     pub path: String,
     /// The `objectName` or `secretName` of its entry, cut to what a line of a message can hold.
     pub object: Option<String>,
-    /// Its place in the text of `objects`.
+    /// Its place in the text of its list, `objects` or `templates`.
     pub place: Option<Place>,
 }
 
-/// The list of objects, and that of Kubernetes Secrets.
-const OBJECTS: &str = "objects";
+/// The parameters that are lists.
+pub(crate) const OBJECTS: &str = "objects";
+pub(crate) const TEMPLATES: &str = "templates";
+/// The list of Kubernetes Secrets.
 pub(crate) const SECRET_OBJECTS: &str = "secretObjects";
 
 /// Longest path, in characters: a path may have an invented name in it.
@@ -55,6 +57,15 @@ impl Field {
         }
     }
 
+    /// The parameter whose text has the field.
+    pub fn list(&self) -> &'static str {
+        if self.path.starts_with(TEMPLATES) {
+            TEMPLATES
+        } else {
+            OBJECTS
+        }
+    }
+
     /// The list, the index of the entry, and the field's path in it; empty for the entry itself.
     fn split(&self) -> Option<(&str, usize, &str)> {
         let (list, rest) = self.path.split_once('[')?;
@@ -77,7 +88,7 @@ impl fmt::Display for Field {
             _ => f.write_str(&self.path)?,
         }
         match self.place {
-            Some(Place { line, .. }) => write!(f, " (line {line} of objects)"),
+            Some(Place { line, .. }) => write!(f, " (line {line} of {})", self.list()),
             None => Ok(()),
         }
     }

@@ -6,6 +6,7 @@ use super::field_path::Field;
 use super::findings::Findings;
 use super::object::Object;
 use super::output::Output;
+use super::template::Template;
 
 /// Paths and their owners, as a tree of path components: a look-up costs no more than the length of the path.
 #[derive(Debug)]
@@ -80,6 +81,16 @@ struct Named<'a> {
     whole: Option<&'a Object>,
 }
 
+impl<'a> Named<'a> {
+    fn of(template: &'a Template) -> Self {
+        Self {
+            field: template.field(""),
+            path: template.file.path.as_str(),
+            whole: None,
+        }
+    }
+}
+
 /// The files of an entry whose names are known.
 fn named(object: &Object) -> impl Iterator<Item = Named<'_>> {
     let whole = object.whole.as_ref().and_then(Output::file);
@@ -99,16 +110,15 @@ fn named(object: &Object) -> impl Iterator<Item = Named<'_>> {
 }
 
 /// Finds every file of a class that collides with another one.
-pub(crate) fn check(objects: &[Object], findings: &mut Findings) {
+pub(crate) fn check(objects: &[Object], templates: &[Template], findings: &mut Findings) {
     let mut seen = Paths::default();
     let mut meeting = Vec::new();
-    for object in objects {
-        for file in named(object) {
-            let path = file.path;
-            let named = (file.field.clone(), path, file.whole);
-            if let Some((other, taken, whole)) = seen.insert(path, named) {
-                meeting.push((file, other.clone(), *taken, *whole));
-            }
+    let of_objects = objects.iter().flat_map(named);
+    for file in of_objects.chain(templates.iter().map(Named::of)) {
+        let path = file.path;
+        let named = (file.field.clone(), path, file.whole);
+        if let Some((other, taken, whole)) = seen.insert(path, named) {
+            meeting.push((file, other.clone(), *taken, *whole));
         }
     }
     let mut aliases = Aliases::default();

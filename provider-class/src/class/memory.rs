@@ -6,6 +6,7 @@ use super::object::{Extract, Object};
 use super::output::{OpenFiles, Output};
 use super::problem::{ClassError, Problem};
 use super::secret_objects::{SecretKey, SecretObject};
+use super::template::Template;
 
 /// What the allocator adds to each text on the heap.
 const ALLOCATION: usize = 32;
@@ -39,6 +40,8 @@ impl Class {
                 .iter()
                 .map(SecretObject::heap)
                 .sum::<usize>()
+            + size_of_val(&self.templates[..])
+            + self.templates.iter().map(Template::heap).sum::<usize>()
             + problems(&self.warnings)
             + arns
                 .map(|arn| size_of_val(arn) + arn.field.heap() + text(arn.region.as_str()))
@@ -91,6 +94,12 @@ impl Object {
 impl Extract {
     fn heap(&self) -> usize {
         text(self.path.as_str()) + self.output.heap()
+    }
+}
+
+impl Template {
+    fn heap(&self) -> usize {
+        text(&self.source) + text(self.file.path.as_str())
     }
 }
 

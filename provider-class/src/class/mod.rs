@@ -13,6 +13,7 @@
 //! | [`request`] | what AWS is asked for |
 //! | `regions` | the region of an ARN against the region of the class |
 //! | `secret_objects` | Kubernetes Secrets with the contents of files |
+//! | `template` | the entries of `templates` |
 //! | `output` | the files that a value becomes: known by name, or only at fetch |
 //! | `files` | files of a class that would overwrite each other |
 //! | `findings`, `problem`, `field_path` | what is wrong or doubtful, and how a message names the field |
@@ -35,6 +36,7 @@ pub(crate) mod regions;
 pub mod request;
 pub(crate) mod resource;
 pub(crate) mod secret_objects;
+pub(crate) mod template;
 
 use std::collections::HashMap;
 
@@ -43,7 +45,7 @@ use crate::yaml;
 use crate::{PathTranslation, Region};
 
 use entry::Context;
-use field_path::Field;
+use field_path::{Field, TEMPLATES};
 use findings::{ArnRegion, Findings};
 use object::Object;
 use output::{File, OpenFiles, Presence};
@@ -52,6 +54,7 @@ use problem::{ClassError, InvalidClass, Problem};
 use raw::RawObject;
 use resource::{PROVIDER, SecretProviderClassSpec};
 use secret_objects::SecretObject;
+use template::Template;
 
 /// A `SecretProviderClass` of provider `aws` that can be fetched.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +75,8 @@ pub struct Class {
     pub objects: Vec<Object>,
     /// The Kubernetes Secrets that it describes.
     pub secret_objects: Vec<SecretObject>,
+    /// Files that are made of others.
+    pub templates: Vec<Template>,
     /// What has no effect, or probably not the intended one.
     pub warnings: Vec<Problem>,
     /// The regions in its ARNs; empty if the class has its own region.
@@ -116,12 +121,17 @@ impl Class {
             .collect();
         // Many classes are kept in memory.
         objects.shrink_to_fit();
-        files::check(&objects, &mut findings);
-        let secret_objects = secret_objects::read(&spec.secret_objects, &objects, &mut findings);
+        let templates_text = parameters.templates.unwrap_or_default();
+        let templates = template::read(templates_text, parameters.translation, &mut findings);
+        files::check(&objects, &templates, &mut findings);
+        template::check(&objects, &templates, &mut findings);
+        let secret_objects =
+            secret_objects::read(&spec.secret_objects, &objects, &templates, &mut findings);
         if !findings.problems.is_empty() {
             let mut invalid = InvalidClass::of(name, findings.problems);
             let fields = invalid.problems.iter_mut();
-            locate(fields.map(|problem| &mut problem.field), &raw, text);
+            let fields: Vec<_> = fields.map(|problem| &mut problem.field).collect();
+            locate(fields, &raw, text, templates_text);
             return Err(invalid.into());
         }
         let Parameters {
@@ -140,7 +150,7 @@ impl Class {
         warnings.truncate(MAX_PROBLEMS);
         let fields = warnings.iter_mut().map(|warning| &mut warning.field);
         let arns = arn_regions.iter_mut().map(|arn| &mut arn.field);
-        locate(fields.chain(arns), &raw, text);
+        locate(fields.chain(arns).collect(), &raw, text, templates_text);
         Ok(Self {
             name: name.to_owned(),
             region,
@@ -150,6 +160,7 @@ impl Class {
             assume_role,
             objects,
             secret_objects,
+            templates,
             warnings,
             arn_regions,
         })
@@ -187,7 +198,9 @@ impl Class {
 
     /// The same, and whether they are there after each fetch.
     pub fn files_with_presence(&self) -> impl Iterator<Item = (&File, Presence)> {
-        self.objects.iter().flat_map(Object::files)
+        let of_objects = self.objects.iter().flat_map(Object::files);
+        let of_templates = self.templates.iter();
+        of_objects.chain(of_templates.map(|template| (&template.file, Presence::Required)))
     }
 
     /// Files of which the names are known only at fetch.
@@ -201,7 +214,11 @@ impl Class {
             .objects
             .iter()
             .filter_map(|object| object.presence(path));
-        of_objects.min()
+        let mut templates = self.templates.iter();
+        let is_template = templates.any(|template| template.file.path.as_str() == path);
+        of_objects
+            .chain(is_template.then_some(Presence::Required))
+            .min()
     }
 }
 
@@ -221,27 +238,36 @@ impl InvalidClass {
     }
 }
 
-/// Adds the object and the place in the text of `objects` to fields. The text is read once for all of them.
-fn locate<'a>(fields: impl Iterator<Item = &'a mut Field>, entries: &[RawObject], text: &str) {
+/// Adds the object and the place in the text of its list to fields. Each text is read once for all of them.
+fn locate(fields: Vec<&mut Field>, entries: &[RawObject], objects: &str, templates: &str) {
     let names: HashMap<usize, &str> = entries
         .iter()
         .filter_map(|entry| Some((entry.index, entry.title()?)))
         .collect();
-    let mut paths = Vec::new();
-    let mut missing = Vec::new();
+    let (mut of_objects, mut of_templates) = (Vec::new(), Vec::new());
     for field in fields {
-        let Some(entry) = field.entry() else { continue };
-        field.object = names.get(&entry).map(|name| name::cut(name));
-        if field.place.is_none() {
-            let path = field.path.strip_prefix("objects").unwrap_or_default();
-            paths.push(yaml::steps(path));
-            missing.push(field);
+        if let Some(entry) = field.entry() {
+            field.object = names.get(&entry).map(|name| name::cut(name));
+            of_objects.push(field);
+        } else if field.list() == TEMPLATES && field.path != TEMPLATES {
+            of_templates.push(field);
         }
     }
-    if paths.is_empty() {
+    locate_in(objects, of_objects);
+    locate_in(templates, of_templates);
+}
+
+fn locate_in(text: &str, mut fields: Vec<&mut Field>) {
+    fields.retain(|field| field.place.is_none());
+    if fields.is_empty() {
         return;
     }
-    for (field, place) in missing.into_iter().zip(yaml::places(text, 0, &paths)) {
+    let paths: Vec<_> = fields
+        .iter()
+        .map(|field| field.path.strip_prefix(field.list()).unwrap_or_default())
+        .map(yaml::steps)
+        .collect();
+    for (field, place) in fields.into_iter().zip(yaml::places(text, 0, &paths)) {
         field.place = place;
     }
 }

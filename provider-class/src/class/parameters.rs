@@ -43,6 +43,7 @@ pub struct AssumeRole {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Parameters<'a> {
     pub(crate) objects: Option<&'a str>,
+    pub(crate) templates: Option<&'a str>,
     pub(crate) region: Option<Region>,
     pub(crate) failover_region: Option<Region>,
     pub(crate) translation: PathTranslation,
@@ -51,8 +52,9 @@ pub(crate) struct Parameters<'a> {
 }
 
 /// Names of the supported parameters.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "objects",
+    "templates",
     "region",
     "failoverRegion",
     "pathTranslation",
@@ -100,6 +102,7 @@ impl<'a> Parameters<'a> {
         let assume_role = assume_role(parameters, findings);
         Self {
             objects,
+            templates: value(parameters, "templates"),
             region,
             failover_region,
             translation: translation.unwrap_or(PathTranslation::Replace('_')),

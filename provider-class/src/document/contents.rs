@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::heads::{self, Head};
-use super::{At, Document, InvalidDocument, Number, resource};
+use super::{At, Document, InvalidDocument, LISTS, Number, resource};
 use crate::words::name::shown;
 use crate::yaml::{Place, places_in_documents};
 use crate::{GROUP, KIND, Problem};
@@ -92,7 +92,7 @@ impl Contents {
                 .errors
                 .push(InvalidDocument::Yaml { number, error });
         }
-        contents.find_objects(text);
+        contents.find_blocks(text);
         contents
     }
 
@@ -116,23 +116,24 @@ impl Contents {
         }
     }
 
-    /// Finds the lines of `objects`: in a literal block they start below the `|`.
-    fn find_objects(&mut self, text: &str) {
-        let fields: Vec<_> = self
-            .classes
-            .iter()
-            .map(|class| class.at.steps("spec.parameters.objects"))
-            .collect();
-        let asked: Vec<_> = self
-            .classes
-            .iter()
-            .zip(&fields)
-            .map(|(class, steps)| (class.at.document, steps.as_slice()))
-            .collect();
-        let places = places_in_documents(text, &asked);
+    /// Finds the lines of `objects` and `templates`: in a literal block they start below the `|`.
+    fn find_blocks(&mut self, text: &str) {
         let lines: Vec<&str> = text.lines().collect();
-        for (class, place) in self.classes.iter_mut().zip(places) {
-            class.objects = place.and_then(|place| block_below(&lines, place));
+        for (list, name) in LISTS.iter().enumerate() {
+            let field = format!("spec.parameters.{name}");
+            let fields: Vec<_> = self
+                .classes
+                .iter()
+                .map(|class| (class.at.document, class.at.steps(&field)))
+                .collect();
+            let asked: Vec<_> = fields
+                .iter()
+                .map(|(document, steps)| (*document, steps.as_slice()))
+                .collect();
+            let places = places_in_documents(text, &asked);
+            for (class, place) in self.classes.iter_mut().zip(places) {
+                class.blocks[list] = place.and_then(|place| block_below(&lines, place, name));
+            }
         }
     }
 
@@ -152,7 +153,7 @@ impl Contents {
             .collect();
         let mut places = places_in_documents(text, &asked);
         for (place, (class, problem)) in places.iter_mut().zip(problems) {
-            let first = self.classes[*class].objects;
+            let first = self.classes[*class].block(&problem.field);
             if let (Some(first), Some(within)) = (first, problem.field.place) {
                 *place = Some(Place {
                     line: first.line + within.line - 1,
@@ -169,11 +170,11 @@ fn without_mark(text: &str) -> &str {
     text.trim_start_matches('\u{feff}')
 }
 
-/// The place of a literal block's first character, below the line that has `objects: |`.
-fn block_below(lines: &[&str], place: Place) -> Option<Place> {
+/// The place of a literal block's first character, below the line that has `objects: |` or the like.
+fn block_below(lines: &[&str], place: Place, name: &str) -> Option<Place> {
     let source = lines.get(place.line.checked_sub(1)?)?;
     let value = source
-        .split_once("objects")?
+        .split_once(name)?
         .1
         .trim_start_matches(['"', '\'', ' '])
         .strip_prefix(':')?;

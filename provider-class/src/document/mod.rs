@@ -7,9 +7,10 @@ mod resource;
 
 use std::collections::BTreeMap;
 
+use crate::class::field_path::{OBJECTS, TEMPLATES};
 use crate::yaml::{InvalidYaml, Place, Step, steps};
 use crate::{
-    Class, ClassError, GROUP, InvalidClass, KIND, PROVIDER, Problem, SecretProviderClass,
+    Class, ClassError, Field, GROUP, InvalidClass, KIND, PROVIDER, Problem, SecretProviderClass,
     SecretProviderClassSpec, VERSIONS,
 };
 
@@ -22,14 +23,17 @@ pub struct Document {
     pub number: Number,
     /// The resource, its spec not yet checked.
     pub class: SecretProviderClass,
-    /// The place of the first line of `objects` in the file, if that is a literal block (`objects: |`).
-    pub objects: Option<Place>,
+    /// The places of the first lines of `objects` and `templates` in the file, if they are literal blocks (`objects: |`).
+    blocks: [Option<Place>; 2],
     /// What Kubernetes refuses, and what has no clear meaning either.
     pub problems: Vec<Problem>,
     /// What Kubernetes refuses, although its meaning is clear.
     pub warnings: Vec<Problem>,
     at: At,
 }
+
+/// The parameters that are lists in a text.
+const LISTS: [&str; 2] = [OBJECTS, TEMPLATES];
 
 /// The place of a resource in a file, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +183,7 @@ impl Document {
             Err(ClassError::Invalid(mut invalid)) => {
                 if problems
                     .iter()
-                    .any(|problem| problem.field.path == "objects")
+                    .any(|problem| LISTS.contains(&problem.field.path.as_str()))
                 {
                     // The list is YAML of the file itself, not a text with its own lines.
                     for problem in &mut invalid.problems {
@@ -191,6 +195,12 @@ impl Document {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The place of the first line of the list that has a field, if that is a literal block.
+    pub fn block(&self, field: &Field) -> Option<Place> {
+        let list = LISTS.iter().position(|list| *list == field.list())?;
+        self.blocks[list]
     }
 
     /// The path of a problem's field in the resource.

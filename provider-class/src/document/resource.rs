@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{At, Document, InvalidDocument, Number};
+use super::{At, Document, InvalidDocument, LISTS, Number};
 use crate::words::name::shown;
 use crate::yaml::Node;
 use crate::{GROUP, Problem, SecretProviderClass, VERSIONS};
@@ -38,7 +38,7 @@ pub(super) fn document(number: Number, at: At, node: &Node) -> Result<Document, 
     Ok(Document {
         number,
         class,
-        objects: None,
+        blocks: [None; 2],
         problems,
         warnings,
         at,
@@ -72,10 +72,11 @@ fn strings(
                 warnings.push(Problem::new(name.as_str(), message));
                 strings.insert(name.clone(), Value::from(text.as_str()));
             }
-            Node::List(_) if name == "objects" => {
-                let message =
-                    "must be a string that contains the list, not a list: write \"objects: |\"";
-                problems.push(Problem::new("objects", message));
+            Node::List(_) if LISTS.contains(&name.as_str()) => {
+                let message = format!(
+                    "must be a string that contains the list, not a list: write \"{name}: |\""
+                );
+                problems.push(Problem::new(name.as_str(), message));
                 strings.insert(name.clone(), Value::from(json(value).to_string()));
             }
             other if name == "secretObjects" => {

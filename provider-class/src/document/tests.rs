@@ -26,7 +26,11 @@ fn knows_the_lines_of_a_literal_block() {
     let documents = Document::read_all(&format!("{block}---\n{block}---\n{CLASS}")).unwrap();
     let lines: Vec<_> = documents
         .iter()
-        .map(|document| document.objects.map(|place| (place.line, place.column)))
+        .map(|document| {
+            document
+                .block(&Field::new("objects"))
+                .map(|place| (place.line, place.column))
+        })
         .collect();
     assert_eq!(lines, [Some((7, 7)), Some((16, 7)), None]);
 }

@@ -32,6 +32,10 @@ impl Class {
                 seen.insert(path, (object.field(""), path));
             }
         }
+        for template in &self.templates {
+            let path = template.file.path.as_str();
+            seen.insert(path, (template.field(""), path));
+        }
         for (object, path) in kept {
             seen.insert(path, (object.field(""), *path));
         }

@@ -5,6 +5,7 @@
 mod failover;
 mod files;
 mod paths;
+mod templates;
 
 use provider_class::{
     Class, ParameterRequest, Request, SecretProviderClassSpec, SecretRequest, Selector,

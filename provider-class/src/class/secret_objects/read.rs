@@ -10,6 +10,7 @@ use crate::class::field_path::{Field, SECRET_OBJECTS};
 use crate::class::findings::Findings;
 use crate::class::object::Object;
 use crate::class::problem::Problem;
+use crate::class::template::Template;
 use crate::words::kubernetes::{
     InvalidForKubernetes, label_name, label_value, secret_key, secret_name,
 };
@@ -27,6 +28,7 @@ const MOST_LISTED: usize = 20;
 pub(crate) fn read(
     written: &[Value],
     objects: &[Object],
+    templates: &[Template],
     findings: &mut Findings,
 ) -> Vec<SecretObject> {
     if written.is_empty() {
@@ -36,8 +38,11 @@ pub(crate) fn read(
         findings.problem(SECRET_OBJECTS, message);
         return Vec::new();
     }
-    // An invalid object has no files: its own error comes first.
-    let files = findings.problems.is_empty().then(|| Files::of(objects));
+    // An invalid object or template has no files: its own error comes first.
+    let files = findings
+        .problems
+        .is_empty()
+        .then(|| Files::of(objects, templates));
     let mut names = BTreeSet::new();
     let mut secrets = Vec::new();
     for (index, value) in written.iter().enumerate() {
@@ -99,8 +104,11 @@ struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    fn of(objects: &'a [Object]) -> Self {
-        let files = objects.iter().flat_map(Object::files);
+    fn of(objects: &'a [Object], templates: &'a [Template]) -> Self {
+        let made = templates
+            .iter()
+            .map(|template| (&template.file, Presence::Required));
+        let files = objects.iter().flat_map(Object::files).chain(made);
         let whole = objects.iter().filter_map(|object| {
             let file = object.whole.as_ref()?.file()?;
             Some((object.name.as_str(), &file.path))
