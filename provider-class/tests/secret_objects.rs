@@ -81,7 +81,6 @@ fn a_secret_has_what_the_class_says() {
 }
 
 #[test]
-#[allow(clippy::too_many_lines, reason = "a table of all mistakes")]
 fn every_mistake_names_the_secret_the_field_and_the_remedy() {
     let key = |object: &str, key: &str| json!([{"objectName": object, "key": key}]);
     for (secret_objects, message) in [

@@ -181,7 +181,7 @@ pub(crate) fn own_variables(_: &World) {
         .iter()
         .map(Value::to_string)
         .collect();
-    let all = "region=us-east-2,log.level=debug,injector.env.A=b,injector.image.pullPolicy=Always,injector.resources.limits.cpu=1";
+    let all = "region=us-east-2,log.level=debug,injector.env.A=b,injector.image.pullPolicy=Always,injector.resources.limits.cpu=1,secretObjects.sync=true";
     let mut own = BTreeSet::new();
     for certificates in ["true", "false"] {
         let values = format!("{all},certificates.certManager.enabled={certificates}");
