@@ -41,7 +41,7 @@ use world::World;
 type Scenario = (&'static str, fn(&World));
 
 /// Scenarios that do not change the installation. They run in parallel.
-const SIDE_BY_SIDE: [Scenario; 59] = [
+const SIDE_BY_SIDE: [Scenario; 58] = [
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
         example::v1alpha1,
@@ -162,10 +162,6 @@ const SIDE_BY_SIDE: [Scenario; 59] = [
     ),
     ("a_pem_becomes_a_tls_secret", kubernetes_secrets_life::tls),
     (
-        "twenty_pods_share_a_secret_that_is_there_at_every_moment_of_a_rollout",
-        kubernetes_secrets_life::shared,
-    ),
-    (
         "a_value_that_the_kubelet_cannot_read_stops_the_pod_until_it_is_changed",
         variables::unwritable,
     ),
@@ -232,8 +228,12 @@ const SIDE_BY_SIDE: [Scenario; 59] = [
     ),
 ];
 
-/// Scenarios that change the installation. They run one by one after the others.
-const ALONE: [Scenario; 12] = [
+/// Scenarios that change the installation or need the whole node. They run one by one after the others.
+const ALONE: [Scenario; 13] = [
+    (
+        "twenty_pods_share_a_secret_that_is_there_at_every_moment_of_a_rollout",
+        kubernetes_secrets_life::shared,
+    ),
     (
         "certificates_are_exchanged_under_load_and_fail_no_admission",
         certificates::rotations,
