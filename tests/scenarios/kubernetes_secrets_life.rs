@@ -71,7 +71,9 @@ pub(crate) fn shared(world: &World) {
         let mut events = api.watch(&only, "0").await.unwrap().boxed();
         loop {
             match events.next().await {
-                Some(Ok(WatchEvent::Added(_) | WatchEvent::Modified(_))) => {}
+                Some(Ok(
+                    WatchEvent::Added(_) | WatchEvent::Modified(_) | WatchEvent::Bookmark(_),
+                )) => {}
                 other => return format!("{other:?}"),
             }
         }
