@@ -88,7 +88,7 @@ impl Authorities {
 
     /// Removes those that expired longer ago than clocks differ.
     pub(crate) fn expire(&mut self, now: SystemTime, slack: Duration) {
-        let is_kept = |certificate: &Certificate| now < certificate.validity.not_after + slack;
+        let is_kept = |certificate: &Certificate| certificate.validity.may_last(now, slack);
         self.signing
             .retain(|authority| is_kept(&authority.certificate));
         self.retired.retain(is_kept);

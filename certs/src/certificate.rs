@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use pem::{EncodeConfig, LineEnding, Pem, encode_config};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// The clocks of API server and replicas differ, so a certificate is valid from this long before it is issued.
 pub const BACKDATED: Duration = Duration::from_hours(1);
@@ -45,6 +45,11 @@ impl Validity {
     pub fn contains(&self, now: SystemTime) -> bool {
         (self.not_before..self.not_after).contains(&now)
     }
+
+    /// Whether it is over by no clock that differs by at most this much.
+    pub(crate) fn may_last(&self, now: SystemTime, slack: Duration) -> bool {
+        now < self.not_after + slack
+    }
 }
 
 /// A parsed certificate.
@@ -58,8 +63,6 @@ pub struct Certificate {
     pub validity: Validity,
     /// The subject's common name; empty where it has none.
     pub common_name: String,
-    /// The DNS names that it is for.
-    pub dns_names: Vec<String>,
     /// The raw public key.
     pub public_key: Vec<u8>,
 }
@@ -113,7 +116,6 @@ impl Certificate {
                 not_after: time(parsed.validity().not_after.timestamp()),
             },
             common_name,
-            dns_names: dns_names(&parsed),
             public_key: parsed.public_key().subject_public_key.data.to_vec(),
             der,
         })
@@ -124,18 +126,4 @@ impl Certificate {
         let expiry = self.validity.not_after.cmp(&other.validity.not_after);
         expiry.then_with(|| self.pem.cmp(&other.pem))
     }
-}
-
-fn dns_names(certificate: &X509Certificate<'_>) -> Vec<String> {
-    let names = certificate.extensions().iter().filter_map(|extension| {
-        match extension.parsed_extension() {
-            ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
-            _ => None,
-        }
-    });
-    let dns = names.flatten().filter_map(|name| match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
-        _ => None,
-    });
-    dns.collect()
 }

@@ -272,7 +272,7 @@ impl Replica {
         let since = *self.trusted.get(&authority.der)?;
         let has_others = |slack| {
             let mut published = self.published.iter();
-            published.any(|other| other != authority && now < other.validity.not_after + slack)
+            published.any(|other| other != authority && other.validity.may_last(now, slack))
         };
         let hold = match &self.serving {
             Some((serving, _)) if serving.validity.contains(now) => settings.hold(),
@@ -292,9 +292,8 @@ impl Replica {
         now: SystemTime,
     ) -> Result<Option<Serving>, IssueError> {
         let lifetime = settings.lifetimes.serving;
-        let mut usable = self.usable(settings, now).peekable();
-        let mut signer = usable.peek().copied();
-        for authority in usable {
+        let mut signer = None;
+        for authority in self.usable(settings, now) {
             signer = Some(authority);
             if authority.certificate.validity.not_after >= now + lifetime {
                 break;
@@ -339,6 +338,6 @@ fn own<'a>(
 ) -> impl Iterator<Item = &'a Certificate> {
     let (name, slack) = (authority_name(&settings.names), settings.slack());
     published.certificates().filter(move |certificate| {
-        certificate.common_name == name && now < certificate.validity.not_after + slack
+        certificate.common_name == name && certificate.validity.may_last(now, slack)
     })
 }
