@@ -193,6 +193,7 @@ impl SecretApplier {
             secret: name.to_owned(),
             cause,
         };
+        let session = self.server.session().map_err(failed)?;
         let send = async |body, manager: &str, dry_run| {
             let apply = Apply {
                 secret: name,
@@ -200,7 +201,7 @@ impl SecretApplier {
                 manager,
                 dry_run,
             };
-            self.server.send(apply, deadline).await.map_err(failed)
+            session.send(apply, deadline).await.map_err(failed)
         };
         // Without any field, it changes nothing: the answer is what exists.
         let existing = send(secret.name_only(), READER, true).await?;

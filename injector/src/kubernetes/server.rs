@@ -65,24 +65,36 @@ impl ApiServer {
         }
     }
 
-    /// Sends it until the API server decides. Returns the Secret's metadata afterwards.
-    pub(super) async fn send(&self, apply: Apply<'_>, deadline: Deadline) -> Result<Object, Cause> {
-        let what = format!("Secret {:?}", apply.secret);
-        // Both files may be renewed at any time.
+    /// For the requests of one Secret: both files may be renewed at any time.
+    pub(super) fn session(&self) -> Result<Session<'_>, Cause> {
         let client = HttpClient::for_cluster(&self.ca_file, CONNECT_TIMEOUT)
             .map_err(|error| Cause::Setup(error.to_string()))?
             .with_longest_response(LONGEST_RESPONSE);
         let token = token::read("SECRET_SYNC", &self.token_file).map_err(Cause::Setup)?;
-        let attempt = async || self.send_once(&apply, &client, &token).await;
+        Ok(Session {
+            secrets: &self.secrets,
+            client,
+            token,
+        })
+    }
+}
+
+/// A connection to the API server, and the token.
+pub(super) struct Session<'a> {
+    secrets: &'a str,
+    client: HttpClient,
+    token: Zeroizing<String>,
+}
+
+impl Session<'_> {
+    /// Sends it until the API server decides. Returns the Secret's metadata afterwards.
+    pub(super) async fn send(&self, apply: Apply<'_>, deadline: Deadline) -> Result<Object, Cause> {
+        let what = format!("Secret {:?}", apply.secret);
+        let attempt = async || self.send_once(&apply).await;
         retry(what, BACKOFF, deadline, attempt).await
     }
 
-    async fn send_once(
-        &self,
-        apply: &Apply<'_>,
-        client: &HttpClient,
-        token: &str,
-    ) -> Result<Object, Attempt> {
+    async fn send_once(&self, apply: &Apply<'_>) -> Result<Object, Attempt> {
         let dry_run = if apply.dry_run { "&dryRun=All" } else { "" };
         let uri = format!(
             "{}/{}?fieldManager={}{dry_run}",
@@ -92,7 +104,7 @@ impl ApiServer {
         request.set_method("PATCH").map_err(|_| Cause::NotSent)?;
         request.set_uri(uri).map_err(|_| Cause::NotSent)?;
         for (name, value) in [
-            ("authorization", format!("Bearer {token}")),
+            ("authorization", format!("Bearer {}", self.token.as_str())),
             ("content-type", "application/apply-patch+yaml".to_owned()),
             ("accept", ACCEPTED.to_owned()),
         ] {
@@ -100,7 +112,7 @@ impl ApiServer {
             // The error would quote the token.
             header.map_err(|_| Cause::NotSent)?;
         }
-        let response = tokio::time::timeout(RESPONSE_TIMEOUT, client.call(request))
+        let response = tokio::time::timeout(RESPONSE_TIMEOUT, self.client.call(request))
             .await
             .map_err(|_| too_slow())?
             .map_err(|error| again(Cause::of_connection(&error).unwrap_or(Cause::NotSent)))?;
