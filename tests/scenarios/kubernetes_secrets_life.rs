@@ -86,8 +86,7 @@ pub(crate) fn shared(world: &World) {
         namespace.kubectl(&arguments).unwrap();
         namespace.wait_for_web();
     }
-    if deletion.is_finished() {
-        panic!("{}", deletion.join().unwrap());
-    }
+    let is_there = !deletion.is_finished();
+    assert!(is_there, "{}", deletion.join().unwrap());
     assert_eq!(value(&namespace, "db-credentials", "username"), "admin");
 }
