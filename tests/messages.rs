@@ -138,14 +138,8 @@ const OTHERS: [(&str, &[&str]); 30] = [
         &["keys of Secrets in envFrom", "variables of files"],
     ),
     ("webhook/src/pod/secrets.rs", &["the files in …"]),
-    (
-        "provider-class/src/class/secret_objects/read.rs",
-        &[" and … more"],
-    ),
-    (
-        "webhook/src/pod/variables/mod.rs",
-        &[" and … more", "the files are …"],
-    ),
+    ("provider-class/src/words/listed.rs", &["… and … more"]),
+    ("webhook/src/pod/variables/mod.rs", &["the files are …"]),
 ];
 
 /// An entry in the documentation, with a part of a message.

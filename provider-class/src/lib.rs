@@ -77,4 +77,5 @@ pub use words::encoding::Encoding;
 pub use words::file_mode::FileMode;
 pub use words::file_path::{FilePath, PathTranslation};
 pub use words::jmes_path::JmesPath;
+pub use words::listed::listed;
 pub use words::region::Region;

@@ -8,6 +8,7 @@ pub(crate) mod file_path;
 mod jmes_hint;
 pub(crate) mod jmes_path;
 pub(crate) mod kubernetes;
+pub(crate) mod listed;
 pub(crate) mod name;
 pub(crate) mod nearest;
 pub(crate) mod region;

@@ -1,6 +1,6 @@
 //! Names of what is injected. They are reserved: nothing of the pod's own can have them.
 
-use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::{Container, Pod};
 
 /// Name of the injected container, of the first volume, and start of the other volumes' names.
 pub(crate) const NAME: &str = "aws-secrets-injector";
@@ -25,6 +25,18 @@ pub(crate) const FILES: &str = "files";
 /// Is it the name of an injected container?
 pub(crate) fn is_injected(name: &str) -> bool {
     matches!(name, NAME | REFRESHER)
+}
+
+/// All containers that the pod came with, init containers first.
+pub(crate) fn own_containers(pod: &Pod) -> impl Iterator<Item = &Container> {
+    let spec = pod.spec.iter();
+    spec.flat_map(|spec| {
+        spec.init_containers
+            .iter()
+            .flatten()
+            .chain(&spec.containers)
+    })
+    .filter(|container| !is_injected(&container.name))
 }
 
 /// Is it the name of a volume for secrets? The first is named [`NAME`], those of further directories have a number appended.

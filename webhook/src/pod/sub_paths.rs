@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use k8s_openapi::api::core::v1::{Container, Pod, VolumeMount};
+use k8s_openapi::api::core::v1::VolumeMount;
 use provider_class::Presence;
 
 use crate::pod::injection::{Injection, Inputs};
-use crate::pod::names::{FILES, is_injected};
+use crate::pod::names::{FILES, own_containers};
 
 /// Files that a message lists.
 const MOST_LISTED: usize = 20;
@@ -53,17 +53,6 @@ pub(crate) fn check(inputs: Inputs<'_>, injection: &Injection) -> Result<(), NoS
         }
     }
     Ok(())
-}
-
-fn own_containers(pod: &Pod) -> impl Iterator<Item = &Container> {
-    let spec = pod.spec.iter();
-    spec.flat_map(|spec| {
-        spec.init_containers
-            .iter()
-            .flatten()
-            .chain(&spec.containers)
-    })
-    .filter(|container| !is_injected(&container.name))
 }
 
 /// What a mount takes of the directory of files; nothing where it takes all of it.

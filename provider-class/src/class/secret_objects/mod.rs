@@ -22,8 +22,6 @@ pub use tls::TlsError;
 /// A Kubernetes Secret, valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretObject {
-    /// Its place in the list, from 0.
-    pub index: usize,
     /// Its name.
     pub name: String,
     /// Its type, such as `Opaque`.

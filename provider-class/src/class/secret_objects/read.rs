@@ -1,7 +1,6 @@
 //! From the list as it is written to valid Secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
@@ -14,6 +13,7 @@ use crate::class::template::Template;
 use crate::words::kubernetes::{
     InvalidForKubernetes, label_name, label_value, secret_key, secret_name,
 };
+use crate::words::listed::listed;
 use crate::words::name::{cut, shown};
 use crate::words::nearest::nearest;
 use crate::{FilePath, PathTranslation, Presence};
@@ -21,8 +21,6 @@ use crate::{FilePath, PathTranslation, Presence};
 /// Secrets of one class, and keys of all of them together.
 const MOST_SECRETS: usize = 64;
 const MOST_KEYS: usize = 1024;
-/// Files that an error lists.
-const MOST_LISTED: usize = 20;
 
 /// Reads the list. Every problem names its Secret and field.
 pub(crate) fn read(
@@ -154,13 +152,7 @@ impl<'a> Files<'a> {
         let known = self.by_path.keys().map(|path| (*path).to_owned());
         let open = self.objects.iter().flat_map(Object::open_files);
         let names: Vec<String> = known.chain(open.map(ToString::to_string)).collect();
-        let listed = &names[..names.len().min(MOST_LISTED)];
-        let mut text = listed.join(", ");
-        if names.len() > MOST_LISTED {
-            // Writing to a String does not fail.
-            let _ = write!(text, " and {} more", names.len() - MOST_LISTED);
-        }
-        text
+        listed(&names)
     }
 }
 
@@ -206,7 +198,6 @@ impl Reader<'_> {
         let secret_type = secret_type?;
         self.keep("data", secret_type::check_keys(&secret_type, &keys))?;
         Some(SecretObject {
-            index: self.index,
             name: name?,
             secret_type,
             labels: labels?,

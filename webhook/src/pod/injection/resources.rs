@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{Container, Pod, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::pod::annotations::Resources;
-use crate::pod::names::is_injected;
+use crate::pod::names::own_containers;
 use crate::pod::quantity::amount;
 
 /// When a container runs.
@@ -35,7 +35,7 @@ pub(super) fn of(
 ) -> ResourceRequirements {
     let fit = Fit {
         pod,
-        containers: own_containers(pod),
+        containers: own_containers(pod).collect(),
         runs,
     };
     let (cpu_request, cpu_limit) = fit.bounds(
@@ -152,17 +152,6 @@ fn has_equal_bounds(container: &Container, name: &str) -> bool {
     let request = of_container(container, Bound::Request, name);
     of_container(container, Bound::Limit, name)
         .is_some_and(|limit| request.is_none_or(|request| amount(request) == amount(limit)))
-}
-
-/// All containers that the pod came with.
-fn own_containers(pod: &Pod) -> Vec<&Container> {
-    let Some(spec) = &pod.spec else {
-        return Vec::new();
-    };
-    let init = spec.init_containers.iter().flatten();
-    init.filter(|container| !is_injected(&container.name))
-        .chain(&spec.containers)
-        .collect()
 }
 
 fn at_most(value: Option<Quantity>, bound: Option<&Quantity>) -> Option<Quantity> {

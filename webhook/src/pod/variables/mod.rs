@@ -9,9 +9,8 @@ mod references;
 mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
-use provider_class::{EnvMethod, Presence, Variable, VariableName, Variables};
+use provider_class::{EnvMethod, Presence, Variable, VariableName, Variables, listed};
 
 use crate::pod::class::MountedClass;
 use crate::pod::names::FILES;
@@ -25,9 +24,6 @@ pub use item::{Item, RequestedVariables};
 pub use references::{NoSuchKey, UnusableReference};
 pub(crate) use references::{exist as references_exist, serve};
 pub use secrets::ServedSecrets;
-
-/// Files that an error lists.
-const MOST_LISTED: usize = 20;
 
 /// Where the injected containers have the volume of variables, and containers started by `exec` its files.
 pub(crate) const VARIABLES_DIRECTORY: &str = "/var/lib/aws-secrets-injector-env";
@@ -281,13 +277,7 @@ impl<'a> PodFiles<'a> {
             .iter()
             .flat_map(|mounted| mounted.class.open_files());
         let names: Vec<String> = known.chain(open.map(ToString::to_string)).collect();
-        let listed = &names[..names.len().min(MOST_LISTED)];
-        let mut text = format!("the files are {}", listed.join(", "));
-        if names.len() > MOST_LISTED {
-            // Writing to a String does not fail.
-            let _ = write!(text, " and {} more", names.len() - MOST_LISTED);
-        }
-        text
+        format!("the files are {}", listed(&names))
     }
 }
 

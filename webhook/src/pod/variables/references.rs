@@ -9,7 +9,7 @@ use super::container::{self, Unfit, references};
 use super::{PlannedVariables, secrets::ServedSecrets};
 use crate::pod::annotations::{CONTAINERS, ENV_METHOD, PREFIX, PodRequest, SECRET_OBJECTS};
 use crate::pod::bounds::{TooMany, check_keys};
-use crate::pod::names::is_injected;
+use crate::pod::names::own_containers;
 use crate::pod::secrets::{PodSecret, PodSecrets};
 use crate::pod::snapshot_size;
 
@@ -231,15 +231,4 @@ fn kept(container: &Container, secret: &str, reason: &str) -> String {
         "container {:?} refers to the Secret {secret:?}, which the annotation {PREFIX}{SECRET_OBJECTS}: env does not create, so the container starts only if somebody else creates it: {reason}",
         container.name
     )
-}
-
-fn own_containers(pod: &Pod) -> impl Iterator<Item = &Container> {
-    let spec = pod.spec.iter();
-    spec.flat_map(|spec| {
-        spec.init_containers
-            .iter()
-            .flatten()
-            .chain(&spec.containers)
-    })
-    .filter(|container| !is_injected(&container.name))
 }

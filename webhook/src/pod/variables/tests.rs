@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use provider_class::{Class, SecretProviderClassSpec};
 
