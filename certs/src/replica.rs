@@ -4,8 +4,8 @@
 //! Secret, and the Secret's CAs to every `caBundle`, each provided that the object has not changed since it was read. So the
 //! order of reads and writes does not matter, and a replica that was paused removes nothing that others need.
 //!
-//! The serving certificate is a replica's own. It comes from a CA that every `caBundle` has contained for a while, and its
-//! renewal needs no request: it also happens while the API server is away.
+//! The serving certificate is a replica's own. It comes from a CA that every `caBundle` has contained for a while. Its renewal
+//! writes nothing, so it also happens while the API server is away.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -129,6 +129,8 @@ pub struct Replica {
     serving: Option<(Certificate, Certificate)>,
     /// Since when every configuration has been seen with these CAs.
     trusted: HashMap<CertificateDer<'static>, SystemTime>,
+    /// When this crate had last changed each configuration when it was last seen.
+    changes: Vec<Option<SystemTime>>,
     /// The CAs of this webhook that a configuration trusts. Other replicas may serve their certificates.
     published: Vec<Certificate>,
 }
@@ -158,7 +160,10 @@ impl Replica {
         settings: &Settings,
         now: SystemTime,
     ) -> Result<Step, IssueError> {
-        if let Some(serving) = self.renew(settings, now)? {
+        let mut serving = self.serving.iter();
+        if serving.any(|(serving, _)| serving.validity.not_after <= now)
+            && let Some(serving) = self.renew(settings, now)?
+        {
             return Ok(Step::Serve(serving));
         }
         let Some(found) = &view.secret else {
@@ -231,10 +236,16 @@ impl Replica {
     ) {
         let found = || configurations.iter().flatten();
         // What nobody has changed for longer than clocks differ has reached every API server.
-        let changes: Option<Vec<_>> = found().map(|published| published.changed_at).collect();
-        let changed_at = changes.and_then(|changes| changes.into_iter().max());
+        let changes: Vec<_> = found().map(|published| published.changed_at).collect();
+        let known = changes.iter().copied().collect::<Option<Vec<_>>>();
+        let changed_at = known.and_then(|changes| changes.into_iter().max());
         let unchanged = changed_at.filter(|changed_at| *changed_at + settings.slack() <= now);
-        let before = std::mem::take(&mut self.trusted);
+        let mut before = std::mem::take(&mut self.trusted);
+        if changes != self.changes {
+            // A bundle may have been emptied and filled again since it was last seen.
+            before.clear();
+            self.changes = changes;
+        }
         for authority in self.authorities.certificates() {
             if found().all(|published| published.trusts(authority)) {
                 let since = before.get(&authority.der).copied().or(unchanged);
@@ -282,6 +293,19 @@ impl Replica {
             _ => Duration::ZERO,
         };
         Some(since + hold)
+    }
+
+    /// The serving certificate that is due when the API server cannot be reached. What is remembered of the bundles has to do.
+    pub fn renew_alone(
+        &mut self,
+        settings: &Settings,
+        now: SystemTime,
+    ) -> Result<Option<Serving>, IssueError> {
+        match self.serving {
+            Some(_) => self.renew(settings, now),
+            // Another replica may serve a certificate that is trusted.
+            None => Ok(None),
+        }
     }
 
     /// A new serving certificate if it is due: from the first CA that outlives it, so that all replicas leave the newest to API

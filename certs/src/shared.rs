@@ -9,6 +9,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client};
 
 use crate::ca_bundle::{Configuration, published};
+use crate::pair::Serving;
 use crate::replica::{Found, Replica, Settings, Step, View};
 use crate::secret;
 use crate::shown::Shown;
@@ -62,6 +63,25 @@ impl Shared {
         shown: &mut Shown,
         clock: &(dyn Fn() -> SystemTime + Send + Sync),
     ) -> Result<SystemTime, Problem> {
+        let looked = self.look_once(shown, clock).await;
+        if looked.is_err()
+            && let Some(serving) = self.replica.renew_alone(&self.source.settings, clock())?
+        {
+            self.show(&serving, shown);
+        }
+        looked
+    }
+
+    fn show(&self, serving: &Serving, shown: &mut Shown) {
+        let authority = self.replica.serving().map(|(_, authority)| authority);
+        shown.show(serving, authority);
+    }
+
+    async fn look_once(
+        &mut self,
+        shown: &mut Shown,
+        clock: &(dyn Fn() -> SystemTime + Send + Sync),
+    ) -> Result<SystemTime, Problem> {
         let (mut view, mut before) = (View::default(), Before::default());
         let mut written = String::new();
         let mut writes = 0;
@@ -104,10 +124,7 @@ impl Shared {
                     writes += 1;
                     (view, before) = (View::default(), Before::default());
                 }
-                Step::Serve(serving) => {
-                    let authority = self.replica.serving().map(|(_, authority)| authority);
-                    shown.show(&serving, authority);
-                }
+                Step::Serve(serving) => self.show(&serving, shown),
                 Step::Wait(until) => return Ok(until),
             }
         }

@@ -83,10 +83,10 @@ fn happen(world: &mut World, event: &Event) -> Result<(), String> {
         Event::Time(thousandths) => {
             world.now += world.settings.lifetimes.authority * thousandths / 1000;
         }
-        Event::DeleteSecret => world.secret = None,
+        Event::DeleteSecret => world.delete_secret(),
         Event::SpoilSecret(field) => world.spoil(field),
         Event::Overwrite(configuration) => world.overwrite(configuration, ""),
-        Event::DeleteConfiguration(configuration) => world.configurations[configuration] = None,
+        Event::DeleteConfiguration(configuration) => world.delete_configuration(configuration),
     }
     Ok(())
 }
@@ -104,6 +104,31 @@ proptest! {
         }
         world.settle().map_err(TestCaseError::fail)?;
     }
+}
+
+/// API servers that learn of changes late still use what it was filled with first.
+#[test]
+fn a_bundle_that_was_emptied_and_filled_between_two_looks_is_new() {
+    let settings = settings(Duration::from_mins(1), Duration::from_secs(40));
+    let mut world = World::new(settings, CONFIGURATIONS, &[0, 0, 0]);
+    let events = [
+        Event::Look(0),
+        // It has read the Secret with its own CA.
+        Event::Steps(0, 1),
+        Event::DeleteSecret,
+        // Another one adds its CA, and waits.
+        Event::Look(1),
+        Event::Overwrite(0),
+        // The first fills the bundle with its own CA alone, the third with both.
+        Event::Steps(0, 3),
+        Event::Time(100),
+        Event::Look(2),
+        Event::Look(1),
+    ];
+    for event in events {
+        happen(&mut world, &event).unwrap();
+    }
+    world.settle().unwrap();
 }
 
 /// Over a long time, every served certificate is valid and trusted at every moment.

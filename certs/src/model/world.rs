@@ -32,6 +32,10 @@ pub(super) struct Bundle {
 pub(super) struct Replica {
     pub(super) rules: Rules,
     view: View,
+    /// The world's version when it began to read the view.
+    look_began: u64,
+    /// The same for the view that it remembers.
+    remembers: u64,
     secret_version: Option<u64>,
     versions: Vec<Option<u64>>,
     pub(super) shown: Option<Serving>,
@@ -43,6 +47,8 @@ pub(super) struct World {
     pub(super) settings: Settings,
     pub(super) now: SystemTime,
     last_version: u64,
+    /// The version at which a user last damaged something.
+    damaged_at: u64,
     pub(super) secret: Option<Versioned<BTreeMap<String, ByteString>>>,
     pub(super) configurations: Vec<Option<Versioned<Bundle>>>,
     pub(super) replicas: Vec<Replica>,
@@ -58,6 +64,7 @@ impl World {
             settings,
             now: SystemTime::UNIX_EPOCH + Duration::from_hours(500_000),
             last_version: 0,
+            damaged_at: 0,
             secret: None,
             configurations: vec![None; configurations],
             replicas: skews.iter().map(|skew| Replica::new(*skew)).collect(),
@@ -77,8 +84,6 @@ impl World {
 
     /// One request of a replica, or one change of its certificate. `true` if it waits now.
     pub(super) fn step(&mut self, index: usize) -> Result<bool, String> {
-        let before = self.failures();
-        let lost = self.lost(index);
         let count = self.configurations.len();
         let now = self.clock(index);
         let replica = &mut self.replicas[index];
@@ -86,12 +91,24 @@ impl World {
             .rules
             .step(&replica.view, count, &self.settings, now)
             .map_err(|error| error.to_string())?;
+        if replica.view.configurations.len() == count {
+            replica.remembers = replica.look_began;
+        }
         let is_waiting = matches!(step, Step::Wait(_));
+        self.check(index, step)?;
+        Ok(is_waiting)
+    }
+
+    /// Executes a step. It must not make things worse.
+    fn check(&mut self, index: usize, step: Step) -> Result<(), String> {
+        let before = self.failures();
+        let lost = self.lost(index);
+        let is_overtaken = self.is_overtaken(index);
         let name = format!("{step:?}").chars().take(60).collect::<String>();
         self.execute(index, step)?;
         let is_new = |failure: &&(usize, usize)| {
-            let is_excused = failure.0 == index && lost.contains(&failure.1);
-            !is_excused && !before.contains(failure)
+            let is_excused = is_overtaken || lost.contains(&failure.1);
+            !(is_excused && failure.0 == index) && !before.contains(failure)
         };
         if let Some(new) = self.failures().iter().find(is_new) {
             return Err(format!(
@@ -99,7 +116,12 @@ impl World {
                 new.0, new.1
             ));
         }
-        Ok(is_waiting)
+        Ok(())
+    }
+
+    /// Whether a user has damaged something since this replica read what it acts on. Its next look finds that out.
+    fn is_overtaken(&self, index: usize) -> bool {
+        self.replicas[index].remembers < self.damaged_at
     }
 
     fn execute(&mut self, index: usize, step: Step) -> Result<(), String> {
@@ -114,6 +136,7 @@ impl World {
                 replica.view.configurations.push(published(found.as_ref()));
             }
             Step::ReadSecret => {
+                replica.look_began = version;
                 replica.secret_version = self.secret.as_ref().map(|secret| secret.version);
                 let found = self
                     .secret
@@ -206,11 +229,13 @@ impl World {
 
     /// A replica whose requests fail. What it can renew by itself, it must have renewed.
     pub(super) fn run_alone(&mut self, index: usize) -> Result<(), String> {
+        let now = self.clock(index);
         let replica = &mut self.replicas[index];
         replica.forget_view();
-        // A certificate at most: then it would read.
-        self.step(index)?;
-        self.replicas[index].forget_view();
+        let renewed = replica.rules.renew_alone(&self.settings, now);
+        if let Some(serving) = renewed.map_err(|error| error.to_string())? {
+            self.check(index, Step::Serve(serving))?;
+        }
         self.is_renewed(index)
     }
 
@@ -249,8 +274,19 @@ impl World {
         self.replicas[index] = Replica::new(self.replicas[index].skew);
     }
 
+    pub(super) fn delete_secret(&mut self) {
+        self.damaged_at = self.version();
+        self.secret = None;
+    }
+
+    pub(super) fn delete_configuration(&mut self, configuration: usize) {
+        self.damaged_at = self.version();
+        self.configurations[configuration] = None;
+    }
+
     pub(super) fn spoil(&mut self, field: &str) {
         let version = self.version();
+        self.damaged_at = version;
         if let Some(secret) = &mut self.secret {
             secret.version = version;
             let garbage = ByteString(b"garbage".to_vec());
@@ -260,6 +296,7 @@ impl World {
 
     pub(super) fn overwrite(&mut self, configuration: usize, text: &str) {
         let version = self.version();
+        self.damaged_at = version;
         let content = Bundle {
             text: text.to_owned(),
             is_broken: true,
@@ -275,6 +312,8 @@ impl Replica {
         Self {
             rules: Rules::default(),
             view: View::default(),
+            look_began: 0,
+            remembers: 0,
             secret_version: None,
             versions: Vec::new(),
             shown: None,
