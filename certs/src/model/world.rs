@@ -107,8 +107,9 @@ impl World {
         let name = format!("{step:?}").chars().take(60).collect::<String>();
         self.execute(index, step)?;
         let is_new = |failure: &&(usize, usize)| {
-            let is_excused = is_overtaken || lost.contains(&failure.1);
-            !(is_excused && failure.0 == index) && !before.contains(failure)
+            let is_its_own = failure.0 == index;
+            let is_excused = is_its_own && (is_overtaken || lost.contains(&failure.1));
+            !is_excused && !before.contains(failure)
         };
         if let Some(new) = self.failures().iter().find(is_new) {
             return Err(format!(
