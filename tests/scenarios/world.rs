@@ -138,6 +138,16 @@ pub(crate) struct Namespace<'a> {
     pub(crate) name: String,
 }
 
+/// The node has room for 110 pods, and those of earlier scenarios would slow down all later ones.
+impl Drop for Namespace<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let delete = ["delete", "namespace", &self.name, "--wait=false"];
+            let _ = self.world.kubectl.run(&delete);
+        }
+    }
+}
+
 impl Namespace<'_> {
     /// kubectl in this namespace.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> anyhow::Result<String> {
