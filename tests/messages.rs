@@ -8,7 +8,7 @@ use e2e::documents::pages;
 use e2e::messages::{Message, messages, policy_messages};
 
 /// What is printed, and is no message of its own.
-const OTHERS: [(&str, &[&str]); 30] = [
+const OTHERS: [(&str, &[&str]); 31] = [
     ("certs/src/authorities.rs", &["-----END PRIVATE KEY-----"]),
     (
         "injector/src/service.rs",
@@ -18,6 +18,8 @@ const OTHERS: [(&str, &[&str]); 30] = [
             "the EKS Pod Identity agent",
         ],
     ),
+    // A name in messages.
+    ("provider-class/src/class/title.rs", &["annotation objects"]),
     // Words by which others' messages are told apart.
     ("injector/src/aws/hint.rs", &["HTTP status", "master key"]),
     (

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use provider_class::document::{InvalidDocument, kinds};
 use provider_class::{
-    Class, ClassError, Collision, Contents, Plan, Region, ResolveError, SNAPSHOT_VARIABLE, Snapshot,
+    Class, ClassError, Collision, Contents, Plan, Region, ResolveError, SNAPSHOT_VARIABLE,
+    Snapshot, Title,
 };
 
 use crate::args::Fetch;
@@ -188,7 +189,7 @@ fn resolve(
 ) -> Result<(Class, Plan), UnusableClass> {
     let class = class?;
     for warning in &class.warnings {
-        tracing::warn!("class {:?}: {warning}", class.name);
+        tracing::warn!("{}: {warning}", Title(&class.name));
     }
     let plan = class.resolve(default_region)?;
     Ok((class, plan))

@@ -40,6 +40,7 @@ mod words;
 pub mod yaml;
 
 pub use class::Class;
+pub use class::annotated;
 pub use class::field_path::Field;
 pub use class::object::{Extract, Object};
 pub use class::output::{File, OpenFiles, Output, Presence};
@@ -54,6 +55,7 @@ pub use class::resource::{
 };
 pub use class::secret_objects::{SecretKey, SecretObject, TlsError};
 pub use class::template::{Template, TemplateError};
+pub use class::title::{IN_ANNOTATIONS, Title};
 pub use document::{Contents, Document};
 pub use network::InvalidUrl;
 pub use plan::policy;

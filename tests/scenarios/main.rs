@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(missing_docs, reason = "a test program has no interface")]
 
+mod annotated;
 mod any_pod;
 mod bare;
 mod cert_manager;
@@ -41,7 +42,7 @@ use world::World;
 type Scenario = (&'static str, fn(&World));
 
 /// Scenarios that do not change the installation. They run in parallel.
-const SIDE_BY_SIDE: [Scenario; 58] = [
+const SIDE_BY_SIDE: [Scenario; 61] = [
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
         example::v1alpha1,
@@ -57,6 +58,15 @@ const SIDE_BY_SIDE: [Scenario; 58] = [
     (
         "aws_is_asked_for_what_the_class_needs_and_no_more",
         example::calls,
+    ),
+    (
+        "templates_make_a_database_url_and_a_properties_file",
+        annotated::templates,
+    ),
+    ("a_path_of_parameters_becomes_files", annotated::path),
+    (
+        "an_optional_secret_appears_when_it_is_created",
+        annotated::optional,
     ),
     (
         "a_pod_without_the_annotation_is_admitted_unchanged",
@@ -229,7 +239,7 @@ const SIDE_BY_SIDE: [Scenario; 58] = [
 ];
 
 /// Scenarios that change the installation or need the whole node. They run one by one after the others.
-const ALONE: [Scenario; 13] = [
+const ALONE: [Scenario; 14] = [
     (
         "twenty_pods_share_a_secret_that_is_there_at_every_moment_of_a_rollout",
         kubernetes_secrets_life::shared,
@@ -271,6 +281,10 @@ const ALONE: [Scenario; 13] = [
     (
         "without_webhook_configuration_annotated_pods_are_refused",
         outage::configuration_deleted,
+    ),
+    (
+        "without_the_crd_a_pod_can_describe_its_objects",
+        annotated::without_crd,
     ),
     (
         "documents_have_commands_that_do_what_they_say",

@@ -24,7 +24,7 @@ pub(crate) fn configuration_deleted(world: &World) {
         .unwrap();
     let error = refused(&annotated_pod("annotated"));
     assert!(
-        error.contains("was not given the container that fetches its secrets"),
+        error.contains("was not given the container that fetches them"),
         "{error}"
     );
     runs_unchanged(&namespace, "bare");

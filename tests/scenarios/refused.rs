@@ -38,9 +38,11 @@ pub(crate) fn misspelt_annotation(world: &World) {
             "aws-secret-injector.io/secret-provider-class",
             "rename the annotation",
         ),
+        ("aws-secrets-injector.io/object", "rename the annotation"),
+        ("aws-secrets-injector.io/secret-objects", "add one of them"),
         (
             "aws-secrets-injector.io/refresh-interval",
-            "add that annotation",
+            "add one of them",
         ),
     ] {
         let pod = annotated_pod("misspelt")
@@ -48,7 +50,7 @@ pub(crate) fn misspelt_annotation(world: &World) {
         let error = namespace.apply(&[&pod]).unwrap_err().to_string();
         for words in [
             annotation,
-            "but not aws-secrets-injector.io/secret-provider-class",
+            "but neither aws-secrets-injector.io/secret-provider-class nor aws-secrets-injector.io/objects",
             remedy,
         ] {
             assert!(error.contains(words), "{error}");

@@ -65,7 +65,9 @@ fn read(name: &str, value: &str) -> Result<PodRequest, String> {
     // on-refresh and the port say how a refresh goes, and env-method how variables are set.
     let refresh = (format!("{PREFIX}refresh-interval"), "5m".to_owned());
     let variables = (format!("{PREFIX}env"), "A=a".to_owned());
-    let annotations = BTreeMap::from([class, refresh, variables, annotation]);
+    let objects = "- {objectName: a, objectType: ssmparameter}".to_owned();
+    let objects = (format!("{PREFIX}objects"), objects);
+    let annotations = BTreeMap::from([class, objects, refresh, variables, annotation]);
     let read = PodRequest::read(&annotations);
     read.map(|request| request.unwrap()).map_err(|errors| {
         let errors = errors.iter().map(ToString::to_string);
@@ -105,6 +107,8 @@ fn bad_annotations_are_refused_in_the_words_of_the_page() {
     let page = text("docs/annotations.md");
     let mut names = names();
     names.remove("status");
+    // Its mistakes are those of a class.
+    names.remove("objects");
     for cells in rows(&page).filter(|cells| cells.len() == 3) {
         let [name, value, message] = [cells[0], cells[1], cells[2]].map(code);
         let error = read(name, value).unwrap_err();

@@ -58,7 +58,7 @@ fn injected(pod: &Value) -> Result<Admitted, Refusal> {
 /// The class `pod-identity` uses EKS Pod Identity, all others the role of the ServiceAccount. The class `synced` describes a
 /// Kubernetes Secret.
 fn class(mount: &ClassMount) -> MountedClass {
-    let name = &mount.class;
+    let name = mount.class.name();
     let objects = format!("- {{objectName: {name}, objectType: secretsmanager}}\n");
     let mut parameters = BTreeMap::from([("objects".to_owned(), objects)]);
     if name == "pod-identity" {

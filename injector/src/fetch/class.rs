@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use zeroize::Zeroizing;
 
-use provider_class::{ExtractError, FileContents, Made, MadeFile, Object, PlannedRequest};
+use provider_class::{ExtractError, FileContents, Made, MadeFile, Object, PlannedRequest, Title};
 
 use super::answers::{Answer, Parameter, ValueError};
 use super::failover;
@@ -159,7 +159,7 @@ impl Assembly<'_> {
             self.lines.extend(lines_of(&objects, planned, error));
             return true;
         }
-        let class = &self.wanted.class.name;
+        let class = Title(&self.wanted.class.name);
         let key = planned.key();
         let held = self.held.get(&key);
         let is_there = held.is_some_and(|held| held.id.is_some());
@@ -167,13 +167,13 @@ impl Assembly<'_> {
             let object = format!("objects[{index}] {:?}", planned.request.to_string());
             if is_there {
                 tracing::warn!(
-                    "class {class:?}: {object}: is no longer found; keeping its files, because it is optional"
+                    "{class}: {object}: is no longer found; keeping its files, because it is optional"
                 );
             } else if held.is_none() {
                 let line = format!(
                     "{object}: is not found; its files are missing, because it is optional"
                 );
-                tracing::info!("class {class:?}: {line}");
+                tracing::info!("{class}: {line}");
             }
         }
         let missing = || Version::missing(self.wanted.plan.region.clone());
@@ -184,12 +184,12 @@ impl Assembly<'_> {
 
     /// Logs what the value did not have. Values never get here, only names.
     fn log(&self, made: &Made) {
-        let class = &self.wanted.class.name;
+        let class = Title(&self.wanted.class.name);
         for line in &made.warnings {
-            tracing::warn!("class {class:?}: {line}");
+            tracing::warn!("{class}: {line}");
         }
         for line in &made.missing {
-            tracing::info!("class {class:?}: {line}");
+            tracing::info!("{class}: {line}");
         }
     }
 

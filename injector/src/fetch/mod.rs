@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::future::join_all;
-use provider_class::{FileContents, collision_of};
+use provider_class::{FileContents, Title, collision_of};
 
 use crate::aws::{Clients, Deadline, HttpClient, HttpError};
 use crate::classes::ClassToFetch;
@@ -81,7 +81,7 @@ pub async fn fetch(
                 failed
                     .lines
                     .into_iter()
-                    .map(|line| format!("class {:?}: {line}", wanted.class.name)),
+                    .map(|line| format!("{}: {line}", Title(&wanted.class.name))),
             ),
         }
     }

@@ -23,7 +23,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use provider_class::{Notification, OnRefresh};
+use provider_class::{Notification, OnRefresh, Title};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
@@ -220,7 +220,7 @@ impl RefreshLoop<'_> {
             }
             Err(lines) => {
                 for line in &lines {
-                    tracing::warn!("refresh failed: class {class:?}: {line}");
+                    tracing::warn!("refresh failed: {}: {line}", Title(class));
                 }
                 self.failures.insert(index, lines);
             }

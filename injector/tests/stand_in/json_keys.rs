@@ -68,7 +68,7 @@ async fn keys_of_two_classes_in_one_directory_may_not_meet() {
     let classes = [("one", one.as_str()), ("two", two.as_str())];
     let fetch = stage.injected("fetch", &classes, "kubelet", &[]);
     let outcome = stage.run(fetch).await;
-    outcome.assert_error(&["classes \"one\" and \"two\" both write the file \"key\""]);
+    outcome.assert_error(&["class \"one\" and class \"two\" both write the file \"key\""]);
 }
 
 #[tokio::test]

@@ -17,8 +17,11 @@
 //! | `output` | the files that a value becomes: known by name, or only at fetch |
 //! | `files` | files of a class that would overwrite each other |
 //! | `findings`, `problem`, `field_path` | what is wrong or doubtful, and how a message names the field |
+//! | `title` | what messages call a class |
+//! | [`annotated`] | a class that a pod's annotations describe |
 //! | `memory` | bytes that a class takes in memory |
 
+pub mod annotated;
 mod entry;
 mod entry_request;
 pub(crate) mod field_path;
@@ -37,6 +40,7 @@ pub mod request;
 pub(crate) mod resource;
 pub(crate) mod secret_objects;
 pub(crate) mod template;
+pub(crate) mod title;
 
 use std::collections::HashMap;
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::field_path::{Field, bounded};
 use super::resource::PROVIDER;
+use super::title::Title;
 
 /// One thing that is wrong (or, as a warning, doubtful) in a class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl fmt::Display for Problem {
 pub enum ClassError {
     /// It belongs to another provider.
     #[error(
-        "class {class:?}: provider: is {provider}, but only provider \"{PROVIDER}\" is supported here"
+        "{}: provider: is {provider}, but only provider \"{PROVIDER}\" is supported here", Title(.class)
     )]
     OtherProvider {
         /// The class's name.
@@ -46,7 +47,7 @@ pub enum ClassError {
         provider: String,
     },
     /// The provider is missing, or almost `aws`: no provider serves such a class.
-    #[error("class {class:?}: {problem}")]
+    #[error("{}: {problem}", Title(.class))]
     NoProvider {
         /// The class's name.
         class: String,
@@ -72,7 +73,7 @@ impl InvalidClass {
     fn lines(&self) -> String {
         let mut lines = Vec::new();
         for problem in &self.problems {
-            lines.push(format!("class {:?}: {problem}", self.name));
+            lines.push(format!("{}: {problem}", Title(&self.name)));
         }
         lines.join("\n")
     }

@@ -1,12 +1,15 @@
 //! Files of several classes of a pod that would overwrite each other.
 
-use crate::Class;
 use crate::class::files::Paths;
+use crate::{Class, IN_ANNOTATIONS, Title};
 
 /// Two classes of one mount path write the same file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "classes {first:?} and {second:?} both write the file {path:?}: give one of them an objectAlias, or mount one class elsewhere (annotation value \"{second}=/other/path\")"
+    "{} and {} both write the file {path:?}: give one of them an objectAlias, or mount one class elsewhere (annotation value \"{}=/other/path\")",
+    Title(.first),
+    Title(.second),
+    self.movable()
 )]
 pub struct Collision {
     /// The class that comes first.
@@ -15,6 +18,16 @@ pub struct Collision {
     pub second: String,
     /// The path of the second.
     pub path: String,
+}
+
+impl Collision {
+    /// The class that the annotation `secret-provider-class` can mount elsewhere.
+    fn movable(&self) -> &str {
+        match self.second.as_str() {
+            IN_ANNOTATIONS => &self.first,
+            second => second,
+        }
+    }
 }
 
 /// Do classes that share a mount path keep out of each other's way? Names that are known only at fetch are not checked.

@@ -12,7 +12,7 @@ mod resolve;
 
 use std::collections::HashMap;
 
-use crate::{Class, ParameterRequest, Region, Request, RequestKey};
+use crate::{Class, ParameterRequest, Region, Request, RequestKey, Title};
 
 pub use collisions::{Collision, collision_of, collisions};
 pub use extract::{ExtractError, FileContents, Made, MadeFile};
@@ -52,7 +52,8 @@ impl PlannedRequest {
 /// No region was found for a class.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "class {class:?}: region: is not set: looked at the class's parameters, the environment's AWS_REGION, and the nodes' label topology.kubernetes.io/region; add \"region\" to the class's parameters"
+    "{}: region: is not set: looked at the parameters, the environment's AWS_REGION, and the nodes' label topology.kubernetes.io/region; add \"region\" to the parameters",
+    Title(.class)
 )]
 pub struct NoRegion {
     /// The class's name.

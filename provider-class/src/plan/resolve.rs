@@ -124,7 +124,7 @@ class \"db\": objects[2] \"arn:aws:ssm:eu-west-1:111122223333:parameter/eu-west-
     fn no_region_says_where_it_was_looked_for() {
         let error = class(&[]).unwrap().resolve(None).unwrap_err().to_string();
         for place in [
-            "class's parameters",
+            "the parameters",
             "AWS_REGION",
             "topology.kubernetes.io/region",
         ] {

@@ -5,17 +5,20 @@ use std::collections::BTreeMap;
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use provider_class::{Class, ClassError, Credentials, EnvMethod, OnRefresh};
+use provider_class::{
+    Class, ClassError, Credentials, EnvMethod, OnRefresh, SecretProviderClassSpec, Title,
+};
 
 use crate::admission::refusal::Refusal;
 use crate::cluster::access::Access;
-use crate::cluster::classes::{StoredClass, UnusableClass};
+use crate::cluster::classes::{self, KnownClass, StoredClass, UnusableClass};
 use crate::cluster::features::{ENV_FILES, Feature, Features, RESTART_ALL_CONTAINERS};
 use crate::cluster::kubernetes_version::KubernetesVersion;
 use crate::cluster::region::DefaultRegion;
 use crate::cluster::stores::Stores;
 use crate::pod::annotations::{
-    ClassMount, ENV, ENV_METHOD, InvalidAnnotation, PodRequest, SecretObjects, without_effect,
+    ClassMount, ENV, ENV_METHOD, InvalidAnnotation, PodRequest, RequestedClass, SecretObjects,
+    without_effect,
 };
 use crate::pod::bounds;
 use crate::pod::class::MountedClass;
@@ -91,7 +94,7 @@ impl Admission {
             }
             class.resolve_region(default_region.as_ref())?;
             for warning in &class.warnings {
-                warnings.push(format!("class {:?}: {warning}", class.name));
+                warnings.push(format!("{}: {warning}", Title(&class.name)));
             }
         }
         check_together(&classes)?;
@@ -176,12 +179,13 @@ impl Admission {
         let mut classes = Vec::with_capacity(request.classes.len());
         let mut bytes = 0;
         for ClassMount { class, mount_path } in &request.classes {
-            match self.stores.class(namespace, class).await? {
+            let name = class.name();
+            match self.class(class, namespace).await? {
                 Ok(StoredClass {
                     class: stored,
                     parameters,
                 }) => {
-                    bytes += snapshot_size::bytes(class, mount_path, &parameters);
+                    bytes += snapshot_size::bytes(name, mount_path, &parameters);
                     if request.secret_objects == SecretObjects::Sync {
                         bytes += snapshot_size::of_secrets(&stored);
                     }
@@ -199,6 +203,16 @@ impl Admission {
             return Err(Refusal::TooLarge { bytes });
         }
         Ok(classes)
+    }
+
+    async fn class(&self, class: &RequestedClass, namespace: &str) -> Result<KnownClass, Refusal> {
+        match class {
+            RequestedClass::Named(name) => Ok(self.stores.class(namespace, name).await?),
+            RequestedClass::Annotated(parameters) => {
+                let spec = SecretProviderClassSpec::aws(parameters.clone());
+                Ok(classes::parse(class.name(), spec))
+            }
+        }
     }
 
     /// The ServiceAccount's role, where a class needs one.

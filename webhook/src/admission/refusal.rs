@@ -1,12 +1,10 @@
 //! Every reason to refuse a pod, with a message that says how to fix it.
 
-use provider_class::{ClassError, Collision, InvalidClass, NoRegion, ResolveError};
+use provider_class::{ClassError, Collision, InvalidClass, NoRegion, ResolveError, Title};
 
 use crate::cluster::features::OldKubernetes;
 use crate::cluster::lookup::LookupError;
-use crate::pod::annotations::{
-    CLASSES, InvalidAnnotation, PREFIX, REFRESH_INTERVAL, SECRET_OBJECTS,
-};
+use crate::pod::annotations::{InvalidAnnotation, PREFIX, REFRESH_INTERVAL, SECRET_OBJECTS};
 use crate::pod::bounds::TooMany;
 use crate::pod::patch::Conflict;
 use crate::pod::role::{InvalidRole, ROLE};
@@ -25,7 +23,7 @@ pub enum Refusal {
     Annotations(Vec<InvalidAnnotation>),
     /// A Windows pod.
     #[error(
-        "this is a Windows pod, but the injector runs only on Linux: remove the annotation {CLASSES}"
+        "this is a Windows pod, but the injector runs only on Linux: remove the annotations {PREFIX}…"
     )]
     Windows,
     /// A class with mistakes.
@@ -42,7 +40,7 @@ pub enum Refusal {
     Collision(#[from] Collision),
     /// A ServiceAccount without a usable role.
     #[error(
-        "ServiceAccount {name:?} in namespace {namespace:?}: {error}; name the pod's IAM role: kubectl annotate serviceaccount -n {namespace} {name} {ROLE}=arn:aws:iam::ACCOUNT:role/ROLE (or set usePodIdentity: \"true\" in the class)"
+        "ServiceAccount {name:?} in namespace {namespace:?}: {error}; name the pod's IAM role: kubectl annotate serviceaccount -n {namespace} {name} {ROLE}=arn:aws:iam::ACCOUNT:role/ROLE (or set usePodIdentity: \"true\" in the parameters)"
     )]
     Role {
         /// The ServiceAccount.
@@ -218,7 +216,7 @@ impl Refusal {
 pub(crate) fn class_message(invalid: &InvalidClass) -> String {
     let mut messages = Vec::new();
     for problem in &invalid.problems {
-        messages.push(format!("class {:?}: {problem}", invalid.name));
+        messages.push(format!("{}: {problem}", Title(&invalid.name)));
     }
     lines(&messages)
 }

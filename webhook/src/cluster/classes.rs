@@ -34,17 +34,15 @@ pub(crate) enum UnusableClass {
 /// What is known of a class.
 pub(crate) type KnownClass = Result<StoredClass, UnusableClass>;
 
-/// Parses a class.
-pub(crate) fn parse(object: ClassObject) -> KnownClass {
-    let name = object.name_any();
-    let spec = object.spec;
-    Class::check_provider(&name, &spec).map_err(invalid)?;
+/// Parses a class. `name` is for messages.
+pub(crate) fn parse(name: &str, spec: SecretProviderClassSpec) -> KnownClass {
+    Class::check_provider(name, &spec).map_err(invalid)?;
     // To parse it would take a while.
-    let bytes = snapshot_size::bytes(&name, "", &spec.parameters);
+    let bytes = snapshot_size::bytes(name, "", &spec.parameters);
     if bytes > snapshot_size::MOST {
         return Err(UnusableClass::TooLarge { bytes });
     }
-    let class = Class::parse(&name, &spec).map_err(invalid)?;
+    let class = Class::parse(name, &spec).map_err(invalid)?;
     Ok(StoredClass {
         class: Arc::new(class),
         parameters: Arc::new(spec.parameters),
@@ -66,7 +64,8 @@ impl Keep for ClassObject {
     fn kept(self) -> Option<(KnownClass, usize)> {
         let key = self.namespace().map_or(0, |namespace| namespace.len()) + self.name_any().len();
         // A panic of the parser must not end the watch: the class is then asked for, and the panic fails that request.
-        let known = catch_unwind(|| parse(self)).ok()?;
+        let name = self.name_any();
+        let known = catch_unwind(|| parse(&name, self.spec)).ok()?;
         let bytes = match &known {
             Ok(stored) => {
                 let parameters = stored.parameters.iter();

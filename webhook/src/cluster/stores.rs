@@ -198,7 +198,7 @@ impl Stores {
         let resource = class_resource();
         let api = Api::<ClassObject>::namespaced_with(self.client.clone(), namespace, &resource);
         match api.get(name).await {
-            Ok(found) => Ok(parse(found)),
+            Ok(found) => Ok(parse(name, found.spec)),
             Err(kube::Error::Api(status)) if status.reason == NOT_FOUND => {
                 Err(LookupError::NoClass {
                     name: name.to_owned(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Container, Pod};
-use provider_class::{Class, FileMode};
+use provider_class::{Class, FileMode, Title};
 
 use crate::pod::annotations::{CONTAINERS, PREFIX, PodRequest};
 use crate::pod::class::MountedClass;
@@ -79,7 +79,7 @@ fn warning(
     if readable == Some(true) {
         return None;
     }
-    let what = format!("class {:?}: file {file} has mode {mode}", class.name);
+    let what = format!("{}: file {file} has mode {mode}", Title(&class.name));
     let name = &container.name;
     let remedy = if mode.bits() & 0o040 == 0 {
         "set its runAsUser, or the annotation aws-secrets-injector.io/run-as-user"

@@ -197,6 +197,64 @@ async fn without_the_crd_it_runs_and_says_how_to_install_it() {
 }
 
 #[tokio::test]
+async fn without_the_crd_a_pod_can_describe_its_objects() {
+    let api = cluster();
+    api.remove_crd();
+    let webhook = Webhook::start(api).await;
+    let mut pod = pod("unused");
+    let parameters = "region: eu-central-1\npathTranslation: \"False\"\n";
+    pod["metadata"]["annotations"] = json!({
+        "aws-secrets-injector.io/objects": OBJECTS,
+        "aws-secrets-injector.io/parameters": parameters,
+    });
+    let after = patched(&pod, &webhook.admit(&pod).await);
+    let environment = after["spec"]["initContainers"][0]["env"]
+        .as_array()
+        .unwrap();
+    let snapshot = environment
+        .iter()
+        .find(|variable| variable["name"] == "SECRET_PROVIDER_CLASSES");
+    let snapshot = snapshot.unwrap()["value"].as_str().unwrap();
+    let classes: Value = serde_json::from_str(snapshot).unwrap();
+    let expected = json!([{
+        "name": "annotation objects",
+        "mountPath": "/mnt/secrets-store/files",
+        "parameters": {"objects": OBJECTS, "pathTranslation": "False", "region": "eu-central-1"},
+    }]);
+    assert_eq!(classes, expected);
+}
+
+/// The message says where the mistake is: in the pod, not in a class. It stands beside a class, whose files it must not overwrite.
+#[tokio::test]
+async fn mistakes_in_the_objects_of_a_pod_are_refused_with_their_line() {
+    let webhook = Webhook::start(cluster()).await;
+    let mut pod = pod("db");
+    let annotation = "aws-secrets-injector.io/objects";
+    for (objects, expected) in [
+        (
+            "  - objectName: a\n    objectType: secret\n",
+            "annotation objects: objects[0] \"a\": objectType (line 2 of objects): ",
+        ),
+        ("", "annotation objects: objects: is required"),
+        (
+            "- a: [",
+            "annotation objects: objects (line 2 of objects): is not valid YAML",
+        ),
+        (
+            OBJECTS,
+            "class \"db\" and annotation objects both write the file \"db\"",
+        ),
+    ] {
+        pod["metadata"]["annotations"][annotation] = objects.into();
+        let response = webhook.admit(&pod).await;
+        assert!(message(&response).contains(expected), "{response}");
+    }
+    pod["metadata"]["annotations"][annotation] = format!("# {}", "x".repeat(130_000)).into();
+    let response = webhook.admit(&pod).await;
+    assert!(message(&response).contains("bytes in total"), "{response}");
+}
+
+#[tokio::test]
 async fn nodes_of_several_regions_give_none_and_the_refusal_says_what_to_set() {
     let api = cluster();
     api.add_node("us-west-2");

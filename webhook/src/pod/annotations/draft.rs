@@ -1,13 +1,13 @@
 //! What has been read of a pod's annotations so far.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use provider_class::{EnvMethod, OnRefresh, RefreshInterval};
 
 use super::{
-    CPU_REQUEST, ClassMount, DEFAULT_MOUNT_PATH, InvalidAnnotation, MEMORY_REQUEST, ON_REFRESH,
-    PREFIX, PodRequest, REFRESH_INTERVAL, REFRESH_METRICS_PORT, Refresh, Resources,
-    SECRET_PROVIDER_CLASS, SecretObjects,
+    CPU_REQUEST, ClassMount, DEFAULT_MOUNT_PATH, InvalidAnnotation, MEMORY_REQUEST, OBJECTS,
+    ON_REFRESH, PARAMETERS, PREFIX, PodRequest, REFRESH_INTERVAL, REFRESH_METRICS_PORT, Refresh,
+    RequestedClass, Resources, SECRET_PROVIDER_CLASS, SecretObjects,
 };
 use crate::pod::quantity::amount;
 use crate::pod::variables::{Item, RequestedVariables};
@@ -17,6 +17,9 @@ use crate::pod::variables::{Item, RequestedVariables};
 pub(super) struct Draft {
     /// Classes, some with directories of their own.
     pub(super) classes: Vec<(String, Option<String>)>,
+    /// The objects of a class of the pod's own, and its other parameters.
+    pub(super) objects: Option<String>,
+    pub(super) parameters: Option<BTreeMap<String, String>>,
     pub(super) mount_path: Option<String>,
     pub(super) containers: Option<Vec<String>>,
     pub(super) run_as_user: Option<i64>,
@@ -65,11 +68,19 @@ impl Draft {
 
     fn class_mounts(&self) -> Vec<ClassMount> {
         let default = self.mount_path.as_deref().unwrap_or(DEFAULT_MOUNT_PATH);
-        let mounts = self.classes.iter().map(|(class, path)| ClassMount {
-            class: class.clone(),
+        let named = self.classes.iter().map(|(class, path)| ClassMount {
+            class: RequestedClass::Named(class.clone()),
             mount_path: path.as_deref().unwrap_or(default).to_owned(),
         });
-        mounts.collect()
+        let annotated = self.objects.iter().map(|objects| {
+            let mut parameters = self.parameters.clone().unwrap_or_default();
+            parameters.insert(OBJECTS.to_owned(), objects.clone());
+            ClassMount {
+                class: RequestedClass::Annotated(parameters),
+                mount_path: default.to_owned(),
+            }
+        });
+        named.chain(annotated).collect()
     }
 
     /// A warning for each annotation that only changes what another one requests, where that is missing.
@@ -83,6 +94,9 @@ impl Draft {
             if is_written && !refreshes {
                 warnings.push(without_effect(name, REFRESH_INTERVAL));
             }
+        }
+        if self.parameters.is_some() && self.objects.is_none() {
+            warnings.push(without_effect(PARAMETERS, OBJECTS));
         }
         warnings
     }
@@ -126,7 +140,10 @@ fn duplicate(mounts: &[ClassMount]) -> Option<InvalidAnnotation> {
     let mut seen = BTreeSet::new();
     for mount in mounts {
         if !seen.insert((&mount.class, &mount.mount_path)) {
-            return Some(invalid_classes(format!("names {:?} twice", mount.class)));
+            return Some(invalid_classes(format!(
+                "names {:?} twice",
+                mount.class.name()
+            )));
         }
     }
     None

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use provider_class::{EnvMethod, OnRefresh, RefreshInterval};
+use provider_class::{EnvMethod, IN_ANNOTATIONS, OnRefresh, RefreshInterval};
 
 use crate::pod::names::is_chosen;
 use crate::pod::variables::RequestedVariables;
@@ -21,8 +21,12 @@ pub use table::{ANNOTATIONS, Annotation};
 
 /// Prefix of all annotations of this project.
 pub const PREFIX: &str = "aws-secrets-injector.io/";
-/// The annotation that triggers the injection.
+/// The annotation that names classes. It triggers the injection.
 pub const CLASSES: &str = "aws-secrets-injector.io/secret-provider-class";
+/// The annotation with the objects of a class that has no SecretProviderClass. It triggers the injection, too.
+pub const OBJECTS: &str = "objects";
+/// The other parameters of that class.
+pub const PARAMETERS: &str = "parameters";
 /// The annotation that the webhook sets.
 pub const STATUS: &str = "aws-secrets-injector.io/status";
 /// The value of [`STATUS`] of a pod that was injected.
@@ -98,10 +102,29 @@ pub struct Refresh {
 /// A class and its directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassMount {
-    /// The class's name.
-    pub class: String,
+    /// The class.
+    pub class: RequestedClass,
     /// An absolute path.
     pub mount_path: String,
+}
+
+/// A class that a pod requests.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RequestedClass {
+    /// The SecretProviderClass of this name.
+    Named(String),
+    /// The class that the pod's annotations describe, by its parameters.
+    Annotated(BTreeMap<String, String>),
+}
+
+impl RequestedClass {
+    /// Its name, for messages.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Named(name) => name,
+            Self::Annotated(_) => IN_ANNOTATIONS,
+        }
+    }
 }
 
 /// Requests and limits of a container.
@@ -140,7 +163,8 @@ impl PodRequest {
     pub fn read(
         annotations: &BTreeMap<String, String>,
     ) -> Result<Option<Self>, Vec<InvalidAnnotation>> {
-        if !annotations.contains_key(CLASSES) {
+        let has = |name: &str| annotations.contains_key(name);
+        if !has(CLASSES) && !has(&format!("{PREFIX}{OBJECTS}")) {
             return Ok(None);
         }
         let mut draft = Draft::default();
@@ -150,7 +174,12 @@ impl PodRequest {
             let Some(value) = annotations.get(&format!("{PREFIX}{name}")) else {
                 continue;
             };
-            if let Err(reason) = (annotation.read)(&mut draft, value.trim()) {
+            let value = match name {
+                // In YAML, the indentation of the first line counts.
+                OBJECTS | PARAMETERS => value,
+                _ => value.trim(),
+            };
+            if let Err(reason) = (annotation.read)(&mut draft, value) {
                 errors.push(InvalidAnnotation { name, reason });
             }
         }

@@ -8,8 +8,8 @@ use super::values::{
     class_mounts, container_names, id, mount_path, secret_objects, unprivileged_port,
 };
 use super::{
-    CONTAINERS, CPU_REQUEST, ENV, ENV_METHOD, MEMORY_REQUEST, ON_REFRESH, REFRESH_INTERVAL,
-    REFRESH_METRICS_PORT, SECRET_OBJECTS, SECRET_PROVIDER_CLASS,
+    CONTAINERS, CPU_REQUEST, ENV, ENV_METHOD, MEMORY_REQUEST, OBJECTS, ON_REFRESH, PARAMETERS,
+    REFRESH_INTERVAL, REFRESH_METRICS_PORT, SECRET_OBJECTS, SECRET_PROVIDER_CLASS,
 };
 use crate::pod::quantity::quantity;
 use crate::pod::variables::items;
@@ -33,13 +33,34 @@ pub struct Annotation {
 pub(super) const SET_BY_WEBHOOK: &str = "status";
 
 /// All annotations, in the order of the documentation.
-pub const ANNOTATIONS: [Annotation; 16] = [
+pub const ANNOTATIONS: [Annotation; 18] = [
     Annotation {
         name: SECRET_PROVIDER_CLASS,
-        values: "required: comma-separated names of classes in the pod's namespace. Write `name=/path` to give a class its own directory",
+        values: "comma-separated names of classes in the pod's namespace. Write `name=/path` to give a class its own directory. A pod needs this annotation or `objects`",
         default: "no injection",
         example: "shop,mail=/etc/mail",
         read: |draft, text| class_mounts(text).map(|mounts| draft.classes = mounts),
+    },
+    Annotation {
+        name: OBJECTS,
+        values: "a YAML list of [objects](class-fields.md#entries-of-objects), as in a class. No SecretProviderClass is needed for it",
+        default: "none",
+        example: "[{objectName: shop/db, objectType: secretsmanager}]",
+        read: |draft, text| {
+            // Its mistakes are those of a class.
+            draft.objects = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Annotation {
+        name: PARAMETERS,
+        values: "a YAML map of the other [parameters](class-fields.md#specparameters) for `objects`",
+        default: "none",
+        example: "region: us-east-2",
+        read: |draft, text| {
+            let parameters = provider_class::annotated::parameters(text);
+            parameters.map(|parameters| draft.parameters = Some(parameters))
+        },
     },
     Annotation {
         name: "mount-path",

@@ -20,7 +20,7 @@ fn mounts(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         .unwrap()
         .classes
         .into_iter()
-        .map(|mount| (mount.class, mount.mount_path))
+        .map(|mount| (mount.class.name().to_owned(), mount.mount_path))
         .collect()
 }
 

@@ -41,13 +41,13 @@ fn plan(pod: &Pod, parameters: &[(&str, &str)]) -> Injection {
         .map(|mount| {
             let objects = format!(
                 "- {{objectName: {0}, objectType: secretsmanager, objectAlias: {0}-$(HOME)}}",
-                mount.class
+                mount.class.name()
             );
             let objects = [("objects", objects.as_str())];
             let spec = SecretProviderClassSpec::aws([&objects, parameters].concat());
             MountedClass {
                 mount_path: mount.mount_path.clone(),
-                class: Class::parse(&mount.class, &spec).unwrap().into(),
+                class: Class::parse(mount.class.name(), &spec).unwrap().into(),
                 parameters: spec.parameters.into(),
             }
         })
