@@ -106,7 +106,9 @@ fn pod_with(fragment: &Value) -> Value {
 /// Creates the classes that a fragment uses, if the page does not define them.
 fn make_classes(namespace: &Namespace<'_>, pod: &Value) {
     let key = "aws-secrets-injector.io/secret-provider-class";
-    let names = pod["metadata"]["annotations"][key].as_str().unwrap();
+    let Some(names) = pod["metadata"]["annotations"][key].as_str() else {
+        return;
+    };
     for name in names.split(',') {
         let name = name.split('=').next().unwrap();
         if namespace

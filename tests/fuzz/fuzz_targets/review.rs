@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use aws_secrets_webhook::admission::inject;
-use aws_secrets_webhook::pod::annotations::{ClassMount, Resources, PodRequest};
+use aws_secrets_webhook::pod::annotations::{ClassMount, PodRequest, RequestedClass, Resources};
 use aws_secrets_webhook::pod::class::MountedClass;
 use aws_secrets_webhook::pod::injection::{Inputs, InjectorSettings};
 use aws_secrets_webhook::server::review::{self, PODS};
@@ -101,7 +101,7 @@ fn grow<T: Clone>(list: &mut Option<Vec<T>>, elements: usize) {
 fn patch_of(pod: &Pod) -> Option<Patch> {
     let request = PodRequest::read(pod.metadata.annotations.as_ref()?).ok()??;
     let region = "us-east-2".parse().expect("a region");
-    let classes: Vec<_> = request.classes.iter().map(class).collect();
+    let classes: Vec<_> = request.classes.iter().map(class).collect::<Option<_>>()?;
     let inputs = Inputs {
         request: &request,
         classes: &classes,
@@ -113,14 +113,19 @@ fn patch_of(pod: &Pod) -> Option<Patch> {
     inject(inputs).ok().map(|admitted| admitted.patch)
 }
 
-/// A class with a file of a restrictive mode.
-fn class(mount: &ClassMount) -> MountedClass {
+/// A named class has a file of a restrictive mode. `None` for annotations that describe no class.
+fn class(mount: &ClassMount) -> Option<MountedClass> {
     let name = mount.class.name();
-    let objects = format!("- {{objectName: {name}, objectType: secretsmanager, filePermission: \"0440\"}}");
-    let spec = SecretProviderClassSpec::aws([("objects", objects)]);
-    MountedClass {
+    let spec = match &mount.class {
+        RequestedClass::Named(name) => {
+            let objects = format!("- {{objectName: {name}, objectType: secretsmanager, filePermission: \"0440\"}}");
+            SecretProviderClassSpec::aws([("objects", objects)])
+        }
+        RequestedClass::Annotated(parameters) => SecretProviderClassSpec::aws(parameters.clone()),
+    };
+    Some(MountedClass {
         mount_path: mount.mount_path.clone(),
-        class: Class::parse(name, &spec).expect("it is valid").into(),
+        class: Class::parse(name, &spec).ok()?.into(),
         parameters: spec.parameters.into(),
-    }
+    })
 }
