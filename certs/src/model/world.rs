@@ -275,19 +275,24 @@ impl World {
         self.replicas[index] = Replica::new(self.replicas[index].skew);
     }
 
-    pub(super) fn delete_secret(&mut self) {
+    /// A user damages something. Returns the version of what is left.
+    fn damage(&mut self) -> u64 {
         self.damaged_at = self.version();
+        self.damaged_at
+    }
+
+    pub(super) fn delete_secret(&mut self) {
+        self.damage();
         self.secret = None;
     }
 
     pub(super) fn delete_configuration(&mut self, configuration: usize) {
-        self.damaged_at = self.version();
+        self.damage();
         self.configurations[configuration] = None;
     }
 
     pub(super) fn spoil(&mut self, field: &str) {
-        let version = self.version();
-        self.damaged_at = version;
+        let version = self.damage();
         if let Some(secret) = &mut self.secret {
             secret.version = version;
             let garbage = ByteString(b"garbage".to_vec());
@@ -296,8 +301,7 @@ impl World {
     }
 
     pub(super) fn overwrite(&mut self, configuration: usize, text: &str) {
-        let version = self.version();
-        self.damaged_at = version;
+        let version = self.damage();
         let content = Bundle {
             text: text.to_owned(),
             is_broken: true,
