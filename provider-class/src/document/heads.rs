@@ -8,7 +8,7 @@ use serde::de::{
     DeserializeSeed, EnumAccess, IgnoredAny, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
-use crate::yaml::{Budget, InvalidYaml, Node};
+use crate::yaml::{Budget, InvalidYaml, Node, nesting};
 
 /// The kind of a resource.
 #[derive(Debug, Default)]
@@ -29,6 +29,9 @@ impl Head {
 /// The heads of all documents, `None` for an empty one, up to the first invalid YAML.
 pub(crate) fn read(text: &str) -> (Vec<Option<Head>>, Option<InvalidYaml>) {
     let mut heads = Vec::new();
+    if let Err(error) = nesting::check(text, nesting::OF_FILE) {
+        return (heads, Some(error));
+    }
     for document in serde_yaml::Deserializer::from_str(text) {
         match Look::Document.deserialize(document) {
             Ok(Seen::Null) => heads.push(None),

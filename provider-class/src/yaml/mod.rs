@@ -12,6 +12,7 @@ use std::fmt;
 use serde::Deserializer;
 use serde::de::{self, DeserializeSeed, EnumAccess, MapAccess, SeqAccess, Visitor};
 
+pub(crate) mod nesting;
 mod places;
 
 pub(crate) use places::places_in_documents;
@@ -90,8 +91,13 @@ impl From<serde_yaml::Error> for InvalidYaml {
     }
 }
 
-/// Reads one YAML document.
+/// Reads one YAML document: a list of a class, or another of its parameters.
 pub fn parse(text: &str) -> Result<Node, InvalidYaml> {
+    nesting::check(text, nesting::OF_LIST)?;
+    read(text)
+}
+
+fn read(text: &str) -> Result<Node, InvalidYaml> {
     let budget = Budget::of(text);
     let node = budget.deserialize(serde_yaml::Deserializer::from_str(text))?;
     Ok(node)
