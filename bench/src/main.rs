@@ -10,8 +10,9 @@
 //! | [`review`] | the reviews that it sends |
 //! | [`pods`] | pod start, compared with a trivial init container |
 //! | [`scale`] | many pods at once, many sidecars |
+//! | [`mass_start`] | many pods against the quotas of AWS, simulated |
 //! | [`page`] | docs/performance.md |
-//! | [`report`], [`statistics`], [`machine`] | tables, statistics, and the machine's description |
+//! | [`report`], [`plot`], [`statistics`], [`machine`] | tables, plots, statistics, and the machine's description |
 //! | [`stage`], [`class`], [`cluster`] | the environment: AWS, a class, a cluster |
 //! | [`serial`], [`echo`], [`load`], [`measured`] | baselines, load generator, and resource measurement |
 
@@ -24,8 +25,10 @@ mod echo;
 mod files;
 mod load;
 mod machine;
+mod mass_start;
 mod measured;
 mod page;
+mod plot;
 mod pods;
 mod report;
 mod review;
@@ -60,6 +63,7 @@ enum Section {
     Admission,
     Pods,
     Scale,
+    MassStart,
 }
 
 /// Programs that the benchmarks start.
@@ -111,7 +115,7 @@ fn main() -> ExitCode {
 fn measure(only: &[Section]) -> anyhow::Result<()> {
     let wanted = |section| only.is_empty() || only.contains(&section);
     let mut sections = Vec::new();
-    let mut plot = None;
+    let mut plots = Vec::new();
     if wanted(Section::Files) {
         sections.push(files::measure()?);
     }
@@ -130,17 +134,22 @@ fn measure(only: &[Section]) -> anyhow::Result<()> {
         if wanted(Section::Scale) {
             let (section, svg) = scale::measure(&world)?;
             sections.push(section);
-            plot = Some(svg);
+            plots.push(("sidecars.svg", svg));
         }
         if wanted(Section::Admission) {
             sections.push(admission::measure(&world)?);
         }
     }
+    if wanted(Section::MassStart) {
+        let (section, svg) = mass_start::measure()?;
+        sections.push(section);
+        plots.push(("mass-start.svg", svg));
+    }
     for section in &sections {
         e2e::progress::print(&section.to_string());
     }
-    match plot {
-        Some(plot) if only.is_empty() => page::write(&sections, &plot),
-        _ => Ok(()),
+    if only.is_empty() {
+        page::write(&sections, &plots)?;
     }
+    Ok(())
 }

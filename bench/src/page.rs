@@ -10,8 +10,8 @@ use crate::report::{Section, highlights};
 /// What a run cannot measure: where the time was spent, what was changed, and why some targets are not met.
 const FOUND: &str = include_str!("found.md");
 
-/// Writes the page and its plot.
-pub(crate) fn write(sections: &[Section], plot: &str) -> anyhow::Result<()> {
+/// Writes the page and its plots, each with the name of its file.
+pub(crate) fn write(sections: &[Section], plots: &[(&str, String)]) -> anyhow::Result<()> {
     let mut page = format!(
         "# Performance\n\n\
          `make bench` measures these figures and writes this page. The most important results:\n\n\
@@ -28,9 +28,11 @@ pub(crate) fn write(sections: &[Section], plot: &str) -> anyhow::Result<()> {
     }
     page.push_str(FOUND);
     let docs = project::root().join("docs");
-    std::fs::write(docs.join("sidecars.svg"), plot)?;
+    for (name, plot) in plots {
+        std::fs::write(docs.join(name), plot)?;
+    }
     std::fs::write(docs.join("performance.md"), page)?;
-    e2e::progress::line("==> wrote docs/performance.md and docs/sidecars.svg");
+    e2e::progress::line("==> wrote docs/performance.md and its plots");
     Ok(())
 }
 

@@ -13,7 +13,8 @@ use crate::aws::retry::{Attempt, Backoff, Retry, retry};
 use crate::aws::{Cause, Clients, Deadline, Failure};
 use crate::service::Service;
 
-const BACKOFF: Backoff = Backoff {
+/// How often and how fast AWS is tried again.
+pub const BACKOFF: Backoff = Backoff {
     attempts: 4,
     first_pause: Duration::from_millis(200),
 };

@@ -5,7 +5,7 @@
 //! | `clients`, `endpoint` | the SDK's clients, and where they connect to |
 //! | [`http`] | the HTTP client below them |
 //! | `call` | one call of the SDK: sent, and its failure classified |
-//! | `retry`, `deadline` | the retry loop, and when it ends |
+//! | [`retry`], `deadline` | the retry loop, and when it ends |
 //! | `cause`, `failure` | why a call failed |
 //! | `hint` | what to do about it |
 //! | `outside` | text from outside, fit for messages |
@@ -19,9 +19,9 @@ mod failure;
 mod hint;
 mod http;
 pub(crate) mod outside;
-pub(crate) mod retry;
+pub mod retry;
 
-pub use call::send;
+pub use call::{BACKOFF, send};
 pub use cause::Cause;
 pub use clients::Clients;
 pub use deadline::Deadline;

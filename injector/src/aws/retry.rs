@@ -7,7 +7,7 @@ use crate::aws::{Cause, Deadline};
 
 /// May another attempt succeed?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Retry {
+pub enum Retry {
     /// No: the same answer would come again.
     Never,
     /// Perhaps, as after a lost connection or an answer of 5xx. A few attempts decide.
@@ -18,13 +18,13 @@ pub(crate) enum Retry {
 
 /// A failed attempt.
 #[derive(Debug)]
-pub(crate) struct Attempt {
+pub struct Attempt {
     /// Why it failed.
-    pub(crate) cause: Cause,
+    pub cause: Cause,
     /// Whether to try again.
-    pub(crate) retry: Retry,
+    pub retry: Retry,
     /// The pause that the service asks for.
-    pub(crate) pause: Option<Duration>,
+    pub pause: Option<Duration>,
 }
 
 /// A final failure.
@@ -40,11 +40,11 @@ impl From<Cause> for Attempt {
 
 /// How often and how fast a service is tried again.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     /// Attempts where [`Retry::Few`] are made.
-    pub(crate) attempts: u32,
+    pub attempts: u32,
     /// The pause after the first attempt. Each further one is twice as long.
-    pub(crate) first_pause: Duration,
+    pub first_pause: Duration,
 }
 
 /// The longest pause of our own choice. A service may ask for as much more.
@@ -65,7 +65,7 @@ impl Backoff {
 }
 
 /// Makes attempts until one succeeds or no further one is worth it. `what` names the call in the log.
-pub(crate) async fn retry<T>(
+pub async fn retry<T>(
     what: impl fmt::Display,
     backoff: Backoff,
     deadline: Deadline,
