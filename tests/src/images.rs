@@ -73,6 +73,16 @@ pub fn start_building(profile: Profile) -> Beside<Binaries> {
 
 /// Builds the binaries.
 pub fn build_binaries(profile: Profile) -> anyhow::Result<Binaries> {
+    build_binaries_of(&project::root(), &project::target(), profile)
+}
+
+/// Builds the binaries of a tree of the project's files.
+pub(crate) fn build_binaries_of(
+    root: &Path,
+    target: &Path,
+    profile: Profile,
+) -> anyhow::Result<Binaries> {
+    let build = |packages: &[&str], profile| build(root, target, packages, profile);
     let (injector, webhook) = match profile {
         Profile::E2e => {
             build(&[INJECTOR_PROGRAM, WEBHOOK_PROGRAM], "e2e")?;
@@ -85,17 +95,18 @@ pub fn build_binaries(profile: Profile) -> anyhow::Result<Binaries> {
             ("release", "webhook")
         }
     };
-    let folder = project::target().join(TARGET);
+    let folder = target.join(TARGET);
     Ok(Binaries {
         injector: folder.join(injector).join(INJECTOR_PROGRAM),
         webhook: folder.join(webhook).join(WEBHOOK_PROGRAM),
     })
 }
 
-fn build(packages: &[&str], profile: &str) -> anyhow::Result<()> {
+fn build(root: &Path, target: &Path, packages: &[&str], profile: &str) -> anyhow::Result<()> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
-        .current_dir(project::root())
+        .current_dir(root)
+        .env("CARGO_TARGET_DIR", target)
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
         .args(["build", "--locked", "--target", TARGET])
         .args(["--profile", profile]);
@@ -108,6 +119,44 @@ fn build(packages: &[&str], profile: &str) -> anyhow::Result<()> {
 /// Builds all images. Returns an archive for each tag.
 pub fn build_images(binaries: &Binaries) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     let folder = project::target().join("images");
+    let stage = stage(&folder, binaries)?;
+    let apps = folder.join("apps");
+    write_app_files(&apps)?;
+    let root = project::root();
+    build_each(
+        &folder,
+        &stage,
+        &[
+            (WEBHOOK, root.join("Dockerfile.webhook"), &root),
+            (INJECTOR, root.join("Dockerfile.injector"), &root),
+            (APP, apps.join("Dockerfile.app"), &apps),
+            (ROOT_APP, apps.join("Dockerfile.root"), &apps),
+        ],
+    )
+}
+
+/// Builds the webhook's and the injector's images from a tree of the project's files, with these tags. Returns their archives.
+pub(crate) fn build_images_of(
+    root: &Path,
+    folder: &Path,
+    binaries: &Binaries,
+    [webhook, injector]: [&'static str; 2],
+) -> anyhow::Result<Vec<PathBuf>> {
+    let stage = stage(folder, binaries)?;
+    let root = root.to_owned();
+    let archives = build_each(
+        folder,
+        &stage,
+        &[
+            (webhook, root.join("Dockerfile.webhook"), &root),
+            (injector, root.join("Dockerfile.injector"), &root),
+        ],
+    )?;
+    Ok(archives.into_iter().map(|(_, archive)| archive).collect())
+}
+
+/// The folder that takes the place of the Dockerfiles' compile stage.
+fn stage(folder: &Path, binaries: &Binaries) -> anyhow::Result<PathBuf> {
     let stage = folder.join("stage");
     fs::create_dir_all(stage.join("out"))?;
     for binary in [&binaries.injector, &binaries.webhook] {
@@ -121,21 +170,22 @@ pub fn build_images(binaries: &Binaries) -> anyhow::Result<Vec<(&'static str, Pa
         .find(|path| Path::new(path).exists())
         .context("no CA certificates found: install ca-certificates")?;
     fs::copy(roots, stage.join("etc/ssl/certs/ca-certificates.crt"))?;
-    let apps = folder.join("apps");
-    write_app_files(&apps)?;
+    Ok(stage)
+}
+
+/// Builds images: the tag, the Dockerfile and the context of each.
+fn build_each(
+    folder: &Path,
+    stage: &Path,
+    images: &[(&'static str, PathBuf, &PathBuf)],
+) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     let builder = builder()?;
-    let root = project::root();
     let mut archives = Vec::new();
-    for (tag, file, context) in [
-        (WEBHOOK, root.join("Dockerfile.webhook"), &root),
-        (INJECTOR, root.join("Dockerfile.injector"), &root),
-        (APP, apps.join("Dockerfile.app"), &apps),
-        (ROOT_APP, apps.join("Dockerfile.root"), &apps),
-    ] {
+    for (tag, file, context) in images {
         let archive = folder.join(format!("{}.tar", tag.replace(['/', ':'], "_")));
         let _ = fs::remove_file(&archive);
-        builder.build(tag, &file, context, &stage, &archive)?;
-        archives.push((tag, archive));
+        builder.build(tag, file, context, stage, &archive)?;
+        archives.push((*tag, archive));
     }
     Ok(archives)
 }

@@ -20,6 +20,7 @@
 //! | [`install`] | the installation and the AWS example |
 //! | [`stand_in`] | the AWS stand-in |
 //! | [`demo`] | `make demo` |
+//! | [`upgrade`] | `make upgrade` |
 //! | [`documents`] | the user documentation and its code blocks |
 //! | [`messages`] | the messages in the programs' sources |
 
@@ -44,6 +45,7 @@ pub mod progress;
 pub mod project;
 pub mod registry;
 pub mod stand_in;
+pub mod upgrade;
 
 pub use cluster::Cluster;
 pub use kubectl::Kubectl;

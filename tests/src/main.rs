@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use e2e::{demo, helm, stand_in};
+use e2e::{demo, helm, stand_in, upgrade};
 
 /// Runs the demo on its own cluster.
 #[derive(Debug, Parser)]
@@ -20,6 +20,8 @@ enum Command {
     DemoDown,
     /// Renders manifests/install.yaml, manifests/crd.yaml and the chart's README from the chart.
     Manifests,
+    /// Upgrades from an earlier commit's chart, and back, while pods are created.
+    Upgrade(upgrade::Args),
     /// Serves the AWS stand-in for the demo's cluster.
     #[command(hide = true)]
     AwsStandIn(stand_in::Args),
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::up(),
         Command::DemoDown => demo::down(),
         Command::Manifests => helm::render(),
+        Command::Upgrade(args) => upgrade::check(&args),
         Command::AwsStandIn(args) => stand_in::serve(&args),
     };
     match result {

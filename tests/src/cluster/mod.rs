@@ -126,13 +126,17 @@ impl Cluster {
         let archives = step("building the images from the Dockerfiles", || {
             images::build_images(&binaries)
         })?;
-        // The nodes of a given cluster must already have the images.
-        let Origin::Kind(kind) = &self.0 else {
-            return Ok(());
-        };
         let archives: Vec<&Path> = archives.iter().map(|(_, file)| file.as_path()).collect();
         step("loading the images into the cluster", || {
-            kind.load(&archives)
+            self.load(&archives)
         })
+    }
+
+    /// Loads images on the nodes. Those of a given cluster must already have them.
+    pub(crate) fn load(&self, archives: &[&Path]) -> anyhow::Result<()> {
+        match &self.0 {
+            Origin::Given { .. } => Ok(()),
+            Origin::Kind(kind) => kind.load(archives),
+        }
     }
 }
