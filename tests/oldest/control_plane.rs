@@ -79,7 +79,9 @@ impl ControlPlane {
     }
 
     fn start_api_server(&mut self, store: &str, port: u16, proxy: &Path) -> anyhow::Result<()> {
-        let key = self.written("tokens.key", &KeyPair::generate()?.serialize_pem())?;
+        let key = KeyPair::generate()?;
+        let public_key = self.written("tokens.pub", &key.public_key_pem())?;
+        let key = self.written("tokens.key", &key.serialize_pem())?;
         let users = format!("{ADMIN},{ADMIN},{ADMIN},system:masters\n");
         let users = self.written("users.csv", &users)?;
         let egress = json!({
@@ -99,7 +101,7 @@ impl ControlPlane {
             format!("--token-auth-file={users}"),
             "--authorization-mode=RBAC".to_owned(),
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-            format!("--service-account-key-file={key}"),
+            format!("--service-account-key-file={public_key}"),
             format!("--service-account-signing-key-file={key}"),
             "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
             format!("--egress-selector-config-file={egress}"),

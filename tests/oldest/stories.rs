@@ -118,7 +118,9 @@ pub(crate) fn too_old(world: &World) {
         ("refresh-interval", "1h"),
         ("on-refresh", "signal:SIGTERM:app"),
     ];
-    world.review(&pod("signal", &signal)).unwrap();
+    let mut signal = pod("signal", &signal);
+    signal["spec"]["shareProcessNamespace"] = true.into();
+    world.review(&signal).unwrap();
 }
 
 /// The webhook's ServiceAccount has written the caBundle, because pods are injected.

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use aws_secrets_webhook::{Args, Webhook};
 use clap::Parser as _;
-use kube::Client;
+use e2e::Kubectl;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -51,14 +51,15 @@ impl Service {
         self.folder.path().join("proxy")
     }
 
-    /// Starts a webhook as the program does, and forwards connections to it.
-    pub(crate) fn serve(&self, arguments: &[&str], client: Client) -> anyhow::Result<()> {
+    /// Starts a webhook as the program does, with the permissions of kubectl's user, and forwards connections to it.
+    pub(crate) fn serve(&self, arguments: &[&str], kubectl: &Kubectl) -> anyhow::Result<()> {
         let args = Args::try_parse_from([&["webhook"], arguments].concat())?;
         let address = self.runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let health = TcpListener::bind("127.0.0.1:0").await?;
             let address = listener.local_addr()?;
-            let webhook = Webhook::new(&args, client);
+            // A client works only in the runtime in which it was made.
+            let webhook = Webhook::new(&args, kubectl.client().await?);
             tokio::spawn(webhook.serve(listener, health, std::future::pending()));
             anyhow::Ok(address)
         })?;

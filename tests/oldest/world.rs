@@ -6,7 +6,6 @@ use e2e::install::{NAMESPACE, example_class, service_account};
 use e2e::{Kubectl, helm, project};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
-use tokio::runtime::Runtime;
 
 use crate::control_plane::ControlPlane;
 use crate::webhook::Service;
@@ -87,9 +86,8 @@ impl World {
         let token = ["-n", NAMESPACE, "create", "token", RELEASE];
         let token = self.kubectl.run(&token)?;
         let kubectl = self.plane.kubectl("webhook", token.trim())?;
-        let client = Runtime::new()?.block_on(kubectl.client())?;
         let arguments = ["--injector-image", "injector:1", "--region", "us-east-2"];
-        self.service.serve(&arguments, client)?;
+        self.service.serve(&arguments, &kubectl)?;
         let injected = || self.review(&pod("probe", &[])).map(|_| true);
         self.kubectl.wait_until("pods are injected", injected)
     }
