@@ -118,9 +118,10 @@ impl Cluster {
         let cluster = Arc::clone(self);
         let name = format!("{}_{name}", self.installation.name());
         Trial::test(name, move || {
-            let world = match serving {
-                true => cluster.with_webhook(),
-                false => cluster.without_webhook(),
+            let world = if serving {
+                cluster.with_webhook()
+            } else {
+                cluster.without_webhook()
             };
             story(world?);
             Ok(())
@@ -134,7 +135,7 @@ fn failed(error: &anyhow::Error) -> Failed {
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // One after the other, on this thread, with which the API server ends.
+    // One test after the other, all on this thread: the API server ends with the thread that starts it.
     arguments.test_threads = Some(1);
     let manifests = Cluster::new(Installation::Manifests).trials();
     let chart = Cluster::new(Installation::Chart).trials();
