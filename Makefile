@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit fuzz e2e upgrade bench manifests deny sbom reproducible
+.PHONY: help demo demo-down test lint unit fuzz e2e oldest upgrade bench manifests deny sbom reproducible
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ fuzz: ## Fuzz classes and AdmissionReviews, each for FUZZ_SECONDS (20)
 e2e: ## Run the scenarios on a cluster; E2E_KEEP=1 keeps it running
 	@echo "==> running the end-to-end scenarios"
 	@$(CARGO) test --locked -p e2e
+
+oldest: ## Test the installation on the API server of the oldest supported Kubernetes version
+	@$(CARGO) test --locked -p e2e --test oldest
 
 upgrade: ## Upgrade from the chart of an earlier commit, and back, under load: FROM=COMMIT
 	@$(CARGO) run --quiet --locked -p e2e -- upgrade $(FROM)

@@ -14,6 +14,7 @@ use anyhow::Context as _;
 
 pub(crate) use engine::machine_has_one;
 pub(crate) use programs::kubectl;
+pub use programs::{etcd, oldest_api_server};
 
 use crate::images::{self, Binaries};
 use crate::kubectl::Kubectl;

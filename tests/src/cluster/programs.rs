@@ -1,7 +1,7 @@
 //! Programs built from Go modules, once per version: those of Kubernetes, and those needed to run a cluster.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::progress::step;
@@ -9,7 +9,7 @@ use crate::{go, project};
 
 const KUBERNETES: &str = "k8s.io/kubernetes";
 const KUBERNETES_PROGRAMS: [&str; 7] = [
-    "kube-apiserver",
+    API_SERVER,
     "kubelet",
     "kube-controller-manager",
     "kube-scheduler",
@@ -17,6 +17,7 @@ const KUBERNETES_PROGRAMS: [&str; 7] = [
     "kubeadm",
     "kubectl",
 ];
+const API_SERVER: &str = "kube-apiserver";
 const KIND: &str = "sigs.k8s.io/kind";
 const ETCD: &str = "go.etcd.io/etcd/server/v3";
 const CONTAINERD: &str = "github.com/containerd/containerd/v2";
@@ -29,6 +30,11 @@ static BUILDING: Mutex<()> = Mutex::new(());
 /// The folder with the Go module that pins the Kubernetes version.
 fn kubernetes_source() -> PathBuf {
     project::root().join("tests/kubernetes")
+}
+
+/// The folder with the Go module that pins the oldest Kubernetes version that the chart supports.
+fn oldest_source() -> PathBuf {
+    project::root().join("tests/oldest")
 }
 
 /// The folder with the Go module that pins the versions of kind and of a node's other programs.
@@ -57,13 +63,18 @@ pub(super) fn node_versions() -> anyhow::Result<[String; 2]> {
 
 /// The folder with all Kubernetes programs.
 pub(super) fn kubernetes() -> anyhow::Result<PathBuf> {
-    kubernetes_with(&KUBERNETES_PROGRAMS)
+    kubernetes_with(&kubernetes_source(), &KUBERNETES_PROGRAMS)
 }
 
 /// The kubectl of this version, for any cluster.
 pub(crate) fn kubectl() -> anyhow::Result<PathBuf> {
     let program = "kubectl";
-    Ok(kubernetes_with(&[program])?.join(program))
+    Ok(kubernetes_with(&kubernetes_source(), &[program])?.join(program))
+}
+
+/// The API server of the oldest Kubernetes version that the chart supports.
+pub fn oldest_api_server() -> anyhow::Result<PathBuf> {
+    Ok(kubernetes_with(&oldest_source(), &[API_SERVER])?.join(API_SERVER))
 }
 
 /// kind.
@@ -72,7 +83,7 @@ pub(super) fn kind() -> anyhow::Result<PathBuf> {
 }
 
 /// etcd.
-pub(super) fn etcd() -> anyhow::Result<PathBuf> {
+pub fn etcd() -> anyhow::Result<PathBuf> {
     with_kind(ETCD, ETCD, "etcd")
 }
 
@@ -106,10 +117,11 @@ pub(super) fn kind_node_image() -> anyhow::Result<String> {
     Ok(image.to_owned())
 }
 
-/// The folder with these Kubernetes programs. Missing ones are built together, because they share most of their code.
-fn kubernetes_with(programs: &[&str]) -> anyhow::Result<PathBuf> {
+/// The folder with these programs of the Kubernetes version that a Go module pins. Missing ones are built together, because they
+/// share most of their code.
+fn kubernetes_with(source: &Path, programs: &[&str]) -> anyhow::Result<PathBuf> {
     let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let version = kubernetes_version()?;
+    let version = go::required(source, KUBERNETES)?;
     let folder = project::target().join("kubernetes").join(&version);
     let missing: Vec<&str> = programs
         .iter()
@@ -127,12 +139,8 @@ fn kubernetes_with(programs: &[&str]) -> anyhow::Result<PathBuf> {
     step(
         &format!("building Kubernetes {version} (once): {names}"),
         || {
-            go::build_all(
-                &kubernetes_source(),
-                &packages,
-                &kubernetes_flags(&version),
-                &folder,
-            )
+            let flags = kubernetes_flags(&version);
+            go::build_all(source, &packages, &flags, &folder)
         },
     )?;
     Ok(folder)
