@@ -298,8 +298,7 @@ fn plot(starts: &[(&'static str, Start, &Outcome)]) -> String {
     svg(
         (SECONDS, all * 1.1),
         &[0.0, all],
-        "pods with all files over 3 minutes; blue: secrets, within a minute; green: at once; orange and red: parameters with \
-         higher and default throughput; dashed: what the quotas allow",
+        "pods done over 3 min; blue: secrets, green: at once, orange: parameters, red: default throughput; dashed: quotas",
         &lines.collect::<Vec<_>>(),
     )
 }
