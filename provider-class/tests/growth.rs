@@ -50,6 +50,14 @@ fn many_parameters_are_planned() {
 }
 
 #[test]
+fn nested_brackets_are_refused() {
+    for bracket in ["[", "{a: ", "{'}': "] {
+        let error = parse("a", format!("- {}", bracket.repeat(MANY))).unwrap_err();
+        assert!(error.contains("more than 32 brackets"), "{error}");
+    }
+}
+
+#[test]
 fn many_mistakes_are_found_with_their_lines() {
     let entries = (0..MANY).map(|_| "- {objectName: same, objectType: secretsmanager}\n");
     let error = parse("a", entries.collect()).unwrap_err();
