@@ -27,9 +27,36 @@ fn every_setting() {
             continue;
         };
         let variable = argument.get_env().unwrap().to_str().unwrap();
-        let row = format!("| `--{flag}` | `{variable}` |");
+        let default = argument.get_default_values().first();
+        let default = default.map(|value| format!(" {} |", value.to_str().unwrap()));
+        let row = format!(
+            "| `--{flag}` | `{variable}` |{}",
+            default.unwrap_or_default()
+        );
         assert!(docs.contains(&row), "{row}");
     }
+}
+
+/// What is set where the program has a default says what the default says: there is one place to look it up, and two to
+/// change.
+#[test]
+fn the_installation_sets_the_defaults() {
+    let manifests = text("manifests/install.yaml");
+    let (mut same, lines) = (0, manifests.lines().map(str::trim).collect::<Vec<_>>());
+    for argument in Args::command().get_arguments() {
+        let Some(default) = argument.get_default_values().first() else {
+            continue;
+        };
+        let name = format!("- name: {}", argument.get_env().unwrap().display());
+        let Some(index) = lines.iter().position(|line| *line == name) else {
+            continue;
+        };
+        if let Some(value) = lines[index + 1].strip_prefix("value: ") {
+            assert_eq!(value.trim_matches('"'), default, "{name}");
+            same += 1;
+        }
+    }
+    assert!(same >= 8, "only {same} are compared");
 }
 
 #[test]
