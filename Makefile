@@ -24,9 +24,10 @@ lint: ## Check formatting and run clippy
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings
 
+# Always the whole workspace: for a single package cargo would choose other features, and compile most crates a second time.
 unit: ## Run the tests that need no cluster
 	@echo "==> running the tests that need no cluster"
-	@$(CARGO) test --locked --workspace --exclude e2e
+	@$(CARGO) test --locked --workspace
 
 fuzz: ## Fuzz classes and AdmissionReviews, each for FUZZ_SECONDS (20)
 	@for target in class review; do \
@@ -36,10 +37,10 @@ fuzz: ## Fuzz classes and AdmissionReviews, each for FUZZ_SECONDS (20)
 
 e2e: ## Run the scenarios on a cluster; E2E_KEEP=1 keeps it running
 	@echo "==> running the end-to-end scenarios"
-	@$(CARGO) test --locked -p e2e
+	@$(CARGO) test --locked --workspace --test scenarios
 
 oldest: ## Test the installation on the API server of the oldest supported Kubernetes version
-	@$(CARGO) test --locked -p e2e --test oldest
+	@$(CARGO) test --locked --workspace --test oldest
 
 upgrade: ## Upgrade from the chart of an earlier commit, and back, under load: FROM=COMMIT
 	@$(CARGO) run --quiet --locked -p e2e -- upgrade $(FROM)

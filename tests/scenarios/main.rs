@@ -1,6 +1,6 @@
 //! Tests of what a user sees on a real cluster. All scenarios share one cluster; each has its own namespace.
 //!
-//! `cargo test -p e2e` runs all scenarios; pass names to select some. `E2E_KEEP=1` keeps the cluster running and reuses a kept
+//! `make e2e` runs all scenarios, and `cargo test --workspace --test scenarios NAME` those with this name. `E2E_KEEP=1` keeps the cluster running and reuses a kept
 //! one. The images are built and loaded again, so that changes take effect.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
