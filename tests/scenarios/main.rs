@@ -1,7 +1,7 @@
 //! Tests of what a user sees on a real cluster. All scenarios share one cluster; each has its own namespace.
 //!
-//! `make e2e` runs all scenarios, and `cargo test --workspace --test scenarios NAME` those with this name. `E2E_KEEP=1` keeps the cluster running and reuses a kept
-//! one. The images are built and loaded again, so that changes take effect.
+//! `make e2e` runs all scenarios, and `cargo test --workspace --test scenarios NAME` those with this name. `E2E_KEEP=1` keeps
+//! the cluster running and reuses a kept one. The images are built and loaded again, so that changes take effect.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(missing_docs, reason = "a test program has no interface")]
