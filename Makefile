@@ -19,10 +19,12 @@ demo-down: ## Remove the demo
 test: lint unit fuzz e2e ## Run all checks and tests, including those on a cluster
 	@echo "==> all checks and tests passed"
 
+# "All targets" are only those that cargo tests by default.
 lint: ## Check formatting and run clippy
 	@echo "==> checking formatting and running clippy"
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings
+	@$(CARGO) clippy --quiet --locked --workspace --test scenarios --test oldest -- -D warnings
 
 # Always the whole workspace: for a single package cargo would choose other features, and compile most crates a second time.
 unit: ## Run the tests that need no cluster
