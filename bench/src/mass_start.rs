@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::plot::{Line, number, svg};
 use crate::report::{Highlight, Row, Section};
+use crate::scale::QUOTA;
 use crate::statistics::{Sample, shown};
 
 const PODS: usize = 5000;
@@ -25,13 +26,11 @@ const TIMEOUT: Duration = Duration::from_mins(2);
 /// How long a call to AWS takes.
 const DISTANCE: Duration = Duration::from_millis(20);
 
-/// Calls per second, per account and region.
+/// Calls per second, per account and region. That of Secrets Manager is [`QUOTA`].
 ///
 /// Sources: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html> (of AssumeRole; none is published for
-/// AssumeRoleWithWebIdentity), <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html> and
-/// <https://docs.aws.amazon.com/general/latest/gr/ssm.html>.
+/// AssumeRoleWithWebIdentity) and <https://docs.aws.amazon.com/general/latest/gr/ssm.html>.
 const STS: f64 = 600.0;
-const SECRETS_MANAGER: f64 = 10_000.0;
 const PARAMETER_STORE: f64 = 40.0;
 /// GetParameters with higher throughput turned on.
 const HIGHER_THROUGHPUT: f64 = 1000.0;
@@ -162,7 +161,7 @@ pub(crate) fn measure() -> anyhow::Result<(Section, String)> {
         pods: PODS,
         within: MINUTE,
         calls: SECRETS,
-        quota: SECRETS_MANAGER,
+        quota: number(QUOTA),
     };
     let at_once = Start {
         within: Duration::ZERO,
@@ -218,7 +217,7 @@ pub(crate) fn measure() -> anyhow::Result<(Section, String)> {
         method: format!(
             "A node group comes back, and {PODS} pods start within a minute. This is a simulation: the pods use the injector's \
              own retry loop and its timeout of {} s, AWS answers after {} ms, and throttles what exceeds its published quotas: \
-             {STS} calls per second to STS, {SECRETS_MANAGER} to Secrets Manager, and to Parameter Store {PARAMETER_STORE}, or \
+             {STS} calls per second to STS, {QUOTA} to Secrets Manager, and to Parameter Store {PARAMETER_STORE}, or \
              {HIGHER_THROUGHPUT} with higher throughput. All pods are in one account and region. A pod makes one call to STS, \
              one per secret, and one per ten parameters. A pod that fails is started again by the kubelet, so it starts later.\n\n\
              If your pods fail with `ThrottlingException`, turn on higher throughput in Parameter Store, or give the injector \

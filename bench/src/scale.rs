@@ -28,7 +28,7 @@ const HOUR: usize = 3600;
 /// Calls per second of DescribeSecret and GetSecretValue together, per account and region.
 ///
 /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>.
-const QUOTA: usize = 10_000;
+pub(crate) const QUOTA: usize = 10_000;
 
 /// Measures both; also returns the plot of the calls.
 pub(crate) fn measure(world: &World) -> anyhow::Result<(Section, String)> {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use e2e::install::{NAMESPACE, example_class, service_account};
+use e2e::install::{NAMESPACE, example_class, service_account, wait_for_crd};
 use e2e::{Kubectl, helm, project};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
@@ -64,12 +64,7 @@ impl World {
             Installation::Manifests => apply_manifests(&kubectl)?,
             Installation::Chart => install_chart(&kubectl)?,
         }
-        kubectl.run(&[
-            "wait",
-            "--for=condition=Established",
-            "--timeout=60s",
-            "crd/secretproviderclasses.secrets-store.csi.x-k8s.io",
-        ])?;
+        wait_for_crd(&kubectl)?;
         kubectl.run(&["create", "namespace", SHOP])?;
         let world = Self {
             kubectl,

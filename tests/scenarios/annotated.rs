@@ -2,7 +2,7 @@
 
 use aws_stand_in::Seed;
 use e2e::images::APP;
-use e2e::install::service_account;
+use e2e::install::{service_account, wait_for_crd};
 use e2e::project;
 use serde_json::{Value, json};
 
@@ -184,11 +184,5 @@ pub(crate) fn without_crd(world: &World) {
         .kubectl
         .run(&["apply", "--server-side", &file])
         .unwrap();
-    let established = [
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        &file,
-    ];
-    world.kubectl.run(&established).unwrap();
+    wait_for_crd(&world.kubectl).unwrap();
 }

@@ -2,33 +2,23 @@
 
 use std::time::Duration;
 
-use e2e::admissions::{Admissions, Counts, blocking, dry_run};
+use e2e::admissions::{Admissions, Counts, blocking, dry_run, pod};
 use e2e::install::{self, DEPLOYMENT, NAMESPACE, example_class, service_account};
 use e2e::progress::line;
-use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use serde_json::json;
 
 use crate::bare::{annotated_pod, runs_unchanged};
 use crate::certificates::ShortLived;
 use crate::world::{Namespace, World};
 
-/// A pod with or without the annotation.
-fn pod(annotated: bool) -> Pod {
-    let annotations = json!({"aws-secrets-injector.io/secret-provider-class": "aws-secrets"});
-    let pod = json!({
-        "metadata": {
-            "generateName": "stream-",
-            "annotations": if annotated { annotations } else { json!({}) },
-        },
-        "spec": {"containers": [{"name": "app", "image": "app"}]},
-    });
-    serde_json::from_value(pod).unwrap()
-}
-
 pub(crate) fn stream(namespace: &Namespace<'_>, annotated: bool, per_second: u32) -> Admissions {
     let kubectl = &namespace.world.kubectl;
-    Admissions::start(kubectl, &namespace.name, &pod(annotated), per_second)
+    Admissions::start(
+        kubectl,
+        &namespace.name,
+        &pod(annotated).unwrap(),
+        per_second,
+    )
 }
 
 pub(crate) fn prepared<'a>(world: &'a World, name: &str) -> Namespace<'a> {
@@ -45,7 +35,7 @@ pub(crate) fn wait_until_reached(namespace: &Namespace<'_>) {
     let kubectl = &namespace.world.kubectl;
     let (runtime, client) = blocking(kubectl).unwrap();
     let api = Api::namespaced(client, &namespace.name);
-    let pod = pod(true);
+    let pod = pod(true).unwrap();
     let is_reached = || {
         runtime.block_on(dry_run(&api, &pod))?;
         Ok(true)
@@ -125,7 +115,7 @@ pub(crate) fn api_server_restart(world: &World) {
     namespace.apply(&[&changed]).unwrap();
     let (runtime, client) = blocking(&world.kubectl).unwrap();
     let api = Api::namespaced(client, &namespace.name);
-    let pod = pod(true);
+    let pod = pod(true).unwrap();
     let sees = || {
         let made = runtime.block_on(dry_run(&api, &pod))?;
         Ok(format!("{made:?}").contains("Changed"))

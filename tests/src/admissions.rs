@@ -12,6 +12,7 @@ use http::Request;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::PostParams;
 use kube::{Api, Client};
+use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -177,6 +178,18 @@ impl Target {
         }
         false
     }
+}
+
+/// A pod for a stream, with or without the annotation for the example's class.
+pub fn pod(annotated: bool) -> serde_json::Result<Pod> {
+    let annotations = json!({"aws-secrets-injector.io/secret-provider-class": "aws-secrets"});
+    serde_json::from_value(json!({
+        "metadata": {
+            "generateName": "stream-",
+            "annotations": if annotated { annotations } else { json!({}) },
+        },
+        "spec": {"containers": [{"name": "app", "image": "app"}]},
+    }))
 }
 
 /// Sends a pod to the API server as a dry run.

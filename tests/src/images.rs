@@ -143,13 +143,12 @@ pub(crate) fn build_images_of(
     [webhook, injector]: [&'static str; 2],
 ) -> anyhow::Result<Vec<PathBuf>> {
     let stage = stage(folder, binaries)?;
-    let root = root.to_owned();
     let archives = build_each(
         folder,
         &stage,
         &[
-            (webhook, root.join("Dockerfile.webhook"), &root),
-            (injector, root.join("Dockerfile.injector"), &root),
+            (webhook, root.join("Dockerfile.webhook"), root),
+            (injector, root.join("Dockerfile.injector"), root),
         ],
     )?;
     Ok(archives.into_iter().map(|(_, archive)| archive).collect())
@@ -177,7 +176,7 @@ fn stage(folder: &Path, binaries: &Binaries) -> anyhow::Result<PathBuf> {
 fn build_each(
     folder: &Path,
     stage: &Path,
-    images: &[(&'static str, PathBuf, &PathBuf)],
+    images: &[(&'static str, PathBuf, &Path)],
 ) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     let builder = builder()?;
     let mut archives = Vec::new();

@@ -125,12 +125,7 @@ pub fn install(kubectl: &Kubectl, aws_url: &str) -> anyhow::Result<()> {
     let manifests = project::root().join("manifests");
     let crd = manifests.join("crd.yaml");
     kubectl.run(&["apply", "-f", &crd.display().to_string()])?;
-    kubectl.run(&[
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        "crd/secretproviderclasses.secrets-store.csi.x-k8s.io",
-    ])?;
+    wait_for_crd(kubectl)?;
     let overlay = overlay(aws_url)?;
     let applied = kubectl.run(&["apply", "-k", &overlay.display().to_string()]);
     fs::remove_dir_all(&overlay)?;
@@ -139,13 +134,26 @@ pub fn install(kubectl: &Kubectl, aws_url: &str) -> anyhow::Result<()> {
     wait(kubectl)
 }
 
+/// Waits until the API server serves SecretProviderClasses.
+pub fn wait_for_crd(kubectl: &Kubectl) -> anyhow::Result<()> {
+    let established = [
+        "wait",
+        "--for=condition=Established",
+        "--timeout=60s",
+        "crd/secretproviderclasses.secrets-store.csi.x-k8s.io",
+    ];
+    kubectl.run(&established).map(drop)
+}
+
 /// The equivalent values for the chart, for `--set`.
 pub fn values(aws_url: &str) -> String {
+    format!("{},{}", values_of_images(), values_of_tests(aws_url))
+}
+
+/// The repositories of the images that were just built.
+pub(crate) fn values_of_images() -> String {
     let images = images::REGISTRY;
-    format!(
-        "image.repository={images}/webhook,injector.image.repository={images}/injector,{}",
-        values_of_tests(aws_url)
-    )
+    format!("image.repository={images}/webhook,injector.image.repository={images}/injector")
 }
 
 /// The difference from a user's installation: the AWS endpoint, and that pods can write Kubernetes Secrets.

@@ -7,13 +7,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 
-use crate::admissions::Admissions;
+use crate::admissions::{Admissions, pod};
 use crate::command::run;
 use crate::images::{self, APP, Binaries, Profile};
-use crate::install::{EXAMPLE_SECRETS, NAMESPACE, example_class, service_account};
+use crate::install::{
+    EXAMPLE_SECRETS, NAMESPACE, example_class, service_account, values_of_images,
+};
 use crate::kubectl::Kubectl;
 use crate::progress::{line, step};
 use crate::stand_in::{Aws, start_installing_moto};
@@ -94,34 +95,26 @@ fn check_on(cluster: &Cluster, previous: &Previous) -> anyhow::Result<()> {
     let aws = Aws::start(SocketAddr::new(cluster.address(), 0), &project::target())?;
     aws.seed_example()?;
     let kubectl = cluster.kubectl();
-    let images = images::REGISTRY;
     let values = format!(
-        "image.repository={images}/webhook,injector.image.repository={images}/injector,injector.env.AWS_ENDPOINT_URL={}",
+        "{},injector.env.AWS_ENDPOINT_URL={}",
+        values_of_images(),
         aws.stand_in.url()
     );
+    let helm = |arguments: &[&str]| {
+        let waiting = ["-n", NAMESPACE, "--wait", "--timeout=180s"];
+        helm::helm(Some(&kubectl), &[arguments, &waiting].concat())
+    };
     let tags = "image.tag=previous,injector.image.tag=previous";
     step("installing the earlier chart", || {
         let chart = previous.chart().display().to_string();
-        let target = [
-            "install",
-            NAME,
-            &chart,
-            "-n",
-            NAMESPACE,
-            "--create-namespace",
-        ];
-        let values = ["--set", &values, "--set", tags, "--wait", "--timeout=180s"];
-        helm::helm(Some(&kubectl), &[&target[..], &values].concat())
+        let install = ["install", NAME, &chart, "--create-namespace"];
+        helm(&[&install[..], &["--set", &values, "--set", tags]].concat())
     })?;
     step("starting a pod with a sidecar", || start_pod(&kubectl))?;
     let before = identity(&kubectl)?;
     under_load(&kubectl, "upgrade", || {
         let chart = helm::chart().display().to_string();
-        let upgrade = ["upgrade", NAME, &chart, "-n", NAMESPACE, "--set", &values];
-        helm::helm(
-            Some(&kubectl),
-            &[&upgrade[..], &["--wait", "--timeout=180s"]].concat(),
-        )
+        helm(&["upgrade", NAME, &chart, "--set", &values])
     })?;
     let (name, _) = EXAMPLE_SECRETS[2];
     step("the earlier version's pod gets a new value", || {
@@ -133,13 +126,7 @@ fn check_on(cluster: &Cluster, previous: &Previous) -> anyhow::Result<()> {
         })
     })?;
     ensure!(identity(&kubectl)? == before, "the pod was restarted");
-    under_load(&kubectl, "rollback", || {
-        let rollback = ["rollback", NAME, "1", "-n", NAMESPACE];
-        helm::helm(
-            Some(&kubectl),
-            &[&rollback[..], &["--wait", "--timeout=180s"]].concat(),
-        )
-    })
+    under_load(&kubectl, "rollback", || helm(&["rollback", NAME, "1"]))
 }
 
 /// Does it while pods are created.
@@ -148,13 +135,7 @@ fn under_load<T>(
     what: &str,
     work: impl FnOnce() -> anyhow::Result<T>,
 ) -> anyhow::Result<()> {
-    let pod: Pod = serde_json::from_value(json!({
-        "metadata": {
-            "generateName": "stream-",
-            "annotations": {"aws-secrets-injector.io/secret-provider-class": "aws-secrets"},
-        },
-        "spec": {"containers": [{"name": "app", "image": APP}]},
-    }))?;
+    let pod = pod(true)?;
     let counts = step(
         &format!("{what} under {PER_SECOND} pods per second"),
         || {

@@ -37,8 +37,7 @@ fn every_setting() {
     }
 }
 
-/// What is set where the program has a default says what the default says: there is one place to look it up, and two to
-/// change.
+/// Where the program has a default, the installation sets no other value.
 #[test]
 fn the_installation_sets_the_defaults() {
     let manifests = text("manifests/install.yaml");
