@@ -123,6 +123,9 @@ pub(crate) fn check(objects: &[Object], templates: &[Template], findings: &mut F
     }
     let mut aliases = Aliases::default();
     for (file, other, taken, whole) in meeting {
+        if findings.is_full() {
+            return;
+        }
         let (path, other) = (file.path, other.in_a_sentence());
         let unnamed = [file.whole, whole]
             .into_iter()

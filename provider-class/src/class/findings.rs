@@ -11,11 +11,30 @@ pub(crate) struct Findings {
     pub(crate) warnings: Vec<Problem>,
     /// Regions to compare with the class's, once that is known.
     pub(crate) arn_regions: Vec<ArnRegion>,
+    /// Are there problems that are not listed, or parts of the class that were not looked at?
+    pub(crate) is_cut: bool,
 }
+
+/// Number of listed problems; a class with more usually repeats one mistake.
+pub(crate) const MOST_PROBLEMS: usize = 50;
 
 impl Findings {
     pub(crate) fn problem(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.problems.push(Problem::new(field, message));
+        self.push(Problem::new(field, message));
+    }
+
+    pub(crate) fn push(&mut self, problem: Problem) {
+        if !self.is_full() {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Asked before each part of a class: once there are as many problems as are listed, nothing more is looked for. A class with
+    /// thousands of mistakes costs no more than one with as many lines.
+    pub(crate) fn is_full(&mut self) -> bool {
+        let is_full = self.problems.len() >= MOST_PROBLEMS;
+        self.is_cut |= is_full;
+        is_full
     }
 
     pub(crate) fn warning(&mut self, field: impl Into<String>, message: impl Into<String>) {

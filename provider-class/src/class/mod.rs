@@ -50,7 +50,7 @@ use crate::{PathTranslation, Region};
 
 use entry::Context;
 use field_path::{Field, TEMPLATES};
-use findings::{ArnRegion, Findings};
+use findings::{ArnRegion, Findings, MOST_PROBLEMS};
 use object::Object;
 use output::{File, OpenFiles, Presence};
 use parameters::{AssumeRole, Credentials, Parameters};
@@ -87,9 +87,6 @@ pub struct Class {
     pub(crate) arn_regions: Vec<ArnRegion>,
 }
 
-/// Number of listed problems; a class with more usually repeats one mistake.
-const MAX_PROBLEMS: usize = 50;
-
 impl Class {
     /// Checks a class. `name` is for messages.
     ///
@@ -119,10 +116,13 @@ impl Class {
             failover_region: parameters.failover_region.as_ref(),
             translation: parameters.translation,
         };
-        let mut objects: Vec<_> = raw
-            .iter()
-            .filter_map(|raw| context.object(raw, &mut findings))
-            .collect();
+        let mut objects = Vec::new();
+        for raw in &raw {
+            if findings.is_full() {
+                break;
+            }
+            objects.extend(context.object(raw, &mut findings));
+        }
         // Many classes are kept in memory.
         objects.shrink_to_fit();
         let templates_text = parameters.templates.unwrap_or_default();
@@ -132,7 +132,7 @@ impl Class {
         let secret_objects =
             secret_objects::read(&spec.secret_objects, &objects, &templates, &mut findings);
         if !findings.problems.is_empty() {
-            let mut invalid = InvalidClass::of(name, findings.problems);
+            let mut invalid = InvalidClass::of(name, findings);
             let fields = invalid.problems.iter_mut();
             let fields: Vec<_> = fields.map(|problem| &mut problem.field).collect();
             locate(fields, &raw, text, templates_text);
@@ -151,7 +151,7 @@ impl Class {
             mut arn_regions,
             ..
         } = findings;
-        warnings.truncate(MAX_PROBLEMS);
+        warnings.truncate(MOST_PROBLEMS);
         let fields = warnings.iter_mut().map(|warning| &mut warning.field);
         let arns = arn_regions.iter_mut().map(|arn| &mut arn.field);
         locate(fields.chain(arns).collect(), &raw, text, templates_text);
@@ -227,12 +227,12 @@ impl Class {
 }
 
 impl InvalidClass {
-    /// An error that lists the first problems and counts the others.
-    pub(crate) fn of(name: &str, mut problems: Vec<Problem>) -> Self {
-        let more = problems.len().saturating_sub(MAX_PROBLEMS);
-        problems.truncate(MAX_PROBLEMS);
-        if more > 0 {
-            let message = format!("has {more} more problems, not listed");
+    /// An error that lists the first problems, and says if there may be others.
+    pub(crate) fn of(name: &str, findings: Findings) -> Self {
+        let mut problems = findings.problems;
+        if findings.is_cut {
+            let message =
+                format!("may have more problems than these {MOST_PROBLEMS}: correct them first");
             problems.push(Problem::new("objects", message));
         }
         Self {

@@ -79,7 +79,7 @@ pub(crate) fn read(text: &str, findings: &mut Findings) -> Vec<RawObject> {
             let hint = special_space(text);
             let mut problem = Problem::new("objects", format!("is not valid YAML: {error}{hint}"));
             problem.field.place = error.place;
-            findings.problems.push(problem);
+            findings.push(problem);
             return Vec::new();
         }
     };
@@ -89,11 +89,14 @@ pub(crate) fn read(text: &str, findings: &mut Findings) -> Vec<RawObject> {
             "has no entries: list at least one secret or parameter",
         );
     }
-    entries
-        .iter()
-        .enumerate()
-        .filter_map(|(index, node)| object(index, node, findings))
-        .collect()
+    let mut objects = Vec::new();
+    for (index, node) in entries.iter().enumerate() {
+        if findings.is_full() {
+            break;
+        }
+        objects.extend(object(index, node, findings));
+    }
+    objects
 }
 
 /// Finds a special space: editors and web pages insert them, and YAML treats them as letters.
@@ -151,6 +154,9 @@ fn extracts(object: &str, node: &Node, findings: &mut Findings) -> Vec<RawExtrac
     };
     let mut extracts = Vec::new();
     for (index, node) in items.iter().enumerate() {
+        if findings.is_full() {
+            break;
+        }
         let path = format!("{object}.jmesPath[{index}]");
         let Some(mut fields) = Fields::of(node, path, findings) else {
             continue;

@@ -101,7 +101,7 @@ pub(super) fn read(
         Err(error) => {
             let mut problem = Problem::new("templates", format!("is not valid YAML: {error}"));
             problem.field.place = error.place;
-            findings.problems.push(problem);
+            findings.push(problem);
             return Vec::new();
         }
     };

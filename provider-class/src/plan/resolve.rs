@@ -51,13 +51,13 @@ impl Class {
         for arn in &self.arn_regions {
             if let Some(message) = disagreement(&arn.region, "region", region) {
                 let field = arn.field.clone();
-                findings.problems.push(Problem { field, message });
+                findings.push(Problem { field, message });
             }
         }
         if findings.problems.is_empty() {
             Ok(region)
         } else {
-            Err(InvalidClass::of(&self.name, findings.problems).into())
+            Err(InvalidClass::of(&self.name, findings).into())
         }
     }
 }

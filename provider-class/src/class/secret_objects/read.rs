@@ -337,7 +337,7 @@ impl Reader<'_> {
 
     fn problem(&mut self, path: &str, message: impl Into<String>) {
         let problem = self.about(path, message);
-        self.findings.problems.push(problem);
+        self.findings.push(problem);
     }
 
     fn warning(&mut self, path: &str, message: impl Into<String>) {
