@@ -73,15 +73,17 @@ impl Bodies {
         if announced.is_some_and(|length: usize| length > LARGEST) {
             return Err(Unread::TooLarge);
         }
-        match tokio::time::timeout(TIME, self.collect(body)).await {
+        let first = announced.unwrap_or_default().min(SMALL);
+        match tokio::time::timeout(TIME, self.collect(body, first)).await {
             Ok(read) => read,
             Err(_) => Err(Unread::TooSlow),
         }
     }
 
-    async fn collect(&self, body: Body) -> Result<ReadBody, Unread> {
+    /// Collects a body, which has a capacity of `first` bytes to begin with.
+    async fn collect(&self, body: Body, first: usize) -> Result<ReadBody, Unread> {
         let mut frames = body.into_data_stream();
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(first);
         let mut room: Option<OwnedSemaphorePermit> = None;
         while let Some(frame) = frames.next().await {
             let frame: Bytes = frame.map_err(|_| Unread::Broken)?;

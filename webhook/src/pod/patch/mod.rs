@@ -13,6 +13,7 @@ use crate::pod::names::{
     PROGRAM_VOLUME, STATE_VOLUME, TOKEN_VOLUME, VARIABLES_VOLUME, is_chosen, is_injected,
     is_volume_of_secrets,
 };
+use crate::pod::variables::has_variables;
 
 use self::changes::Changes;
 
@@ -67,9 +68,12 @@ fn put_container(
     }
     let is_chosen = is_chosen(container, injection.containers.as_deref());
     let planned = injection.variables.as_ref().filter(|_| is_chosen);
-    let plan = variables::plan(container, planned)?;
-    variables::put(path, container, &plan, changes);
-    let needed: Vec<VolumeMount> = crate::pod::variables::mounts(&plan);
+    let mut needed: Vec<VolumeMount> = Vec::new();
+    if planned.is_some() || has_variables(container) {
+        let plan = variables::plan(container, planned)?;
+        variables::put(path, container, &plan, changes);
+        needed = crate::pod::variables::mounts(&plan);
+    }
     if is_chosen {
         mounts::put(path, container, injection, &needed, spec, changes)?;
     }

@@ -76,6 +76,12 @@ pub(crate) enum Unfit {
     Expansion,
 }
 
+/// Did an earlier pass give the container variables?
+pub(crate) fn has_variables(container: &Container) -> bool {
+    let mut variables = container.env.iter().flatten();
+    variables.any(is_of_volume) || exec::is_run(container)
+}
+
 /// Plans the variables of a container; without variables, what an earlier pass added goes.
 pub(crate) fn plan(
     container: &Container,

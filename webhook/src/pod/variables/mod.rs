@@ -17,7 +17,8 @@ use crate::pod::names::FILES;
 use crate::pod::snapshot_size;
 
 pub(crate) use container::{
-    ContainerPlan, Slot, Unset, is_of_volume, is_same_variable, mounts, plan as plan_of_container,
+    ContainerPlan, Slot, Unset, has_variables, is_of_volume, is_same_variable, mounts,
+    plan as plan_of_container,
 };
 pub(crate) use item::items;
 pub use item::{Item, RequestedVariables};

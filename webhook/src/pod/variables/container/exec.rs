@@ -50,6 +50,12 @@ impl<'a> Exec<'a> {
     }
 }
 
+/// Is the container's command one that the injector runs?
+pub(super) fn is_run(container: &Container) -> bool {
+    let program = container.command.iter().flatten().next();
+    program.is_some_and(|program| program == PROGRAM)
+}
+
 /// The command by which the injector sets the variables and becomes the container's own program.
 pub(super) fn with_exec(
     exec: &Exec<'_>,
