@@ -22,7 +22,7 @@ const SMALL: usize = 32 * 1024;
 const BEYOND: usize = 16 * 1024;
 
 /// How long a body may take. The API server has all of it when it begins to send.
-const TIME: Duration = Duration::from_secs(5);
+pub(crate) const TIME: Duration = Duration::from_secs(5);
 
 /// The room for bodies; clones share it.
 #[derive(Clone, Debug)]

@@ -18,7 +18,7 @@ use crate::admission::Outcome;
 use crate::admission::decision::Admission;
 use crate::admission::{classes, pods};
 use crate::panics::contained;
-use crate::server::bodies::{Bodies, ReadBody};
+use crate::server::bodies::{self, Bodies, ReadBody};
 use crate::server::metrics::Metrics;
 use crate::server::readiness::Readiness;
 use crate::server::review::{self, CLASSES, PODS, Reviewed};
@@ -31,6 +31,9 @@ pub const VALIDATE_CLASSES: &str = "/validate-classes";
 
 /// A request has this long, body and answer: the API server waits for a webhook at most as long.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// What the answer has of it. A timer wakes another thread, so there is none over both, and none over an answer that does not
+/// have to wait.
+const ANSWER_TIMEOUT: Duration = REQUEST_TIMEOUT.saturating_sub(bodies::TIME);
 
 /// A review that took longer to read is answered after all others that are ready. One that did not is answered at once,
 /// while the pod is in the processor's cache: under load, that takes half of the time.
@@ -65,7 +68,6 @@ pub(crate) fn router(reviews: Reviews) -> Router {
     Router::new()
         .route(MUTATE_PODS, post(mutate_pods))
         .route(VALIDATE_CLASSES, post(validate_classes))
-        .layer(middleware::from_fn(in_time))
         .layer(last_request)
         .with_state(Arc::new(shared))
 }
@@ -98,11 +100,16 @@ impl Handlers {
             Ok(body) => body,
             Err(unread) => return refused(unread.status(), &unread.to_string()),
         };
-        let _room = match self.room.enter(&body.bytes).await {
-            Ok(room) => room,
-            Err(heavy) => return refused(StatusCode::PAYLOAD_TOO_LARGE, &heavy.to_string()),
+        let answered = async {
+            let _room = match self.room.enter(&body.bytes).await {
+                Ok(room) => room,
+                Err(heavy) => return refused(StatusCode::PAYLOAD_TOO_LARGE, &heavy.to_string()),
+            };
+            self.reviews.review(body, reviewed, answer).await
         };
-        self.reviews.review(body, reviewed, answer).await
+        tokio::time::timeout(ANSWER_TIMEOUT, answered)
+            .await
+            .unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
     }
 }
 
@@ -141,13 +148,6 @@ impl Reviews {
         self.metrics.reviewed(reviewed, outcome, started.elapsed());
         response
     }
-}
-
-/// Limits the time of every request.
-async fn in_time(request: Request, next: Next) -> Response {
-    tokio::time::timeout(REQUEST_TIMEOUT, next.run(request))
-        .await
-        .unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
 }
 
 /// During shutdown, an answer is the last one of its connection. The API server keeps its connections to a pod that
