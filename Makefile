@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit fuzz e2e oldest upgrade bench manifests deny sbom reproducible
+.PHONY: help demo demo-down test lint unit fuzz e2e oldest upgrade soak bench manifests deny sbom reproducible
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ oldest: ## Test the installation on the API server of the oldest supported Kuber
 
 upgrade: ## Upgrade from the chart of an earlier commit, and back, under load: FROM=COMMIT
 	@$(CARGO) run --quiet --locked -p e2e -- upgrade $(FROM)
+
+soak: ## Load and trouble on a cluster for two hours, and write docs/soak.md; MINUTES=10 for less
+	@$(CARGO) run --quiet --locked --profile e2e -p bench -- soak $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: ## Run the benchmarks and write docs/performance.md; ONLY=files,cost runs some
 	@$(CARGO) run --quiet --locked --profile e2e -p bench -- $(if $(ONLY),--only $(ONLY))

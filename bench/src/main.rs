@@ -11,6 +11,7 @@
 //! | [`pods`] | pod start, compared with a trivial init container |
 //! | [`scale`] | many pods at once, many sidecars |
 //! | [`mass_start`] | many pods against the quotas of AWS, simulated |
+//! | [`soak`] | `make soak`: hours of load and trouble |
 //! | [`page`] | docs/performance.md |
 //! | [`report`], [`plot`], [`statistics`], [`machine`] | tables, plots, statistics, and the machine's description |
 //! | [`stage`], [`class`], [`cluster`] | the environment: AWS, a class, a cluster |
@@ -34,6 +35,7 @@ mod report;
 mod review;
 mod scale;
 mod serial;
+mod soak;
 mod stage;
 mod statistics;
 
@@ -74,6 +76,8 @@ enum Helper {
         /// Number of secrets.
         secrets: usize,
     },
+    /// Soaks a cluster for hours and writes docs/soak.md.
+    Soak(soak::Args),
     /// Fetches one secret after the other.
     #[command(hide = true)]
     Serial(serial::Args),
@@ -97,6 +101,7 @@ fn main() -> ExitCode {
         Some(Helper::Stage { secrets }) => {
             Stage::start(files::DISTANCE, *secrets, 0).and_then(|stage| stage.hold(*secrets, 0))
         }
+        Some(Helper::Soak(args)) => soak::run(args),
         Some(Helper::Serial(args)) => serial::run(args),
         Some(Helper::Echo(args)) => echo::run(args),
         Some(Helper::Connect { address }) => cost::connect(*address),
