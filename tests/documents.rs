@@ -225,3 +225,23 @@ fn the_readme_leads_to_every_page() {
         assert!(links.contains(&page.path), "{}", page.path);
     }
 }
+
+#[test]
+fn every_threat_names_tests_that_exist() {
+    let page = fs::read_to_string(project::root().join("docs/security.md")).unwrap();
+    let table = page.split_once("| threat |").unwrap().1;
+    let rows = table.lines().skip(2);
+    let rows: Vec<_> = rows.take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 15, "{rows:#?}");
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').rsplitn(2, '|').collect();
+        let tests: Vec<_> = cells[0].split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test: {row}");
+        for test in tests {
+            let (file, function) = test.split_once("::").unwrap();
+            let text = fs::read_to_string(project::root().join(file)).unwrap_or_default();
+            let is_there = text.contains(&format!("fn {function}("));
+            assert!(is_there, "{test} does not exist: {row}");
+        }
+    }
+}

@@ -166,7 +166,7 @@ impl Series {
             growths.push(growth("memory", "MiB", 0.5, |sample| {
                 sample.memory / 1024.0
             }));
-            growths.push(growth("file handles", "handles", 3.0, |sample| {
+            growths.push(growth("file handles", "handles", 10.0, |sample| {
                 sample.handles
             }));
         }

@@ -128,7 +128,8 @@ fn start_sidecars(kubectl: &Kubectl) -> anyhow::Result<()> {
     let account = service_account("default");
     let account = account.replace("metadata:\n", &format!("metadata:\n  namespace: {PODS}\n"));
     kubectl.apply(&account)?;
-    let objects = SECRETS.map(|secret| format!("- objectName: {secret}\n"));
+    let objects =
+        SECRETS.map(|secret| format!("- objectName: {secret}\n  objectType: secretsmanager\n"));
     let class = json!({
         "apiVersion": "secrets-store.csi.x-k8s.io/v1",
         "kind": "SecretProviderClass",
