@@ -152,7 +152,7 @@ impl Target {
                 Ok(made) if is_injected(&made) => return (Fate::Injected, repeated),
                 Ok(_) => return (Fate::Bare, repeated),
                 Err(kube::Error::Api(status)) => {
-                    return (Fate::Refused(status.message.clone()), repeated);
+                    return (Fate::Refused(reason(&status.message)), repeated);
                 }
                 Err(error) => {
                     repeated = true;
@@ -178,6 +178,12 @@ impl Target {
         }
         false
     }
+}
+
+/// Why a pod was refused, without its name, so that equal reasons are counted together.
+fn reason(message: &str) -> String {
+    let without = message.split_once(" is forbidden: ");
+    without.map_or(message, |(_, reason)| reason).to_owned()
 }
 
 /// A pod for a stream, with or without the annotation for the example's class.

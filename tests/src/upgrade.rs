@@ -13,7 +13,7 @@ use crate::admissions::{Admissions, pod};
 use crate::command::run;
 use crate::images::{self, APP, Binaries, Profile};
 use crate::install::{
-    EXAMPLE_SECRETS, NAMESPACE, example_class, service_account, values_of_images,
+    EXAMPLE_SECRETS, NAMESPACE, example_class, service_account, values_of_images, wait_for_crd,
 };
 use crate::kubectl::Kubectl;
 use crate::progress::{line, step};
@@ -76,9 +76,13 @@ impl Previous {
                 .args(arguments))
         };
         let path = root.display().to_string();
-        // Left by an earlier run.
-        let _ = git(&["worktree", "remove", "--force", &path]);
-        git(&["worktree", "add", "--force", "--detach", &path, commit])?;
+        let wanted = git(&["rev-parse", "--verify", &format!("{commit}^{{commit}}")])?;
+        let left = git(&["-C", &path, "rev-parse", "HEAD"]);
+        // The tree of an earlier run is built already.
+        if !left.is_ok_and(|left| left == wanted) {
+            let _ = git(&["worktree", "remove", "--force", &path]);
+            git(&["worktree", "add", "--force", "--detach", &path, commit])?;
+        }
         let binaries: Binaries =
             images::build_binaries_of(&root, &folder.join("target"), Profile::E2e)?;
         let tags = [PREVIOUS_WEBHOOK, PREVIOUS_INJECTOR];
@@ -106,6 +110,9 @@ fn check_on(cluster: &Cluster, previous: &Previous) -> anyhow::Result<()> {
     };
     let tags = "image.tag=previous,injector.image.tag=previous";
     step("installing the earlier chart", || {
+        let crd = previous.root.join("manifests/crd.yaml");
+        kubectl.run(&["apply", "-f", &crd.display().to_string()])?;
+        wait_for_crd(&kubectl)?;
         let chart = previous.chart().display().to_string();
         let install = ["install", NAME, &chart, "--create-namespace"];
         helm(&[&install[..], &["--set", &values, "--set", tags]].concat())
