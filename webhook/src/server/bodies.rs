@@ -1,5 +1,5 @@
-//! Bodies of requests, in memory as they arrive. What is announced counts for nothing: a client that announces much and
-//! sends little holds little.
+//! Bodies of requests, in memory as they arrive. What is announced beyond what each body has room for counts for nothing: a
+//! client that announces much and sends little holds little.
 
 use std::sync::Arc;
 use std::time::Duration;
