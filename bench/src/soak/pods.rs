@@ -19,6 +19,8 @@ use super::stage::{FILE, MARK, PODS, annotations};
 const STORED: Duration = Duration::from_millis(200);
 /// Between two pods that run.
 const RUN: Duration = Duration::from_secs(3);
+/// Pods that run at a time. A node has room for 110 pods, half of which have a sidecar, and a slow one starts fewer.
+const MOST_RUNNING: usize = 20;
 /// Time limit for a pod to be admitted, although it is refused before.
 const ADMISSION: Duration = Duration::from_secs(30);
 /// Time limit for a pod to run to its end, whatever AWS does in the meantime.
@@ -138,8 +140,10 @@ pub(super) async fn start(client: Client, end: Instant) -> anyhow::Result<Starte
     let mut all = Started::default();
     while Instant::now() < end {
         ticks.tick().await;
-        let (api, pod) = (api.clone(), pod.clone());
-        open.spawn(async move { run_one(&api, &pod).await });
+        if open.len() < MOST_RUNNING {
+            let (api, pod) = (api.clone(), pod.clone());
+            open.spawn(async move { run_one(&api, &pod).await });
+        }
         while let Some(done) = open.try_join_next() {
             all.add(&done?);
         }

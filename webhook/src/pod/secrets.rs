@@ -77,6 +77,11 @@ impl<'a> PodSecrets<'a> {
         Self(secrets)
     }
 
+    /// Does no class describe a Secret?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<PodSecret<'a>> {
         self.0.get(name).copied()
     }

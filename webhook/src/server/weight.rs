@@ -63,12 +63,12 @@ impl Room {
     }
 }
 
-/// The most that JSON can become, in bytes. Few reviews need more than a quick look, which takes text for JSON, too.
+/// The most that JSON can become, in bytes. A quick look takes text for JSON, too, so only what it would refuse gets a second one.
 fn weight(body: &[u8]) -> usize {
     let objects = count(body, |byte| byte == b'{');
     let elements = count(body, |byte| matches!(byte, b',' | b'['));
     let most = of_json(body.len(), objects, elements);
-    if most <= LIGHT * 1024 {
+    if most <= HEAVIEST * 1024 {
         most
     } else {
         weight_without_text(body)

@@ -63,6 +63,9 @@ pub enum UnusableReference {
 
 /// Does a container that gets the files refer to a Secret that could be served?
 pub(crate) fn exist(request: &PodRequest, pod: &Pod, secrets: &PodSecrets<'_>) -> bool {
+    if secrets.is_empty() {
+        return false;
+    }
     let mut chosen = own_containers(pod).filter(|container| request.chooses(container));
     chosen.any(|container| {
         let mut names = references(container).into_iter().map(|(name, _)| name);
@@ -81,6 +84,9 @@ pub(crate) fn serve(
     secrets: &PodSecrets<'_>,
     variables: &mut Option<PlannedVariables>,
 ) -> Result<Vec<String>, UnusableReference> {
+    if secrets.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut found = Found::default();
     for container in own_containers(pod) {
         found.look(request, container, secrets)?;
