@@ -77,8 +77,8 @@ pub(super) fn write(outcome: &Outcome) -> anyhow::Result<()> {
     let page = format!(
         "# Soak test\n\n\
          `make soak` installs the webhook on a kind cluster with three replicas and certificates that expire after 60 seconds. For \
-         two hours, it creates and deletes five pods per second, and starts a pod every three seconds that reads its secret \
-         and ends. {SIDECARS} pods have a sidecar that refreshes every two seconds. Every ten seconds a secret gets a new value, \
+         two hours, or as many minutes as `MINUTES` says, it creates and deletes five pods per second, and starts a pod every \
+         three seconds that reads its secret and ends. {SIDECARS} pods have a sidecar that refreshes every two seconds. Every ten seconds a secret gets a new value, \
          every five seconds AWS fails some calls in a random way (errors, throttling, closed connections, damaged, late, \
          endless or missing answers), and every minute a replica is killed. One replica is never killed, so that its memory can \
          be watched.\n\n\
