@@ -15,7 +15,6 @@ use crate::cert_manager;
 use crate::life::{all_injected, prepared, stream, wait_until_reached};
 use crate::world::{Namespace, World};
 
-const SECRET: &str = "secret/aws-secrets-injector-authorities";
 const CONFIGURATION: &str = "mutatingwebhookconfiguration/aws-secrets-injector";
 
 /// Lifetimes of the CA and of the serving certificate.
@@ -30,26 +29,9 @@ fn seconds(lifetime: Duration) -> String {
 const SERVING: f64 = 24.0;
 const AUTHORITIES: usize = 6;
 
-/// Starts over with certificates of these lifetimes. Existing certificates keep their lifetime, and running replicas restore a
-/// deleted Secret and CAs in a caBundle stay there, so both are deleted while no replica runs.
+/// Starts two replicas over with certificates of these lifetimes.
 fn begin_with(world: &World, authority: &str, serving: &str) {
-    let webhook = |arguments: &[&str]| {
-        let all = [&["-n", NAMESPACE], arguments].concat();
-        world.kubectl.run(&all).unwrap()
-    };
-    webhook(&["scale", DEPLOYMENT, "--replicas=0"]);
-    webhook(&["wait", "--for=delete", "pod", "--all", "--timeout=120s"]);
-    webhook(&["delete", SECRET]);
-    let empty = r#"[{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": ""}]"#;
-    for kind in ["mutating", "validating"] {
-        let configuration = format!("{kind}webhookconfiguration/aws-secrets-injector");
-        webhook(&["patch", &configuration, "--type=json", "-p", empty]);
-    }
-    let authority = format!("AUTHORITY_LIFETIME={authority}");
-    let serving = format!("CERTIFICATE_LIFETIME={serving}");
-    webhook(&["set", "env", DEPLOYMENT, &authority, &serving]);
-    webhook(&["scale", DEPLOYMENT, "--replicas=2"]);
-    install::wait(&world.kubectl).unwrap();
+    install::restart_with_lifetimes(&world.kubectl, authority, serving, 2).unwrap();
 }
 
 /// Uses serving certificates that live for 20 seconds until this is dropped, also after a failure.
@@ -196,7 +178,7 @@ fn replicas(world: &World) -> anyhow::Result<Vec<String>> {
 fn delete_secret(world: &World) {
     world
         .kubectl
-        .run(&["-n", NAMESPACE, "delete", SECRET])
+        .run(&["-n", NAMESPACE, "delete", install::AUTHORITIES])
         .unwrap();
 }
 

@@ -181,7 +181,7 @@ impl Target {
 }
 
 /// Why a pod was refused, without its name, so that equal reasons are counted together.
-fn reason(message: &str) -> String {
+pub fn reason(message: &str) -> String {
     let without = message.split_once(" is forbidden: ");
     without.map_or(message, |(_, reason)| reason).to_owned()
 }

@@ -12,6 +12,8 @@ use crate::{images, project};
 pub const NAMESPACE: &str = "aws-secrets-injector";
 /// The webhook's Deployment.
 pub const DEPLOYMENT: &str = "deployment/aws-secrets-injector";
+/// The Secret with its CAs.
+pub const AUTHORITIES: &str = "secret/aws-secrets-injector-authorities";
 
 /// Secrets of the example. The names include the suffixes of the ARNs, so that moto finds them.
 pub const EXAMPLE_SECRETS: [(&str, &str); 4] = [
@@ -187,6 +189,31 @@ pub fn wait(kubectl: &Kubectl) -> anyhow::Result<()> {
             .unwrap_or_default();
         format!("the webhook did not start:\n{pods}\n{logs}")
     })
+}
+
+/// Starts over with a CA and serving certificates of these lifetimes, and this number of replicas. Existing certificates keep
+/// their lifetime, and running replicas restore a deleted Secret and CAs in a caBundle stay there, so both are deleted while no
+/// replica runs.
+pub fn restart_with_lifetimes(
+    kubectl: &Kubectl,
+    authority: &str,
+    serving: &str,
+    replicas: usize,
+) -> anyhow::Result<()> {
+    let webhook = |arguments: &[&str]| kubectl.run(&[&["-n", NAMESPACE], arguments].concat());
+    webhook(&["scale", DEPLOYMENT, "--replicas=0"])?;
+    webhook(&["wait", "--for=delete", "pod", "--all", "--timeout=120s"])?;
+    webhook(&["delete", AUTHORITIES])?;
+    let empty = r#"[{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": ""}]"#;
+    for kind in ["mutating", "validating"] {
+        let configuration = format!("{kind}webhookconfiguration/aws-secrets-injector");
+        webhook(&["patch", &configuration, "--type=json", "-p", empty])?;
+    }
+    let authority = format!("AUTHORITY_LIFETIME={authority}");
+    let serving = format!("CERTIFICATE_LIFETIME={serving}");
+    webhook(&["set", "env", DEPLOYMENT, &authority, &serving])?;
+    webhook(&["scale", DEPLOYMENT, &format!("--replicas={replicas}")])?;
+    wait(kubectl)
 }
 
 /// What the chart adds with `secretObjects.sync`.

@@ -82,8 +82,7 @@ fn soak(stage: Stage, duration: Duration) -> anyhow::Result<Outcome> {
     let stage = Arc::new(stage);
     runtime.block_on(async {
         let client = stage.kubectl.client().await?;
-        let started = Instant::now();
-        let end = started + duration;
+        let end = Instant::now() + duration;
         let (admitted, pods, trouble, processes, logs) = tokio::try_join!(
             pods::admit(client.clone(), end),
             pods::start(client.clone(), end),

@@ -1,9 +1,10 @@
 //! Pods that come and go: most are only admitted and stored, and some run to their end.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::time::Duration;
 
-use e2e::admissions::is_injected;
+use e2e::admissions::{is_injected, reason};
 use e2e::images::APP;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, LogParams, PostParams};
@@ -58,19 +59,38 @@ pub(super) async fn admit(client: Client, end: Instant) -> anyhow::Result<Admitt
             "containers": [{"name": "app", "image": APP}],
         },
     }))?;
-    let mut ticks = interval(STORED);
+    let one = || {
+        let (api, pod) = (api.clone(), pod.clone());
+        async move { admit_one(&api, &pod).await }
+    };
+    one_by_one(STORED, usize::MAX, end, one).await
+}
+
+/// Starts one in each period until the end, unless `most` are open, and adds up what came of them.
+async fn one_by_one<T, F>(
+    period: Duration,
+    most: usize,
+    end: Instant,
+    one: impl Fn() -> F,
+) -> anyhow::Result<T>
+where
+    T: Default + AddAssign + Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let mut ticks = interval(period);
     let mut open = JoinSet::new();
-    let mut all = Admitted::default();
+    let mut all = T::default();
     while Instant::now() < end {
         ticks.tick().await;
-        let (api, pod) = (api.clone(), pod.clone());
-        open.spawn(async move { admit_one(&api, &pod).await });
+        if open.len() < most {
+            open.spawn(one());
+        }
         while let Some(done) = open.try_join_next() {
-            all.add(done?);
+            all += done?;
         }
     }
     while let Some(done) = open.join_next().await {
-        all.add(done?);
+        all += done?;
     }
     Ok(all)
 }
@@ -94,7 +114,7 @@ async fn admit_one(api: &Api<Pod>, pod: &Pod) -> Admitted {
             }
             Err(error) => {
                 let reason = match error {
-                    kube::Error::Api(status) => status.message.clone(),
+                    kube::Error::Api(status) => reason(&status.message),
                     other => other.to_string(),
                 };
                 *one.refused.entry(reason).or_default() += 1;
@@ -108,8 +128,8 @@ async fn admit_one(api: &Api<Pod>, pod: &Pod) -> Admitted {
     }
 }
 
-impl Admitted {
-    fn add(&mut self, other: Self) {
+impl AddAssign for Admitted {
+    fn add_assign(&mut self, other: Self) {
         self.injected += other.injected;
         self.bare += other.bare;
         self.stuck += other.stuck;
@@ -135,23 +155,11 @@ pub(super) async fn start(client: Client, end: Instant) -> anyhow::Result<Starte
             }],
         },
     }))?;
-    let mut ticks = interval(RUN);
-    let mut open = JoinSet::new();
-    let mut all = Started::default();
-    while Instant::now() < end {
-        ticks.tick().await;
-        if open.len() < MOST_RUNNING {
-            let (api, pod) = (api.clone(), pod.clone());
-            open.spawn(async move { run_one(&api, &pod).await });
-        }
-        while let Some(done) = open.try_join_next() {
-            all.add(&done?);
-        }
-    }
-    while let Some(done) = open.join_next().await {
-        all.add(&done?);
-    }
-    Ok(all)
+    let one = || {
+        let (api, pod) = (api.clone(), pod.clone());
+        async move { run_one(&api, &pod).await }
+    };
+    one_by_one(RUN, MOST_RUNNING, end, one).await
 }
 
 /// Runs a pod until it has succeeded. A refusal counts with the other pods, so it is only repeated.
@@ -196,8 +204,8 @@ async fn run_one(api: &Api<Pod>, pod: &Pod) -> Started {
     one
 }
 
-impl Started {
-    fn add(&mut self, other: &Self) {
+impl AddAssign for Started {
+    fn add_assign(&mut self, other: Self) {
         self.ended += other.ended;
         self.stuck += other.stuck;
         self.repeated += other.repeated;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::time::{Instant, interval};
 
+use crate::plot::number;
+
 /// Between two samples.
 const PERIOD: Duration = Duration::from_secs(10);
 
@@ -172,11 +174,6 @@ impl Series {
         }
         growths
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a number to read")]
-fn number(count: usize) -> f64 {
-    count as f64
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {

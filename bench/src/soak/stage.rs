@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use e2e::images::APP;
-use e2e::install::{self, DEPLOYMENT, service_account};
+use e2e::install::{self, service_account};
 use e2e::progress::step;
 use e2e::stand_in::{ACCOUNT, Aws, REGION};
 use e2e::{Cluster, Kubectl, project};
@@ -50,7 +50,7 @@ impl Stage {
             || install::install(&kubectl, &aws.stand_in.url()),
         )?;
         step("certificates of 60 seconds", || {
-            shorten_certificates(&kubectl)
+            install::restart_with_lifetimes(&kubectl, "120s", "60s", REPLICAS)
         })?;
         step(&format!("starting {SIDECARS} pods with sidecars"), || {
             start_sidecars(&kubectl)
@@ -106,19 +106,6 @@ fn was_restarted(pod: &Value) -> bool {
         .into_iter()
         .flat_map(|list| list.as_array().into_iter().flatten());
     containers.any(|container| container["restartCount"] != 0)
-}
-
-/// Certificates that exist keep their lifetimes, and running replicas restore the Secret, so it is deleted while none runs.
-fn shorten_certificates(kubectl: &Kubectl) -> anyhow::Result<()> {
-    let webhook =
-        |arguments: &[&str]| kubectl.run(&[&["-n", install::NAMESPACE], arguments].concat());
-    webhook(&["scale", DEPLOYMENT, "--replicas=0"])?;
-    webhook(&["wait", "--for=delete", "pod", "--all", "--timeout=120s"])?;
-    webhook(&["delete", "secret", "aws-secrets-injector-authorities"])?;
-    let lifetimes = ["AUTHORITY_LIFETIME=120s", "CERTIFICATE_LIFETIME=60s"];
-    webhook(&[&["set", "env", DEPLOYMENT], &lifetimes[..]].concat())?;
-    webhook(&["scale", DEPLOYMENT, &format!("--replicas={REPLICAS}")])?;
-    install::wait(kubectl)
 }
 
 fn start_sidecars(kubectl: &Kubectl) -> anyhow::Result<()> {
