@@ -25,6 +25,7 @@ use crate::class::{REGION, class};
 use crate::cluster::{NAMESPACE, World};
 use crate::cost::mebibytes;
 use crate::echo;
+use crate::hostile;
 use crate::load::{Load, Server};
 use crate::report::{Highlight, Row, Section};
 use crate::review::review;
@@ -127,6 +128,9 @@ pub(crate) fn measure(world: &World) -> anyhow::Result<Section> {
     rows.push(step("admission: variables", || {
         variables(&runtime, &webhook, &bodies[0].1)
     })?);
+    rows.extend(step("admission: reviews of a megabyte", || {
+        hostile::measure(&runtime, &webhook, &echo.at(echo::READ))
+    })?);
     Ok(Section {
         title: "Admission",
         name: "admission",
@@ -135,7 +139,8 @@ pub(crate) fn measure(world: &World) -> anyhow::Result<Section> {
              webhook is the release build and watches a real API server. It alternates every {} with two baseline servers \
              that use the same TLS and HTTP code. The echo server returns the body that it receives. The parse-only server \
              parses the body into the same types as the webhook, as any webhook must, and admits the pod unchanged. The load \
-             is generated on the same machine. Reviews per second and core are responses divided by the webhook's CPU time.",
+             is generated on the same machine. Reviews per second and core are responses divided by the webhook's CPU time. \
+             The reviews of 1 MB are made to take long, and come one after another on one connection.",
             shown(TURN)
         ),
         highlights,
@@ -209,12 +214,10 @@ fn compare(
         let plural = if connections == 1 { "" } else { "s" };
         let load = format!("{what}, {classes} classes, {connections} connection{plural}");
         let title = format!("{load}: vs. the echo server");
-        let over_reading = Row::plain(
+        let over_reading = Row::ratio(
             format!("{load}: vs. the parse-only server"),
-            format!(
-                "{:.2} ×",
-                ratio(mine.latencies.median(), reading.latencies.median())
-            ),
+            ratio(mine.latencies.median(), reading.latencies.median()),
+            1.15,
             format!(
                 "parse-only server p50 {}, {:.2} × the echo server",
                 shown(reading.latencies.median()),

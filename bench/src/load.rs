@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use http_body_util::{BodyExt as _, Full};
-use hyper::Request;
 use hyper::body::Bytes;
 use hyper::client::conn::http1::SendRequest;
+use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -91,20 +91,45 @@ impl Server {
         Ok(sender)
     }
 
-    /// Sends a request and returns the answer.
-    async fn ask(
+    /// Sends a request and returns the answer, whatever its status.
+    async fn send(
         &self,
         sender: &mut SendRequest<Full<Bytes>>,
         body: &Bytes,
-    ) -> anyhow::Result<Bytes> {
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
         let request = Request::post(self.path)
             .header("host", &self.name)
             .header("content-type", "application/json")
             .body(Full::new(body.clone()))?;
         sender.ready().await?;
         let answer = sender.send_request(request).await?;
-        ensure!(answer.status().is_success(), "status {}", answer.status());
-        Ok(answer.into_body().collect().await?.to_bytes())
+        let status = answer.status();
+        Ok((status, answer.into_body().collect().await?.to_bytes()))
+    }
+
+    /// Sends a request and returns the answer.
+    async fn ask(
+        &self,
+        sender: &mut SendRequest<Full<Bytes>>,
+        body: &Bytes,
+    ) -> anyhow::Result<Bytes> {
+        let (status, answer) = self.send(sender, body).await?;
+        ensure!(status.is_success(), "status {status}");
+        Ok(answer)
+    }
+
+    /// How long each of some requests takes, one after another. They may be refused.
+    pub(crate) async fn times(&self, body: &Bytes, rounds: usize) -> anyhow::Result<Sample> {
+        let mut sender = self.connect().await?;
+        // The first request is not counted: its connection is new.
+        self.send(&mut sender, body).await?;
+        let mut times = Vec::new();
+        for _ in 0..rounds {
+            let started = Instant::now();
+            self.send(&mut sender, body).await?;
+            times.push(started.elapsed());
+        }
+        Ok(times.into_iter().collect())
     }
 
     /// Waits until the answer contains the wanted text.

@@ -7,7 +7,7 @@
 //! | [`cost`] | the injector's resources |
 //! | [`calls`] | calls to AWS |
 //! | [`admission`] | admission latency, compared with an echo server |
-//! | [`review`] | the reviews that it sends |
+//! | [`review`], [`hostile`] | the reviews that it sends |
 //! | [`pods`] | pod start, compared with a trivial init container |
 //! | [`scale`] | many pods at once, many sidecars |
 //! | [`mass_start`] | many pods against the quotas of AWS, simulated |
@@ -15,7 +15,7 @@
 //! | [`page`] | docs/performance.md |
 //! | [`report`], [`plot`], [`statistics`], [`machine`] | tables, plots, statistics, and the machine's description |
 //! | [`stage`], [`class`], [`cluster`] | the environment: AWS, a class, a cluster |
-//! | [`serial`], [`echo`], [`load`], [`measured`] | baselines, load generator, and resource measurement |
+//! | [`floor`], [`serial`], [`echo`], [`load`], [`measured`] | baselines, load generator, and resource measurement |
 
 mod admission;
 mod calls;
@@ -24,6 +24,8 @@ mod cluster;
 mod cost;
 mod echo;
 mod files;
+mod floor;
+mod hostile;
 mod load;
 mod machine;
 mod mass_start;
@@ -81,6 +83,9 @@ enum Helper {
     /// Fetches one secret after the other.
     #[command(hide = true)]
     Serial(serial::Args),
+    /// Fetches secrets without the SDK.
+    #[command(hide = true)]
+    Floor(floor::Args),
     /// Answers requests with their body.
     #[command(hide = true)]
     Echo(echo::Args),
@@ -103,6 +108,7 @@ fn main() -> ExitCode {
         }
         Some(Helper::Soak(args)) => soak::run(args),
         Some(Helper::Serial(args)) => serial::run(args),
+        Some(Helper::Floor(args)) => floor::run(args),
         Some(Helper::Echo(args)) => echo::run(args),
         Some(Helper::Connect { address }) => cost::connect(*address),
         Some(Helper::Measured(args)) => measured::run(args),

@@ -14,6 +14,9 @@ use crate::class::{ACCOUNT, REGION, class, parameter, secret};
 /// Has the form of a web identity token. The stand-in does not verify tokens.
 const TOKEN: &str = "e30.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c2hvcDp3ZWIiLCJhdWQiOlsic3RzLmFtYXpvbmF3cy5jb20iXX0.c2ln";
 
+/// The CA certificates of Debian, as in the image.
+const CA_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// AWS with secrets and parameters, and a temporary folder.
 pub(crate) struct Stage {
     _runtime: Runtime,
@@ -94,6 +97,8 @@ impl Stage {
             .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets_manager.url)
             .env("AWS_ENDPOINT_URL_SSM", &ssm.url)
             .env("AWS_CA_BUNDLE", self.folder().join("authority.pem"))
+            // The image has this file only. Other systems have each certificate in a file of its own too.
+            .env("SSL_CERT_FILE", CA_CERTIFICATES)
             .env("AWS_REGION", REGION)
             .env("AWS_ROLE_ARN", format!("arn:aws:iam::{ACCOUNT}:role/web"))
             .env("AWS_WEB_IDENTITY_TOKEN_FILE", self.folder().join("token"))
@@ -124,6 +129,14 @@ impl Stage {
         let mut command = Command::new(&self.injector);
         self.environment(&mut command)
             .args(self.fetch_arguments(secrets, parameters)?);
+        Ok(command)
+    }
+
+    /// The command that makes the same calls without the SDK.
+    pub(crate) fn floor(&self, secrets: usize) -> anyhow::Result<Command> {
+        let mut command = Command::new(std::env::current_exe()?);
+        self.environment(&mut command)
+            .args(["floor", "--secrets", &secrets.to_string()]);
         Ok(command)
     }
 }
