@@ -192,6 +192,7 @@ impl Refusal {
             Self::Role { .. } => "no-role",
             Self::TooLarge { .. }
             | Self::TooMany(_)
+            | Self::Conflict(Conflict::TooLarge)
             | Self::Reference(UnusableReference::TooLarge { .. } | UnusableReference::TooMany(_)) => {
                 "too-large"
             }

@@ -10,15 +10,17 @@ use provider_class::{Class, SecretObject};
 pub(crate) const MOST: usize = 127 * 1024;
 
 /// What stands around a class's name, path and parameters.
-const FRAME: usize = r#"{"name":"","mountPath":"","parameters":},"#.len();
+const FRAME: usize = r#"{"name":,"mountPath":,"parameters":},"#.len();
 
 /// What stands before its Kubernetes Secrets.
 const SECRETS: &str = r#","secretObjects":"#;
 
 /// Bytes that a class takes in the variable. JSON has two for each newline and quote of its text.
 pub(crate) fn bytes(name: &str, mount_path: &str, parameters: &BTreeMap<String, String>) -> usize {
-    let mut counter = Counter(FRAME + name.len() + mount_path.len());
+    let mut counter = Counter(FRAME);
     // Counting does not fail, and strings can always be written.
+    let _ = serde_json::to_writer(&mut counter, name);
+    let _ = serde_json::to_writer(&mut counter, mount_path);
     let _ = serde_json::to_writer(&mut counter, parameters);
     counter.0
 }
@@ -64,7 +66,7 @@ mod tests {
             [("objects".to_owned(), "- a: \"\n\té\"\n".repeat(9))].into();
         let class = SnapshotClass {
             name: "db".to_owned(),
-            mount_path: "/db".to_owned(),
+            mount_path: r#"/d"b\"#.to_owned(),
             parameters: parameters.clone(),
             secret_objects: Vec::new(),
         };
@@ -72,7 +74,7 @@ mod tests {
             classes: vec![class.clone(), class],
         }
         .to_json();
-        let counted = 2 * bytes("db", "/db", &parameters);
+        let counted = 2 * bytes("db", r#"/d"b\"#, &parameters);
         // The brackets of the list, and no comma behind the last.
         assert_eq!(json.len(), counted + 2 - 1);
         let mut spec = provider_class::SecretProviderClassSpec::aws([(

@@ -31,6 +31,10 @@ fn worst() -> Vec<(Value, &'static str)> {
         .iter()
         .map(|name| format!("db=/{name}"))
         .collect::<Vec<_>>();
+    let long_paths = paths
+        .iter()
+        .map(|path| format!("{path}{}", "\"".repeat(1000)))
+        .collect::<Vec<_>>();
     let containers = |count| {
         names(count)
             .iter()
@@ -69,8 +73,13 @@ fn worst() -> Vec<(Value, &'static str)> {
         ),
         (
             json!({CLASS: paths.join(",")}),
-            json!({"containers": containers(256)}),
+            json!({"containers": containers(128)}),
             "",
+        ),
+        (
+            json!({CLASS: long_paths.join(",")}),
+            json!({"containers": containers(256)}),
+            "grow by more than",
         ),
         (
             json!({CLASS: format!("db={}", "/a".repeat(1_000_000))}),

@@ -4,9 +4,17 @@ use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, MoveOperation, PatchOperation, RemoveOperation, ReplaceOperation};
 use serde_json::Value;
 
+/// Bytes of paths and values that a patch may have. A pod that grows by more cannot be stored: etcd takes 1.5 MiB (its
+/// `--max-request-bytes`). Small annotations can ask for far more, as a patch has an operation for each directory in each
+/// container.
+pub(super) const MOST: usize = 1024 * 1024;
+
 /// The operations so far.
 #[derive(Default)]
-pub(super) struct Changes(pub(super) Vec<PatchOperation>);
+pub(super) struct Changes {
+    pub(super) operations: Vec<PatchOperation>,
+    bytes: usize,
+}
 
 /// Every path here is written in this module, and starts with a slash: it parses.
 fn pointer(path: &str) -> PointerBuf {
@@ -14,9 +22,15 @@ fn pointer(path: &str) -> PointerBuf {
 }
 
 impl Changes {
+    /// Are there more bytes than a patch may have? They are counted before JSON escapes them.
+    pub(super) fn are_too_large(&self) -> bool {
+        self.bytes > MOST
+    }
+
     /// Adds an element to a list, or sets a field.
     pub(super) fn add(&mut self, path: &str, value: Value) {
-        self.0.push(PatchOperation::Add(AddOperation {
+        self.bytes += path.len() + bytes(&value);
+        self.operations.push(PatchOperation::Add(AddOperation {
             path: pointer(path),
             value,
         }));
@@ -24,7 +38,8 @@ impl Changes {
 
     /// Replaces what is there.
     pub(super) fn replace(&mut self, path: &str, value: Value) {
-        self.0.push(PatchOperation::Replace(ReplaceOperation {
+        self.bytes += path.len() + bytes(&value);
+        self.operations.push(PatchOperation::Replace(ReplaceOperation {
             path: pointer(path),
             value,
         }));
@@ -32,14 +47,14 @@ impl Changes {
 
     /// Removes what is there.
     pub(super) fn remove(&mut self, path: &str) {
-        self.0.push(PatchOperation::Remove(RemoveOperation {
+        self.operations.push(PatchOperation::Remove(RemoveOperation {
             path: pointer(path),
         }));
     }
 
     /// Moves an element of a list.
     pub(super) fn shift(&mut self, from: &str, to: &str) {
-        self.0.push(PatchOperation::Move(MoveOperation {
+        self.operations.push(PatchOperation::Move(MoveOperation {
             from: pointer(from),
             path: pointer(to),
         }));
@@ -52,5 +67,18 @@ impl Changes {
         } else {
             self.add(&format!("{list}/-"), value);
         }
+    }
+}
+
+/// Bytes of the names and texts of a value, and one for everything else.
+fn bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(bytes).sum(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| name.len() + bytes(value))
+            .sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
     }
 }

@@ -1,5 +1,7 @@
 //! Why an injection does not fit into a pod.
 
+use super::changes::MOST;
+
 /// Why an injection does not fit into a pod.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
@@ -91,4 +93,10 @@ pub enum Conflict {
         "container {0:?} has no command, but the annotation aws-secrets-injector.io/env-method: exec needs one, because the entrypoint of an image is not known at admission: set command in the container, use env-method kubelet, or leave the container out with the annotation aws-secrets-injector.io/containers"
     )]
     NoCommand(String),
+    /// More is to be added than the pod can hold.
+    #[error(
+        "the pod would grow by more than {} KiB, which Kubernetes cannot store: use fewer containers, directories or variables, or shorter paths",
+        MOST / 1024
+    )]
+    TooLarge,
 }

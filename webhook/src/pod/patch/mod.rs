@@ -34,6 +34,7 @@ pub(crate) fn operations(pod: &Pod, injection: &Injection) -> Result<Patch, Conf
     check_container_names(pod, spec)?;
     check_volume_names(pod, spec, injection)?;
     put_volumes(spec, injection, &mut changes);
+    check_size(&changes)?;
     check_containers(spec, injection)?;
     for (list, containers) in [
         ("initContainers", init_containers(spec)),
@@ -43,13 +44,23 @@ pub(crate) fn operations(pod: &Pod, injection: &Injection) -> Result<Patch, Conf
             if !is_injected(&container.name) {
                 let path = format!("/spec/{list}/{index}");
                 put_container(&path, container, pod, spec, injection, &mut changes)?;
+                check_size(&changes)?;
             }
         }
     }
     // Last, because it moves the others.
     put_init_containers(spec, injection, &mut changes);
     put_status(pod, &mut changes);
-    Ok(Patch(changes.0))
+    check_size(&changes)?;
+    Ok(Patch(changes.operations))
+}
+
+/// Checked after each container, so that no more than one is planned in vain.
+fn check_size(changes: &Changes) -> Result<(), Conflict> {
+    if changes.are_too_large() {
+        return Err(Conflict::TooLarge);
+    }
+    Ok(())
 }
 
 /// What a container of the pod's own gets, and what an earlier pass gave it for other annotations.

@@ -211,7 +211,7 @@ fn a_pod_without_annotations_map_cannot_want_anything_but_is_patched_if_it_did()
     let mut changes = Changes::default();
     put_status(&Pod::default(), &mut changes);
     let mut pod = json!({"metadata": {}});
-    json_patch::patch(&mut pod, &changes.0).unwrap();
+    json_patch::patch(&mut pod, &changes.operations).unwrap();
     assert_eq!(
         pod["metadata"]["annotations"]["aws-secrets-injector.io/status"],
         "injected"
