@@ -10,7 +10,8 @@ use crate::aws::{Cause, Deadline};
 pub enum Retry {
     /// No: the same answer would come again.
     Never,
-    /// Perhaps, as after a lost connection or an answer of 5xx. A few attempts decide.
+    /// Perhaps, as after a lost connection or an answer of 5xx. A few attempts decide, or those within the patience of
+    /// [`Deadline::patient`].
     Few,
     /// Yes, later: the service throttles. Attempts end only with the deadline.
     UntilDeadline,
@@ -88,10 +89,14 @@ pub async fn retry<T>(
             Retry::Never => return Err(cause),
             Retry::Few => {
                 failed_for_few += 1;
-                if failed_for_few == backoff.attempts {
-                    return Err(cause);
+                match deadline.patience() {
+                    None if failed_for_few >= backoff.attempts => return Err(cause),
+                    Some(left) if failed_for_few == backoff.attempts => {
+                        let seconds = left.as_secs();
+                        tracing::warn!("{what}: {cause}; retrying for {seconds} more seconds");
+                    }
+                    _ => tracing::debug!("{what}: {cause}; retrying"),
                 }
-                tracing::debug!("{what}: {cause}; retrying");
             }
             Retry::UntilDeadline => tracing::warn!("{what}: {cause}; retrying until the timeout"),
         }
@@ -116,8 +121,12 @@ mod tests {
 
     /// Runs attempts that fail as the list says, in turn, and then succeed. The result, and how many were made.
     async fn run(failures: &[Retry], whole: Duration) -> (Result<(), Cause>, usize) {
+        run_until(failures, Deadline::after(whole)).await
+    }
+
+    async fn run_until(failures: &[Retry], deadline: Deadline) -> (Result<(), Cause>, usize) {
         let made = Cell::new(0);
-        let result = retry("test", BACKOFF, Deadline::after(whole), async || {
+        let result = retry("test", BACKOFF, deadline, async || {
             made.set(made.get() + 1);
             match failures.get(made.get() - 1) {
                 None => Ok(()),
@@ -144,6 +153,23 @@ mod tests {
         assert_eq!(run(&throttled, LONG).await, (Ok(()), 21));
         let mixed = [Few, UntilDeadline, UntilDeadline, Few];
         assert_eq!(run(&mixed, LONG).await, (Ok(()), 5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_patience_a_failure_that_may_pass_is_waited_out_for_a_quarter_of_the_time() {
+        let patient = |seconds| Deadline::after(Duration::from_secs(seconds)).patient();
+        let (result, _) = run_until(&[Retry::Few; 9], patient(120)).await;
+        assert_eq!(result, Ok(()));
+        let started = tokio::time::Instant::now();
+        let (result, made) = run_until(&[Retry::Few; 100], patient(600)).await;
+        assert_eq!(result, Err(Cause::NoResponse(made.to_string())));
+        let seconds = started.elapsed().as_secs();
+        assert!((30..36).contains(&seconds), "{seconds} s");
+        let (_, made) = run_until(&[Retry::Never], patient(120)).await;
+        assert_eq!(made, 1);
+        // A first region has a second one to ask.
+        let (result, made) = run_until(&[Retry::Few; 9], patient(120).half()).await;
+        assert_eq!((result.is_err(), made), (true, 3));
     }
 
     #[tokio::test(start_paused = true)]

@@ -54,8 +54,8 @@ pub async fn fetch(
     timeout: Duration,
 ) -> Result<(Directories, Versions), FetchError> {
     let http = HttpClient::new(environment.ca_bundle.as_deref(), &environment.proxies)?;
-    let credentials =
-        CredentialStore::new(Clients::new(http, environment), Deadline::after(timeout));
+    let deadline = Deadline::after(timeout).patient();
+    let credentials = CredentialStore::new(Clients::new(http, environment), deadline);
     let nothing = ClassVersions::new();
     let classes = wanted
         .iter()

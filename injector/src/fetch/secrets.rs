@@ -23,18 +23,26 @@ pub(super) async fn fetch(
     if let Some(held) = held.filter(|held| held.region == *target.region)
         && let Some(id) = &held.id
     {
-        let description = describe(target, &request.id).await?;
-        if description.deleted_date.is_some() {
-            // What GetSecretValue would say. The version it would have given is still listed.
-            return Err(refused(
-                target,
-                "InvalidRequestException",
-                "the secret is scheduled for deletion",
-            ));
-        }
-        let label = request.stage.as_deref().unwrap_or(CURRENT);
-        if carries(&description, id, label) {
-            return Ok(Answer::Unchanged);
+        match describe(target, &request.id).await {
+            Ok(description) if description.deleted_date.is_some() => {
+                // What GetSecretValue would say. The version it would have given is still listed.
+                return Err(refused(
+                    target,
+                    "InvalidRequestException",
+                    "the secret is scheduled for deletion",
+                ));
+            }
+            Ok(description) => {
+                let label = request.stage.as_deref().unwrap_or(CURRENT);
+                if carries(&description, id, label) {
+                    return Ok(Answer::Unchanged);
+                }
+            }
+            // The right to describe a secret says nothing about its value, which was fetched without it before.
+            Err(failure) if is_denied(&failure) => {
+                tracing::warn!("{failure}; fetching the value instead");
+            }
+            Err(failure) => return Err(failure),
         }
     }
     let answer = send(
@@ -74,6 +82,10 @@ fn refused(target: Target<'_>, code: &str, message: &str) -> Failure {
         message: message.to_owned(),
     };
     target.failure(Service::SecretsManager, cause)
+}
+
+fn is_denied(failure: &Failure) -> bool {
+    matches!(&failure.cause, Cause::Refused { code, .. } if code == "AccessDeniedException")
 }
 
 async fn describe(target: Target<'_>, id: &str) -> Result<DescribeSecretOutput, Failure> {

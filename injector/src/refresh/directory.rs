@@ -1,9 +1,9 @@
 //! The files of one directory in a refresh: those that were fetched, those that stay, and those that go.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use provider_class::{
     Collision, File, FileContents, FileMode, FilePath, PathTranslation, collision_of,
@@ -20,6 +20,23 @@ use crate::versions::Versions;
 pub(super) struct DirectoryFiles<'a> {
     directory: &'a Path,
     classes: Vec<ClassFiles<'a>>,
+}
+
+/// A file that is there and cannot be read. To go on without it would remove it.
+#[derive(Debug, thiserror::Error)]
+#[error("could not read {}: {error}{}", .path.display(), hint(.error))]
+pub(super) struct Unreadable {
+    path: PathBuf,
+    error: io::Error,
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; a refresh needs a filePermission that lets the owner read, such as 0440"
+        }
+        _ => "",
+    }
 }
 
 /// The files of one class, before and after this refresh.
@@ -82,7 +99,7 @@ impl<'a> DirectoryFiles<'a> {
     }
 
     /// The new contents of the fetched files, and the current ones of those that stay.
-    pub(super) fn contents(&self) -> Vec<FileContents> {
+    pub(super) fn contents(&self) -> Result<Vec<FileContents>, Unreadable> {
         let fetched = self.classes.iter().filter_map(|class| class.fetched);
         let mut files: Vec<FileContents> = fetched.flat_map(|class| class.files.clone()).collect();
         let mut paths: BTreeSet<String> = files
@@ -91,14 +108,14 @@ impl<'a> DirectoryFiles<'a> {
             .collect();
         for path in self.classes.iter().flat_map(|class| &class.after) {
             if paths.insert(path.clone()) {
-                files.extend(current(self.directory, path));
+                files.extend(current(self.directory, path)?);
             }
         }
-        files
+        Ok(files)
     }
 
     /// The names of the files of each fetched class that differ from those on disk, are new, or go.
-    pub(super) fn changed(&self) -> BTreeMap<usize, Vec<String>> {
+    pub(super) fn changed(&self) -> Result<BTreeMap<usize, Vec<String>>, Unreadable> {
         let mut changed = BTreeMap::new();
         for class in &self.classes {
             let Some(fetched) = class.fetched else {
@@ -106,14 +123,14 @@ impl<'a> DirectoryFiles<'a> {
             };
             let mut names = Vec::new();
             for new in &fetched.files {
-                if read(self.directory, &new.file).is_none_or(|old| old != new.bytes) {
+                if read(self.directory, &new.file)?.is_none_or(|old| old != new.bytes) {
                     names.push(new.file.path.to_string());
                 }
             }
             names.extend(class.before.difference(&class.after).cloned());
             changed.insert(class.index, names);
         }
-        changed
+        Ok(changed)
     }
 }
 
@@ -135,18 +152,37 @@ fn templates(wanted: &ClassToFetch) -> impl Iterator<Item = String> {
     templates.map(|template| template.file.path.to_string())
 }
 
-/// A file as it is on disk.
-fn current(directory: &Path, path: &str) -> Option<FileContents> {
-    let path = FilePath::translate(path, PathTranslation::Off).ok()?;
-    let metadata = fs::metadata(directory.join(&path)).ok()?;
+/// A file as it is on disk, if it exists.
+fn current(directory: &Path, path: &str) -> Result<Option<FileContents>, Unreadable> {
+    let Ok(path) = FilePath::translate(path, PathTranslation::Off) else {
+        return Ok(None);
+    };
+    let Some(metadata) = existing(directory.join(&path), |file| fs::metadata(file))? else {
+        return Ok(None);
+    };
     let mode = FileMode::of_bits(metadata.permissions().mode());
     let file = File { path, mode };
     let bytes = read(directory, &file)?;
-    Some(FileContents { file, bytes })
+    Ok(bytes.map(|bytes| FileContents { file, bytes }))
 }
 
 /// The contents of a file, if it exists.
-pub(super) fn read(directory: &Path, file: &File) -> Option<Zeroizing<Vec<u8>>> {
-    let bytes = fs::read(directory.join(&file.path)).ok()?;
-    Some(Zeroizing::new(bytes))
+pub(super) fn read(
+    directory: &Path,
+    file: &File,
+) -> Result<Option<Zeroizing<Vec<u8>>>, Unreadable> {
+    let bytes = existing(directory.join(&file.path), |file| fs::read(file))?;
+    Ok(bytes.map(Zeroizing::new))
+}
+
+/// What is read of a file, if it exists.
+fn existing<T>(
+    path: PathBuf,
+    read: impl FnOnce(&Path) -> io::Result<T>,
+) -> Result<Option<T>, Unreadable> {
+    match read(&path) {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Unreadable { path, error }),
+    }
 }

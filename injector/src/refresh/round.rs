@@ -151,14 +151,20 @@ impl Refresher {
         if let Err(collision) = files.check() {
             return files.failed(&collision.to_string());
         }
-        let changed = files.changed();
+        let changed = match files.changed() {
+            Ok(changed) => changed,
+            Err(unreadable) => return files.failed(&unreadable.to_string()),
+        };
         if changed.values().all(Vec::is_empty) {
             return changed
                 .into_keys()
                 .map(|index| (index, Ok(Vec::new())))
                 .collect();
         }
-        let contents = files.contents();
+        let contents = match files.contents() {
+            Ok(contents) => contents,
+            Err(unreadable) => return files.failed(&unreadable.to_string()),
+        };
         let replaced =
             mount::remove_leftovers(directory).and_then(|()| mount::replace(directory, &contents));
         let error = match replaced {
@@ -297,7 +303,8 @@ fn report(
 fn replace_variables(variables: &SecretVariables) -> Result<Option<Old>, String> {
     let new = variables.file().map_err(|error| error.to_string())?;
     let directory = variables.directory();
-    if read(directory, &new.file).is_some_and(|old| old == new.bytes) {
+    let held = read(directory, &new.file).map_err(|unreadable| unreadable.to_string())?;
+    if held.is_some_and(|old| old == new.bytes) {
         return Ok(None);
     }
     let replaced =

@@ -13,11 +13,16 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use provider_class::listen;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
 use super::metrics::{self, Metrics};
 
 /// A scrape takes milliseconds. A slower connection is closed.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections at a time. Any pod may open some, and the sidecar has little memory.
+const MOST_CONNECTIONS: usize = 16;
+/// Bytes of a request's head; a scrape has a few hundred.
+const LONGEST_HEAD: usize = 16 * 1024;
 /// A pause after a connection that could not be accepted, for example because no file descriptor is left.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -39,11 +44,16 @@ pub(super) async fn start(address: SocketAddr, metrics: Arc<Metrics>) {
 }
 
 async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
-    loop {
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    // The semaphore is never closed.
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let answered = answer(stream, Arc::clone(&metrics));
-                tokio::spawn(tokio::time::timeout(TIMEOUT, answered));
+                let answered = tokio::time::timeout(TIMEOUT, answer(stream, Arc::clone(&metrics)));
+                tokio::spawn(async move {
+                    let _ = answered.await;
+                    drop(place);
+                });
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
@@ -64,6 +74,7 @@ async fn answer(stream: TcpStream, metrics: Arc<Metrics>) {
     });
     let served = hyper::server::conn::http1::Builder::new()
         .keep_alive(false)
+        .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {

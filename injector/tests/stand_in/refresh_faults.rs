@@ -4,7 +4,7 @@ use aws_stand_in::{Kind, When};
 use serde_json::json;
 
 use crate::running::{Running, until};
-use crate::support::{ENTRY, FAILOVER, OTHER_REGION, Stage, class};
+use crate::support::{ENTRY, FAILOVER, OTHER_REGION, REGION, Stage, class};
 
 #[tokio::test]
 async fn failures_keep_the_files_and_pass() {
@@ -24,6 +24,7 @@ async fn failures_keep_the_files_and_pass() {
         ),
         (Kind::Truncate, "the response cannot be parsed"),
     ] {
+        stage.fail("GetSecretValue", kind.clone());
         stage.fail("DescribeSecret", kind);
         refresh.says(words).await;
         until(|| {
@@ -175,6 +176,41 @@ async fn the_failover_region_answers_while_the_first_is_away() {
 }
 
 #[tokio::test]
+async fn without_the_right_to_describe_a_secret_its_value_is_fetched_from_the_same_region() {
+    let stage = Stage::with_secret("one").await;
+    stage
+        .seed_other_region()
+        .secret("a", "there")
+        .await
+        .unwrap();
+    stage.fail("DescribeSecret", Kind::access_denied());
+    let refresh = stage.fetch_and_refresh(&FAILOVER, ENTRY).await;
+    stage.more_calls("GetSecretValue", 4).await;
+    refresh.says("fetching the value instead").await;
+    let calls = stage.aws.calls().into_iter();
+    let regions = calls.filter_map(|call| call.region);
+    assert!(regions.into_iter().all(|region| region == REGION));
+    stage.seed().update_secret("a", "two").await.unwrap();
+    until(|| stage.file("a") == "two").await;
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_fails_the_refresh_and_stays() {
+    let stage = Stage::with_secret("one").await;
+    stage.seed().secret("b", "one").await.unwrap();
+    let two = "- {objectName: a, objectType: secretsmanager}\n- {objectName: b, objectType: secretsmanager}";
+    let refresh = stage.fetch_and_refresh(&[], two).await;
+    // Root could read any file. Nobody reads a directory as one.
+    let file = std::fs::canonicalize(stage.mount().join("b")).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    stage.seed().update_secret("a", "two").await.unwrap();
+    refresh.says("could not read").await;
+    assert_eq!(stage.file("a"), "one");
+    assert!(stage.mount().join("b").exists());
+}
+
+#[tokio::test]
 async fn sigterm_ends_it_at_once_in_a_pause_a_fetch_and_a_back_off() {
     let stage = Stage::with_secret("one").await;
     let mut waiting = stage.fetch_and_refresh(&[], ENTRY).await;
@@ -187,7 +223,9 @@ async fn sigterm_ends_it_at_once_in_a_pause_a_fetch_and_a_back_off() {
     stage.more_calls("DescribeSecret", 1).await;
     assert_eq!(hanging.terminate().await.code(), Some(0));
     stage.aws.heal();
-    stage.fail("DescribeSecret", Kind::access_denied());
+    for operation in ["DescribeSecret", "GetSecretValue"] {
+        stage.fail(operation, Kind::access_denied());
+    }
     let mut backing_off = stage.refresh();
     backing_off.says("retrying in").await;
     assert_eq!(backing_off.terminate().await.code(), Some(0));

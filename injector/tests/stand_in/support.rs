@@ -105,7 +105,9 @@ impl Stage {
             .env("AWS_ENDPOINT_URL", self.aws.url())
             .env("AWS_REGION", REGION)
             .env("AWS_ROLE_ARN", format!("arn:aws:iam::{ACCOUNT}:role/web"))
-            .env("AWS_WEB_IDENTITY_TOKEN_FILE", self.path("token"));
+            .env("AWS_WEB_IDENTITY_TOKEN_FILE", self.path("token"))
+            // Failures that may pass are waited out for a quarter of it.
+            .env("FETCH_TIMEOUT", "20s");
         command
     }
 

@@ -39,17 +39,19 @@ impl Changes {
     /// Replaces what is there.
     pub(super) fn replace(&mut self, path: &str, value: Value) {
         self.bytes += path.len() + bytes(&value);
-        self.operations.push(PatchOperation::Replace(ReplaceOperation {
-            path: pointer(path),
-            value,
-        }));
+        self.operations
+            .push(PatchOperation::Replace(ReplaceOperation {
+                path: pointer(path),
+                value,
+            }));
     }
 
     /// Removes what is there.
     pub(super) fn remove(&mut self, path: &str) {
-        self.operations.push(PatchOperation::Remove(RemoveOperation {
-            path: pointer(path),
-        }));
+        self.operations
+            .push(PatchOperation::Remove(RemoveOperation {
+                path: pointer(path),
+            }));
     }
 
     /// Moves an element of a list.
