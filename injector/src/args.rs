@@ -160,6 +160,10 @@ pub struct Exec {
     #[arg(long, value_name = "NAME=KEY", value_parser = assignment)]
     pub set: Vec<(VariableName, VariableName)>,
 
+    /// The same for a key that may be missing: then the variable is not set.
+    #[arg(long, value_name = "NAME=KEY", value_parser = assignment)]
+    pub set_optional: Vec<(VariableName, VariableName)>,
+
     /// The program, looked up in PATH, and its arguments.
     #[arg(last = true, required = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,

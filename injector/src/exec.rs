@@ -121,6 +121,11 @@ fn prepare(args: &Exec) -> Result<Command, ExecError> {
         })?;
         command.env(name.as_str(), value);
     }
+    for (name, key) in &args.set_optional {
+        if let Some(value) = values.get(key) {
+            command.env(name.as_str(), value);
+        }
+    }
     Ok(command)
 }
 

@@ -390,3 +390,40 @@ fn references_come_back_where_they_are_not_served_any_more() {
         assert_eq!(of_web(&after), of_web(&fresh), "{first} {second}");
     }
 }
+
+#[test]
+fn a_key_of_an_optional_object_is_no_variable_where_it_is_missing() {
+    let objects = "- {objectName: db, objectType: secretsmanager, optional: true}";
+    let mut spec = SecretProviderClassSpec::aws([("objects", objects)]);
+    let secrets = json!([secret("credentials", "Opaque", "db", &["user"])]);
+    spec.secret_objects = serde_json::from_value(secrets).unwrap();
+    let classes = [MountedClass {
+        mount_path: "/mnt/secrets-store".to_owned(),
+        class: Class::parse("db", &spec).unwrap().into(),
+        parameters: spec.parameters.into(),
+    }];
+    let mut before = pod(json!({
+        "command": ["web"],
+        "envFrom": [{"secretRef": {"name": "credentials"}}],
+        "env": [of_secret("USER", "credentials", "user")],
+    }));
+    let (after, _) = admit(&before, &classes).unwrap();
+    let env = &web(&after)["env"];
+    let is_optional = |index: usize| &env[index]["valueFrom"]["fileKeyRef"]["optional"];
+    // A reference in env fails where a Secret has no such key, unless it says otherwise.
+    assert_eq!(
+        [&env[0]["name"], is_optional(0), is_optional(1)],
+        [&json!("user"), &json!(true), &Value::Null]
+    );
+    before["metadata"]["annotations"][METHOD] = "exec".into();
+    let (after, _) = admit(&before, &classes).unwrap();
+    let command = web(&after)["command"].as_array().unwrap();
+    for option in [
+        "--set-optional=user=aws-secrets-injector.credentials_user",
+        "--set=USER=aws-secrets-injector.credentials_user",
+    ] {
+        assert!(command.contains(&json!(option)), "{command:?}");
+    }
+    let (again, _) = admit(&after, &classes).unwrap();
+    assert_eq!(again, after, "a second pass");
+}

@@ -63,7 +63,14 @@ fn output(command: &mut Command) -> Output {
 #[test]
 fn the_program_has_its_own_environment_and_the_variables() {
     let container = Container::with(b"A=it's\r\n=\xff\0B=\0db.password=p\0OWN=ours\0SET=ours\0");
-    let mut command = container.exec(&["--except", "OWN", "--except", "UNKNOWN"]);
+    let mut command = container.exec(&[
+        "--except",
+        "OWN",
+        "--except",
+        "UNKNOWN",
+        "--set-optional=PASSWORD=db.password",
+        "--set-optional=MISSING=db.user",
+    ]);
     command
         .env("OWN", "the container's")
         .env("SET", "the container's")
@@ -83,6 +90,7 @@ fn the_program_has_its_own_environment_and_the_variables() {
             b"FETCH_TIMEOUT=soon",
             b"LOG_LEVEL=verbose",
             b"OWN=the container's",
+            b"PASSWORD=p",
             b"PATH=/usr/bin:/bin",
             b"SET=ours",
             b"db.password=p",

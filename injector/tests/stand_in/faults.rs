@@ -65,16 +65,13 @@ async fn dropped_connections_and_broken_answers_are_tried_again() {
 
 #[tokio::test]
 async fn answers_of_5xx_are_waited_out_for_a_while() {
-    for status in [500, 502, 503, 504] {
-        let stage = Stage::with_secret("value").await;
-        stage.fail_times("GetSecretValue", Kind::error(status, "Odd", "broken"), 5);
-        stage
-            .fetch(&[], ENTRY)
-            .await
-            .assert_files(&[("a", "value")]);
-    }
     let stage = Stage::with_secret("value").await;
-    stage.fail("GetSecretValue", Kind::error(503, "Odd", "broken"));
+    stage.fail_times("GetSecretValue", Kind::error(503, "Odd", "broken"), 4);
+    stage
+        .fetch(&[], ENTRY)
+        .await
+        .assert_files(&[("a", "value")]);
+    stage.fail("GetSecretValue", Kind::error(500, "Odd", "broken"));
     let outcome = stage.fetch(&[], ENTRY).await;
     outcome.assert_error(&[
         "Odd: broken; retrying for",

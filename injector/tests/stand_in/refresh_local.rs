@@ -202,7 +202,9 @@ async fn metrics_tell_successes_failures_and_the_age_of_objects() {
     stage.seed().update_secret("a", "hunter2").await.unwrap();
     until(|| stage.file("a") == "hunter2").await;
     stage.more_calls("DescribeSecret", 2).await;
-    stage.fail("DescribeSecret", Kind::access_denied());
+    for operation in ["DescribeSecret", "GetSecretValue"] {
+        stage.fail(operation, Kind::access_denied());
+    }
     refresh.says("retrying in").await;
     let text = get(free.port(), "/metrics").await;
     assert!(

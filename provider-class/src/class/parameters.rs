@@ -68,6 +68,11 @@ const KNOWN: [&str; 10] = [
 /// Session durations that STS accepts, in seconds.
 const DURATION: std::ops::RangeInclusive<i32> = 900..=43200;
 
+/// The longest session of a role that is assumed with the credentials of another one, in seconds.
+///
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining>.
+const LONGEST_CHAINED: i32 = 3600;
+
 /// The value of a parameter. An unset Helm value leaves an empty string behind, which AWS's provider treats as unset.
 fn value<'a>(parameters: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
     let value = parameters.get(name)?;
@@ -173,6 +178,14 @@ fn assume_role(
         }
         return None;
     };
+    if duration_seconds.is_some_and(|seconds| seconds > LONGEST_CHAINED) {
+        findings.warning(
+            "assumeRoleDurationSeconds",
+            format!(
+                "is more than {LONGEST_CHAINED}, which STS refuses for a role that another role assumes, whatever its own maximum"
+            ),
+        );
+    }
     let arn = findings.keep("assumeRoleArn", arn.parse::<RoleArn>())?;
     Some(AssumeRole {
         arn,
@@ -247,6 +260,16 @@ mod tests {
         for bad in ["__", "true", "no", "\0"] {
             assert_eq!(problems(&[("pathTranslation", bad)]).len(), 1, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_session_longer_than_an_assumed_role_can_have_is_warned_of() {
+        let warnings = |seconds| {
+            let arn = ("assumeRoleArn", "arn:aws:iam::111122223333:role/r");
+            read(&[arn, ("assumeRoleDurationSeconds", seconds)]).4
+        };
+        assert_eq!(warnings("3600"), [] as [&str; 0]);
+        assert!(warnings("7200")[0].contains("is more than 3600"));
     }
 
     #[test]

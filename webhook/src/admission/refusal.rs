@@ -172,7 +172,7 @@ impl Refusal {
         "no-env-files",
         "no-restart",
         "no-sync",
-        "no-right",
+        "no-permission",
         "lookup-failed",
         "internal",
     ];
@@ -202,7 +202,7 @@ impl Refusal {
             | Self::TwoClasses(_)
             | Self::Reference(_) => "conflict",
             Self::SyncNotAllowed => "no-sync",
-            Self::NoRight { .. } => "no-right",
+            Self::NoRight { .. } => "no-permission",
             Self::NoSignal(_) => "no-signal",
             Self::NoSidecars { .. } => "no-sidecars",
             Self::Lookup(LookupError::Failed { .. } | LookupError::Region { .. }) => {

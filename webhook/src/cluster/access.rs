@@ -12,6 +12,9 @@ use crate::cluster::lookup::LookupError;
 /// What a server-side apply needs: `create` if the Secret does not exist.
 const VERBS: [&str; 2] = ["create", "patch"];
 
+/// Questions at the same time, of one pod: each takes a connection.
+const AT_ONCE: usize = 8;
+
 /// Asks the API server what ServiceAccounts may do.
 #[derive(Clone)]
 pub(crate) struct Access {
@@ -34,8 +37,13 @@ impl Access {
         let pairs = secrets
             .iter()
             .flat_map(|secret| VERBS.map(|verb| (*secret, verb)));
-        let reviews = pairs.map(|(secret, verb)| self.may(namespace, account, secret, verb));
-        let allowed = try_join_all(reviews).await?;
+        let pairs: Vec<_> = pairs.collect();
+        let mut allowed = Vec::new();
+        for some in pairs.chunks(AT_ONCE) {
+            let reviews = some.iter();
+            let reviews = reviews.map(|(secret, verb)| self.may(namespace, account, secret, verb));
+            allowed.extend(try_join_all(reviews).await?);
+        }
         let first = allowed.iter().position(|allowed| !allowed);
         Ok(first.map(|index| secrets[index / VERBS.len()]))
     }

@@ -19,7 +19,7 @@ pub enum LookupError {
         namespace: String,
     },
     /// The cluster does not know the kind.
-    #[error("this cluster has no {KIND} resources ({GROUP}/{}): install their CRD, either with the Secrets Store CSI Driver or by manifests/crd.yaml", VERSIONS[0])]
+    #[error("this cluster has no {KIND} resources ({GROUP}/{}): install their CRD, either with the Secrets Store CSI Driver, or by the chart's value crds.install=true or crd.yaml of the release", VERSIONS[0])]
     NoCrd,
     /// No such ServiceAccount.
     #[error(

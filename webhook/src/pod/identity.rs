@@ -4,7 +4,8 @@ use k8s_openapi::api::core::v1::{
     Capabilities, Container, Pod, PodSecurityContext, SeccompProfile, SecurityContext,
 };
 
-use crate::pod::annotations::PodRequest;
+use crate::pod::annotations::{PodRequest, has_status};
+use crate::pod::names::NAME;
 
 /// The user of injected containers where the pod names none: the usual "nonroot".
 const NONROOT: i64 = 65532;
@@ -64,14 +65,26 @@ pub(crate) fn user_of(container: &Container, pod: &Pod) -> Option<i64> {
     own.or_else(|| pod_security(pod)?.run_as_user)
 }
 
-/// The user that all containers with the files share, or else the pod's.
+/// The user that all containers with the files share, or else the pod's. After an earlier pass it is the same as then while one of
+/// them runs as it: another webhook may have added a container since, such as a service mesh's proxy, and the others would lose
+/// access to their files.
 fn shared_user(request: &PodRequest, pod: &Pod) -> Option<i64> {
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    let mut users = containers
+    let users: Vec<_> = containers
         .filter(|container| request.chooses(container))
-        .map(|container| user_of(container, pod));
-    let first = users.next().flatten();
-    first
-        .filter(|_| users.all(|user| user == first))
+        .map(|container| user_of(container, pod))
+        .collect();
+    let earlier = user_of_earlier_pass(pod);
+    let first = users.first().copied().flatten();
+    earlier
+        .filter(|_| users.contains(&earlier))
+        .or_else(|| first.filter(|_| users.iter().all(|user| *user == first)))
         .or_else(|| pod_security(pod)?.run_as_user)
+}
+
+fn user_of_earlier_pass(pod: &Pod) -> Option<i64> {
+    let mut containers = pod.spec.as_ref()?.init_containers.iter().flatten();
+    let ours = containers.find(|container| container.name == NAME)?;
+    let security = ours.security_context.as_ref();
+    security.filter(|_| has_status(pod))?.run_as_user
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use k8s_openapi::api::core::v1::VolumeMount;
+use k8s_openapi::api::core::v1::{Pod, VolumeMount};
 use provider_class::Presence;
 
 use crate::pod::injection::{Injection, Inputs};
@@ -53,6 +53,18 @@ pub(crate) fn check(inputs: Inputs<'_>, injection: &Injection) -> Result<(), NoS
         }
     }
     Ok(())
+}
+
+/// A warning for Kata Containers, which mount a tmpfs of their own in the virtual machine, and no part of it.
+///
+/// Source: <https://github.com/kata-containers/kata-containers/blob/main/docs/Limitations.md>.
+pub(crate) fn kata(pod: &Pod) -> Option<String> {
+    let class = pod.spec.as_ref()?.runtime_class_name.as_ref()?;
+    class.contains("kata").then(|| {
+        format!(
+            "runtimeClassName {class:?}: Kata Containers do not support subPath mounts of a tmpfs, so the containers would find an empty directory: use another runtime"
+        )
+    })
 }
 
 /// What a mount takes of the directory of files; nothing where it takes all of it.

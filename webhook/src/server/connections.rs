@@ -22,6 +22,8 @@ pub struct Limits {
     pub of_one: usize,
     /// A connection is not closed for another one until it has been idle for so long.
     pub grace: Duration,
+    /// A client has this long to read a large answer.
+    pub reading: Duration,
 }
 
 /// Open connections; clones share them.
@@ -171,6 +173,11 @@ impl Connections {
 }
 
 impl Place {
+    /// How long the client has to read a large answer.
+    pub(crate) fn reading(&self) -> Duration {
+        self.connections.0.limits.reading
+    }
+
     /// Returns when the connection is to be closed.
     pub(crate) async fn closing(&self) {
         self.close.notified().await;
@@ -269,6 +276,7 @@ mod tests {
         all: 4,
         of_one: 3,
         grace: Duration::ZERO,
+        reading: Duration::from_secs(1),
     };
 
     fn peer(number: u8) -> IpAddr {

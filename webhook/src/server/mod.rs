@@ -7,6 +7,7 @@
 //! | `connections` | open connections, and which one is closed to make room for another |
 //! | `router` | the paths, the limits of every request, and the count of every review |
 //! | `bodies`, `weight` | memory limits: of bodies as they arrive, and of what they become once parsed |
+//! | `answers` | memory limits of responses that clients have not read |
 //! | [`review`] | the AdmissionReview protocol |
 //! | `metrics` | counters of reviews, and gauges of the webhook's state |
 //! | `readiness`, `health` | the webhook's state, for the kubelet and for Prometheus |
@@ -20,6 +21,7 @@ pub(crate) mod readiness;
 pub(crate) mod router;
 pub(crate) mod serve;
 
+mod answers;
 mod bodies;
 mod listen;
 mod weight;

@@ -18,6 +18,7 @@ use crate::admission::Outcome;
 use crate::admission::decision::Admission;
 use crate::admission::{classes, pods};
 use crate::panics::contained;
+use crate::server::answers::Answers;
 use crate::server::bodies::{self, Bodies, ReadBody};
 use crate::server::metrics::Metrics;
 use crate::server::readiness::Readiness;
@@ -55,6 +56,7 @@ struct Handlers {
     reviews: Reviews,
     bodies: Bodies,
     room: Room,
+    answers: Answers,
 }
 
 /// Answers reviews.
@@ -64,6 +66,7 @@ pub(crate) fn router(reviews: Reviews) -> Router {
         reviews,
         bodies: Bodies::default(),
         room: Room::default(),
+        answers: Answers::default(),
     };
     Router::new()
         .route(MUTATE_PODS, post(mutate_pods))
@@ -105,7 +108,9 @@ impl Handlers {
                 Ok(room) => room,
                 Err(heavy) => return refused(StatusCode::PAYLOAD_TOO_LARGE, &heavy.to_string()),
             };
-            self.reviews.review(body, reviewed, answer).await
+            let response = self.reviews.review(body, reviewed, answer).await;
+            // Its review keeps its own room while it waits.
+            self.answers.hold(response).await
         };
         tokio::time::timeout(ANSWER_TIMEOUT, answered)
             .await

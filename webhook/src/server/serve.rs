@@ -18,8 +18,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
+use crate::server::answers::Unsent;
 use crate::server::connections::Limits;
 use crate::server::connections::{Connections, Place, Placement};
 
@@ -42,6 +44,7 @@ pub const REVIEWS: Limits = Limits {
     all: 1024,
     of_one: 768,
     grace: Duration::from_secs(1),
+    reading: Duration::from_secs(10),
 };
 
 /// Those of the kubelet and of Prometheus.
@@ -49,6 +52,7 @@ pub(crate) const PROBES: Limits = Limits {
     all: 128,
     of_one: 64,
     grace: Duration::from_secs(1),
+    reading: Duration::from_secs(10),
 };
 
 /// rustls settings: TLS 1.2 and 1.3, with the certificate that the resolver serves.
@@ -176,13 +180,22 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let router = TowerToHyperService::new(router);
+    let unread = Arc::new(Notify::new());
     let service = service_fn(|request: Request<Incoming>| {
         let work = place.work();
         let answer = router.call(request);
+        let (unread, reading) = (Arc::clone(&unread), place.reading());
         async move {
-            let response: Result<Response, Infallible> = answer.await;
-            drop(work);
-            response
+            let Ok(mut response): Result<Response, Infallible> = answer.await;
+            if let Some(unsent) = response.extensions_mut().remove::<Unsent>() {
+                tokio::spawn(async move {
+                    if tokio::time::timeout(reading, unsent.sent()).await.is_err() {
+                        unread.notify_one();
+                    }
+                    drop(work);
+                });
+            }
+            Ok::<_, Infallible>(response)
         }
     });
     let connection = http1::Builder::new()
@@ -193,6 +206,10 @@ where
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = unread.notified() => {
+            tracing::warn!(%peer, "closed a connection whose client does not read its answer");
+            Ok(())
+        }
         () = place.closing() => {
             connection.as_mut().graceful_shutdown();
             // A request that has come meanwhile is answered still.

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use aws_secrets_webhook::server::Limits;
+use aws_secrets_webhook::server::{Limits, REVIEWS};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ fn worst() -> Vec<(Value, &'static str)> {
         .collect::<Vec<_>>();
     let long_paths = paths
         .iter()
-        .map(|path| format!("{path}{}", "\"".repeat(1000)))
+        .map(|path| format!("{path}{}", "a".repeat(1000)))
         .collect::<Vec<_>>();
     let containers = |count| {
         names(count)
@@ -186,6 +186,7 @@ async fn a_request_whose_client_has_left_is_given_up() {
         all: 1,
         of_one: 2,
         grace: Duration::ZERO,
+        ..REVIEWS
     };
     let webhook = Webhook::start_limited(cluster(), limits).await;
     webhook.api.add_class("slow", "aws", OBJECTS, false);
@@ -203,6 +204,26 @@ async fn a_request_whose_client_has_left_is_given_up() {
         metrics.contains("result=\"injected\",reason=\"\"} 1\n"),
         "{metrics}"
     );
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answer_loses_its_connection() {
+    let limits = Limits {
+        all: 1,
+        of_one: 2,
+        reading: Duration::from_millis(100),
+        ..REVIEWS
+    };
+    let webhook = Webhook::start_limited(cluster(), limits).await;
+    let (large, _) = worst()
+        .into_iter()
+        .find(|(_, part)| part.is_empty())
+        .unwrap();
+    let mut client = webhook.connect_slowly().await.unwrap();
+    let _unread = client.admit_unread(&large).await;
+    // There is place for one connection, and the one that is being answered is not closed for another.
+    let mut next = webhook.connect().await.unwrap();
+    patched(&pod("db"), &next.admit(&pod("db")).await);
 }
 
 #[tokio::test]
@@ -231,6 +252,7 @@ async fn a_new_connection_takes_the_place_of_one_that_carries_nothing() {
         all: 3,
         of_one: 3,
         grace: Duration::ZERO,
+        ..REVIEWS
     };
     let webhook = Webhook::start_limited(cluster(), limits).await;
     let mut used = webhook.connect().await.unwrap();
@@ -249,6 +271,7 @@ async fn no_stranger_takes_all_connections() {
         all: 4,
         of_one: 3,
         grace: Duration::from_hours(1),
+        ..REVIEWS
     };
     let webhook = Webhook::start_limited(cluster(), limits).await;
     let mut held = Vec::new();

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use aws_secrets_webhook::Args;
 use aws_secrets_webhook::server::{Limits, MUTATE_PODS, REVIEWS, VALIDATE_CLASSES};
 use axum::body::Bytes;
-use axum::http::{Request, StatusCode};
+use axum::http::{Request, Response, StatusCode};
 use clap::Parser as _;
 use futures::channel::mpsc::UnboundedSender;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper::body::Frame;
+use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use k8s_openapi::ByteString;
@@ -105,6 +105,14 @@ impl Webhook {
         self.greet(stream, &self.api.ca_bundle()).await
     }
 
+    /// A connection of a client whose kernel takes little of an answer that it does not read.
+    pub(crate) async fn connect_slowly(&self) -> std::io::Result<Connection> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(4096)?;
+        let stream = socket.connect(self.address).await?;
+        self.greet(stream, &self.api.ca_bundle()).await
+    }
+
     /// A connection of a client that trusts this bundle and no other.
     pub(crate) async fn connect_trusting(&self, bundle: &Value) -> std::io::Result<Connection> {
         let stream = TcpStream::connect(self.address).await?;
@@ -190,16 +198,7 @@ pub(crate) struct Begun {
 impl Connection {
     /// Admits a pod, as the API server asks for it.
     pub(crate) async fn admit(&mut self, pod: &Value) -> Value {
-        self.review(
-            MUTATE_PODS,
-            json!({
-                "kind": {"group": "", "version": "v1", "kind": "Pod"},
-                "resource": {"group": "", "version": "v1", "resource": "pods"},
-                "operation": "CREATE",
-                "object": pod,
-            }),
-        )
-        .await
+        self.review(MUTATE_PODS, pod_request(pod)).await
     }
 
     /// Admits a class: a new one, or one that was `old` before.
@@ -216,14 +215,7 @@ impl Connection {
     }
 
     pub(crate) async fn review(&mut self, path: &str, mut request: Value) -> Value {
-        request["uid"] = "705ab4f5".into();
-        request["userInfo"] = json!({});
-        request["namespace"] = "shop".into();
-        let review = json!({
-            "apiVersion": "admission.k8s.io/v1",
-            "kind": "AdmissionReview",
-            "request": request,
-        });
+        let review = review(&mut request);
         let (status, body) = self.post(path, review.to_string()).await;
         assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&body));
         let review: Value = serde_json::from_slice(&body).unwrap();
@@ -260,20 +252,47 @@ impl Connection {
 
     /// Posts anything.
     pub(crate) async fn post(&mut self, path: &str, body: impl Into<Bytes>) -> (StatusCode, Bytes) {
+        let response = self.answer(path, body.into()).await;
+        let status = response.status();
+        let body = in_time(path, response.into_body().collect()).await.unwrap();
+        (status, body.to_bytes())
+    }
+
+    /// Posts anything, and reads the head of the answer alone.
+    async fn answer(&mut self, path: &str, body: Bytes) -> Response<Incoming> {
         let request = Request::post(path)
             .header("host", NAME)
             .header("content-type", "application/json")
-            .body(Full::new(body.into()).boxed())
+            .body(Full::new(body).boxed())
             .unwrap();
         let answer = async {
             self.0.ready().await.unwrap();
-            let response = self.0.send_request(request).await.unwrap();
-            let status = response.status();
-            let body = response.into_body().collect().await.unwrap();
-            (status, body.to_bytes())
+            self.0.send_request(request).await.unwrap()
         };
         in_time(path, answer).await
     }
+
+    /// Has a pod admitted, and does not read more of the answer than its head.
+    pub(crate) async fn admit_unread(&mut self, pod: &Value) -> Response<Incoming> {
+        let review = review(&mut pod_request(pod));
+        self.answer(MUTATE_PODS, review.to_string().into()).await
+    }
+}
+
+fn pod_request(pod: &Value) -> Value {
+    json!({
+        "kind": {"group": "", "version": "v1", "kind": "Pod"},
+        "resource": {"group": "", "version": "v1", "resource": "pods"},
+        "operation": "CREATE",
+        "object": pod,
+    })
+}
+
+fn review(request: &mut Value) -> Value {
+    request["uid"] = "705ab4f5".into();
+    request["userInfo"] = json!({});
+    request["namespace"] = "shop".into();
+    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request})
 }
 
 /// A pod that wants classes, as a Deployment makes it.

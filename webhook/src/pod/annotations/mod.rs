@@ -7,8 +7,9 @@ mod values;
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::{Container, Pod};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::ResourceExt as _;
 use provider_class::{EnvMethod, IN_ANNOTATIONS, OnRefresh, RefreshInterval};
 
 use crate::pod::names::is_chosen;
@@ -50,6 +51,12 @@ const SECRET_PROVIDER_CLASS: &str = "secret-provider-class";
 const REFRESH_METRICS_PORT: &str = "refresh-metrics-port";
 const CPU_REQUEST: &str = "cpu-request";
 const MEMORY_REQUEST: &str = "memory-request";
+
+/// Does the pod say that this webhook was here?
+pub(crate) fn has_status(pod: &Pod) -> bool {
+    let status = pod.annotations().get(STATUS);
+    status.is_some_and(|status| status == INJECTED)
+}
 
 /// What a pod requests.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -80,6 +80,8 @@ fn paths_that_would_break_the_container_are_refused() {
         "/proc",
         "/proc/x",
         "/var/run/secrets/x",
+        "/etc",
+        "/etc/hosts",
     ] {
         assert!(
             read(&[("secret-provider-class", "db"), ("mount-path", bad)]).is_err(),

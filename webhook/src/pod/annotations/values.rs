@@ -63,10 +63,19 @@ fn is_label(text: &str) -> bool {
 
 /// Directories where a mount, there or below, would break the container or hide what Kubernetes puts there. In most images
 /// `/var/run` is a link to `/run`.
-const RESERVED: [&str; 5] = ["/dev", "/proc", "/sys", "/var/run/secrets", "/run/secrets"];
+const RESERVED: [&str; 8] = [
+    "/dev",
+    "/proc",
+    "/sys",
+    "/var/run/secrets",
+    "/run/secrets",
+    "/etc/hostname",
+    "/etc/hosts",
+    "/etc/resolv.conf",
+];
 
 /// Directories that hold one of those: a read-only mount leaves no room for it.
-const ABOVE_RESERVED: [&str; 3] = ["/run", "/var/run", "/var"];
+const ABOVE_RESERVED: [&str; 4] = ["/run", "/var/run", "/var", "/etc"];
 
 pub(super) fn mount_path(value: &str) -> Result<String, String> {
     let path = value.trim_end_matches('/');

@@ -7,7 +7,7 @@ use json_patch::Patch;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, VolumeMount};
 use serde_json::json;
 
-use crate::pod::annotations::{INJECTED, STATUS};
+use crate::pod::annotations::{INJECTED, STATUS, has_status};
 use crate::pod::injection::Injection;
 use crate::pod::names::{
     PROGRAM_VOLUME, STATE_VOLUME, TOKEN_VOLUME, VARIABLES_VOLUME, is_chosen, is_injected,
@@ -25,6 +25,11 @@ mod variables;
 
 pub(crate) use conflict::Conflict;
 pub(crate) use mounts::warnings;
+
+/// The volumes that the Cluster Autoscaler does not count as data.
+///
+/// Source: <https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/FAQ.md#what-types-of-pods-can-prevent-ca-from-removing-a-node>.
+const LOCAL_VOLUMES: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes";
 
 /// The operations that put an injection into a pod; none where it is in there already.
 pub(crate) fn operations(pod: &Pod, injection: &Injection) -> Result<Patch, Conflict> {
@@ -50,6 +55,7 @@ pub(crate) fn operations(pod: &Pod, injection: &Injection) -> Result<Patch, Conf
     }
     // Last, because it moves the others.
     put_init_containers(spec, injection, &mut changes);
+    put_local_volumes(pod, injection, &mut changes);
     put_status(pod, &mut changes);
     check_size(&changes)?;
     Ok(Patch(changes.operations))
@@ -158,14 +164,6 @@ fn is_ours(container: &Container, pod: &Pod) -> bool {
         && variables.any(|variable| variable.name == provider_class::SNAPSHOT_VARIABLE)
 }
 
-/// Does the pod say that this webhook was here?
-fn has_status(pod: &Pod) -> bool {
-    let annotations = pod.metadata.annotations.as_ref();
-    annotations
-        .and_then(|annotations| annotations.get(STATUS))
-        .is_some_and(|status| status == INJECTED)
-}
-
 /// No container of the pod's own has a reserved name, whether it is injected this time or not: the policy of the installation
 /// trusts containers of these names.
 fn check_container_names(pod: &Pod, spec: &PodSpec) -> Result<(), Conflict> {
@@ -242,15 +240,46 @@ fn check_containers(spec: &PodSpec, injection: &Injection) -> Result<(), Conflic
     Ok(())
 }
 
-fn put_status(pod: &Pod, changes: &mut Changes) {
-    if has_status(pod) {
+/// Lets the Cluster Autoscaler remove nodes as before: it counts the volume of the program as data that would be lost. The
+/// other volumes are in memory, which it does not count.
+fn put_local_volumes(pod: &Pod, injection: &Injection, changes: &mut Changes) {
+    let annotations = pod.metadata.annotations.as_ref();
+    let existing = annotations.and_then(|annotations| annotations.get(LOCAL_VOLUMES));
+    let names = existing.iter().flat_map(|names| names.split(','));
+    let (ours, mut names): (Vec<&str>, Vec<&str>) = names
+        .filter(|name| !name.is_empty())
+        .partition(|name| *name == PROGRAM_VOLUME);
+    let is_needed = has_volume(injection, PROGRAM_VOLUME);
+    if is_needed != ours.is_empty() {
         return;
     }
-    if pod.metadata.annotations.is_none() {
-        return changes.add("/metadata/annotations", json!({ STATUS: INJECTED }));
+    if is_needed {
+        names.push(PROGRAM_VOLUME);
     }
-    let name = STATUS.replace('~', "~0").replace('/', "~1");
-    changes.add(&format!("/metadata/annotations/{name}"), json!(INJECTED));
+    if names.is_empty() {
+        changes.remove(&annotation_path(LOCAL_VOLUMES));
+    } else {
+        put_annotation(pod, LOCAL_VOLUMES, &names.join(","), changes);
+    }
+}
+
+fn put_status(pod: &Pod, changes: &mut Changes) {
+    if !has_status(pod) {
+        put_annotation(pod, STATUS, INJECTED, changes);
+    }
+}
+
+fn put_annotation(pod: &Pod, name: &str, value: &str, changes: &mut Changes) {
+    // A pod that is injected has annotations, but one in a test may have none.
+    if pod.metadata.annotations.is_none() {
+        return changes.add("/metadata/annotations", json!({ name: value }));
+    }
+    changes.add(&annotation_path(name), json!(value));
+}
+
+fn annotation_path(name: &str) -> String {
+    let name = name.replace('~', "~0").replace('/', "~1");
+    format!("/metadata/annotations/{name}")
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ pub(crate) fn unfit(container: &Container, planned: Option<&PlannedVariables>) -
     let expanded = exec::expanded_names(container, exec.own);
     let mut assigned = references.assigned.iter();
     assigned
-        .any(|(name, _)| expanded.contains(name.as_str()))
+        .any(|assignment| expanded.contains(assignment.name.as_str()))
         .then_some(Unfit::Expansion)
 }
 
@@ -157,7 +157,7 @@ fn own_names<'a>(container: &'a Container, exec: &Exec<'a>) -> BTreeSet<&'a str>
     let own = container.env.iter().flatten();
     let own = own.filter(|variable| !is_of_volume(variable) || source::key(variable).is_some());
     own.map(|variable| variable.name.as_str())
-        .chain(exec.assigned.iter().map(|(name, _)| *name))
+        .chain(exec.assigned.iter().map(|assigned| assigned.name))
         .collect()
 }
 

@@ -21,6 +21,24 @@ fn a_second_pass_changes_nothing_and_serves_containers_that_came_between() {
 }
 
 #[test]
+fn a_container_that_came_between_does_not_change_the_owner_of_the_files() {
+    let mut before = small();
+    before["spec"]["containers"][0]["securityContext"] = json!({"runAsUser": 1000});
+    let mut after = patched(&before);
+    let owner = |pod: &Value| pod["spec"]["initContainers"][0]["securityContext"].clone();
+    let proxy = json!({"name": "proxy", "securityContext": {"runAsUser": 1337}});
+    let containers = after["spec"]["containers"].as_array_mut().unwrap();
+    containers.push(proxy);
+    let again = patched(&after);
+    assert_eq!(owner(&again), owner(&after));
+    assert_eq!(owner(&patched(&again)), owner(&after));
+    // An exported pod whose author has changed the user.
+    after["spec"]["containers"][0]["securityContext"]["runAsUser"] = 2000.into();
+    after["spec"]["containers"][1]["securityContext"]["runAsUser"] = 2000.into();
+    assert_eq!(owner(&patched(&after))["runAsUser"], 2000);
+}
+
+#[test]
 fn a_later_webhooks_init_container_does_not_stay_before_ours() {
     let mut after = patched(&small());
     let containers = after["spec"]["initContainers"].as_array_mut().unwrap();

@@ -326,3 +326,24 @@ fn what_is_in_the_way_of_variables_is_named() {
         "{warnings:?}"
     );
 }
+
+#[test]
+fn the_volume_of_the_program_does_not_keep_a_node() {
+    const LOCAL: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes";
+    let mut before = small();
+    let annotations = &mut before["metadata"]["annotations"];
+    annotations["aws-secrets-injector.io/env"] = "DB=db-$(HOME)".into();
+    annotations["aws-secrets-injector.io/env-method"] = "exec".into();
+    annotations[LOCAL] = "cache".into();
+    before["spec"]["containers"][0]["command"] = json!(["app"]);
+    let mut after = patched(&before);
+    assert_eq!(
+        after["metadata"]["annotations"][LOCAL],
+        "cache,aws-secrets-injector-bin"
+    );
+    assert_eq!(patched(&after), after);
+    // Somebody exports the pod and has the kubelet set its variables.
+    after["metadata"]["annotations"]["aws-secrets-injector.io/env-method"] = "kubelet".into();
+    let after = patched(&after);
+    assert_eq!(after["metadata"]["annotations"][LOCAL], "cache");
+}

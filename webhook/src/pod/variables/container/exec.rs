@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Container;
-use provider_class::{ENVIRON_FILE, VariableName};
+use provider_class::ENVIRON_FILE;
 
 use super::super::{PlannedVariables, VARIABLES_DIRECTORY};
+use super::references::Assignment;
 
 /// The injector's program in containers that it starts.
 pub(in super::super) const PROGRAM: &str = "/var/lib/aws-secrets-injector-bin/aws-secrets-injector";
@@ -15,6 +16,8 @@ const EXEC: &str = "exec";
 const END_OF_OPTIONS: &str = "--";
 /// The option that sets a variable to a key of a Secret, as `--set=NAME=KEY`.
 const SET: &str = "--set=";
+/// The same, where the key may be missing.
+const SET_OPTIONAL: &str = "--set-optional=";
 
 /// A container's command, and what an earlier pass put before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +25,31 @@ pub(super) struct Exec<'a> {
     /// The container's own command.
     pub(super) own: &'a [String],
     /// The variables that are set to keys of Secrets, each name once.
-    pub(super) assigned: Vec<(&'a str, &'a str)>,
+    pub(super) assigned: Vec<Assigned<'a>>,
+}
+
+/// An option that sets a variable to a key of a Secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Assigned<'a> {
+    pub(super) name: &'a str,
+    pub(super) key: &'a str,
+    /// Is there no variable where the key is missing?
+    pub(super) is_optional: bool,
+}
+
+impl<'a> Assigned<'a> {
+    fn of(option: &'a str) -> Option<Self> {
+        let (assignment, is_optional) = match option.strip_prefix(SET_OPTIONAL) {
+            Some(assignment) => (assignment, true),
+            None => (option.strip_prefix(SET)?, false),
+        };
+        let (name, key) = assignment.split_once('=')?;
+        Some(Self {
+            name,
+            key,
+            is_optional,
+        })
+    }
 }
 
 impl<'a> Exec<'a> {
@@ -37,11 +64,10 @@ impl<'a> Exec<'a> {
             && let Some(end) = options.iter().position(|word| word == END_OF_OPTIONS)
         {
             for option in &options[..end] {
-                let assignment = option.strip_prefix(SET);
-                if let Some((name, key)) = assignment.and_then(|text| text.split_once('='))
-                    && names.insert(name)
+                if let Some(option) = Assigned::of(option)
+                    && names.insert(option.name)
                 {
-                    assigned.push((name, key));
+                    assigned.push(option);
                 }
             }
             own = &options[end + 1..];
@@ -61,7 +87,7 @@ pub(super) fn with_exec(
     exec: &Exec<'_>,
     planned: &PlannedVariables,
     own: &BTreeSet<&str>,
-    assigned: &[(String, VariableName)],
+    assigned: &[Assignment],
 ) -> Vec<String> {
     let mut command = vec![
         PROGRAM.to_owned(),
@@ -76,8 +102,14 @@ pub(super) fn with_exec(
             command.push(format!("--except={name}"));
         }
     }
-    for (name, key) in assigned {
-        command.push(format!("{SET}{name}={key}"));
+    for Assignment {
+        name,
+        key,
+        is_optional,
+    } in assigned
+    {
+        let option = if *is_optional { SET_OPTIONAL } else { SET };
+        command.push(format!("{option}{name}={key}"));
     }
     command.push(END_OF_OPTIONS.to_owned());
     command.extend_from_slice(exec.own);

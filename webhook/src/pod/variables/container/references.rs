@@ -44,17 +44,26 @@ pub(crate) fn references(container: &Container) -> Vec<(&str, Option<(&str, Refe
 
 fn assigned<'a>(exec: &Exec<'a>) -> Vec<(&'a str, Reference<'a>)> {
     let mut found = Vec::new();
-    for (name, key) in &exec.assigned {
-        if let Some((secret, key)) = secret_key(key) {
+    for assigned in &exec.assigned {
+        if let Some((secret, key)) = secret_key(assigned.key) {
             let reference = Reference {
                 secret,
                 key,
-                optional: false,
+                optional: assigned.is_optional,
             };
-            found.push((*name, reference));
+            found.push((assigned.name, reference));
         }
     }
     found
+}
+
+/// A variable that `exec` sets to a key of a Secret.
+#[derive(Debug)]
+pub(super) struct Assignment {
+    pub(super) name: String,
+    pub(super) key: VariableName,
+    /// Is there no variable where the key is missing?
+    pub(super) is_optional: bool,
 }
 
 /// The references of a container: those that are served, and those that stay.
@@ -63,7 +72,7 @@ pub(super) struct References {
     /// The container's `env`, without the variables of the annotation.
     pub(super) env: Vec<Slot>,
     /// The variables that `exec` sets.
-    pub(super) assigned: Vec<(String, VariableName)>,
+    pub(super) assigned: Vec<Assignment>,
     /// The sources of `envFrom` that the above replace.
     pub(super) replaced_sources: Vec<usize>,
     /// The keys that are used.
@@ -116,7 +125,8 @@ impl References {
             for (key, served) in &secret.keys {
                 // Kubernetes leaves out keys that are no variable names, too.
                 if let Ok(name) = format!("{prefix}{key}").parse() {
-                    let optional = from.optional.unwrap_or_default();
+                    // A Secret would not have the key of a missing object either, and `envFrom` takes what is there.
+                    let optional = from.optional.unwrap_or_default() || served.is_optional;
                     variables.insert(name, (served.name.clone(), optional));
                 }
             }
@@ -161,7 +171,11 @@ impl References {
                 let variable = source::served(name, &key, optional);
                 self.env.push(Slot::Injected(variable.into()));
             }
-            EnvMethod::Exec => self.assigned.push((name.to_owned(), key.clone())),
+            EnvMethod::Exec => self.assigned.push(Assignment {
+                name: name.to_owned(),
+                key: key.clone(),
+                is_optional: optional,
+            }),
         }
         self.keys.insert(key);
     }
