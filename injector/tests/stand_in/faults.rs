@@ -71,6 +71,7 @@ async fn answers_of_5xx_are_waited_out_for_a_while() {
         .fetch(&[], ENTRY)
         .await
         .assert_files(&[("a", "value")]);
+    let stage = Stage::with_secret("value").await;
     stage.fail("GetSecretValue", Kind::error(500, "Odd", "broken"));
     let outcome = stage.fetch(&[], ENTRY).await;
     outcome.assert_error(&[

@@ -64,7 +64,11 @@ impl Webhook {
             .iter()
             .chain(args);
         let args = Args::parse_from(args);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        // Its connections have the same: the kernel does not take large answers that nobody reads.
+        socket.set_send_buffer_size(16 * 1024).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(128).unwrap();
         let health = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (shutdown, signal) = oneshot::channel();
         let addresses = (listener.local_addr(), health.local_addr());
