@@ -93,6 +93,10 @@ const SIDE_BY_SIDE: [Scenario; 61] = [
         refused::misspelt_annotation,
     ),
     (
+        "annotations_of_a_workload_that_are_not_its_pods_get_a_warning",
+        refused::annotated_workload,
+    ),
+    (
         "a_container_without_the_files_cannot_reach_them_through_the_sidecar",
         readers::through_processes,
     ),

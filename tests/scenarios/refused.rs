@@ -63,6 +63,42 @@ pub(crate) fn misspelt_annotation(world: &World) {
     namespace.apply(&[&other]).unwrap();
 }
 
+/// Annotations of a Deployment are not those of its pods, so the webhook is not called for them.
+pub(crate) fn annotated_workload(world: &World) {
+    let namespace = world.namespace("annotated-workload");
+    let annotation = "aws-secrets-injector.io/secret-provider-class=aws-secrets";
+    for (kind, path, create) in [
+        (
+            "deployment",
+            "spec.template.metadata.annotations",
+            &["--replicas=0"][..],
+        ),
+        (
+            "cronjob",
+            "spec.jobTemplate.spec.template.metadata.annotations",
+            &["--schedule=0 0 1 1 *"],
+        ),
+    ] {
+        let create = [&["create", kind, "web", "--image=web"], create].concat();
+        namespace.kubectl(&create).unwrap();
+        let annotate = ["annotate", kind, "web", annotation, "--warnings-as-errors"];
+        let warning = namespace.kubectl(&annotate).unwrap_err().to_string();
+        let words =
+            format!("have no effect, so its pods start without secrets: move them to {path}");
+        assert!(warning.contains(&words), "{warning}");
+    }
+    let template = r#"{"spec": {"template": {"metadata": {"annotations": {"aws-secrets-injector.io/secret-provider-class": "aws-secrets"}}}}}"#;
+    let patch = [
+        "patch",
+        "deployment",
+        "web",
+        "--patch",
+        template,
+        "--warnings-as-errors",
+    ];
+    namespace.kubectl(&patch).unwrap();
+}
+
 /// The example's class with errors on two lines.
 fn bad() -> String {
     example_class("v1")
