@@ -59,7 +59,7 @@ impl Stage {
             .env("SECRET_VARIABLES", variables.to_string())
             .env("STATE_DIR", self.state())
             .env("REFRESH_INTERVAL", "1s")
-            .env("FETCH_TIMEOUT", "3s")
+            .env("FETCH_TIMEOUT", "10s")
             .env("LOG_LEVEL", "trace");
         injected
     }
