@@ -229,6 +229,13 @@ async fn metrics_tell_successes_failures_and_the_age_of_objects() {
     }
     assert!(!text.contains("hunter2"));
     assert!(get(free.port(), "/").await.starts_with("HTTP/1.1 404"));
+    // Any pod can send a long head, and the sidecar has little memory.
+    let mut stream = TcpStream::connect(free).await.unwrap();
+    let head = format!("GET / HTTP/1.1\r\nx: {}", "x".repeat(32 * 1024));
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 431");
 }
 
 #[tokio::test]
