@@ -42,7 +42,7 @@ use world::World;
 type Scenario = (&'static str, fn(&World));
 
 /// Scenarios that do not change the installation. They run in parallel.
-const SIDE_BY_SIDE: [Scenario; 61] = [
+const SIDE_BY_SIDE: [Scenario; 62] = [
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
         example::v1alpha1,
