@@ -1,23 +1,21 @@
 //! The floor for fetching: the same calls over the same TLS library and as many connections, with requests that are not
 //! signed and responses that are not parsed. What an injector takes beyond it is its own work and the SDK's.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, bail, ensure};
+use aws_secrets_injector::fetch::SECRETS_AT_ONCE;
 use futures::future::try_join_all;
+use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::class::{REGION, secret};
-
-/// As many connections as the injector opens.
-const MOST_CONNECTIONS: usize = 50;
+use crate::load::connector;
 
 /// Options.
 #[derive(Debug, clap::Args)]
@@ -36,11 +34,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 async fn fetch(secrets: usize) -> anyhow::Result<()> {
-    let tls = connector()?;
+    let tls = stand_in_connector()?;
     let sts = Server::read("AWS_ENDPOINT_URL_STS", &tls)?;
     let secrets_manager = Server::read("AWS_ENDPOINT_URL_SECRETS_MANAGER", &tls)?;
     // As in the injector, handshakes happen while STS answers.
-    let connections: Vec<_> = (0..secrets.min(MOST_CONNECTIONS))
+    let connections: Vec<_> = (0..secrets.min(SECRETS_AT_ONCE))
         .map(|_| tokio::spawn(secrets_manager.clone().connect()))
         .collect();
     let answer = call(&mut sts.clone().connect().await?, &assume_role(&sts)?).await?;
@@ -65,17 +63,12 @@ async fn fetch(secrets: usize) -> anyhow::Result<()> {
 }
 
 /// Trusts the stand-in's certificates only.
-fn connector() -> anyhow::Result<TlsConnector> {
+fn stand_in_connector() -> anyhow::Result<TlsConnector> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(variable("AWS_CA_BUNDLE")?)? {
         roots.add(certificate?)?;
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
+    connector(roots)
 }
 
 fn variable(name: &str) -> anyhow::Result<String> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_secrets_webhook::pod::annotations::{CLASSES, PREFIX};
 use hyper::body::Bytes;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
@@ -52,23 +53,18 @@ type Change = Box<dyn Fn(&mut Value)>;
 
 /// What makes a pod long.
 fn changes() -> Vec<(String, Change)> {
-    let prefix = "aws-secrets-injector.io/";
     let mut changes = vec![
         text("a long annotation", "note", "x"),
         text("an annotation of control characters", "note", "\u{1}"),
-        text(
-            "a long list of classes",
-            &format!("{prefix}secret-provider-class"),
-            "a,",
-        ),
-        text("a long list of variables", &format!("{prefix}env"), "A=b,"),
+        text("a long list of classes", CLASSES, "a,"),
+        text("a long list of variables", &format!("{PREFIX}env"), "A=b,"),
         text(
             "a long list of objects",
-            &format!("{prefix}objects"),
+            &format!("{PREFIX}objects"),
             "- objectName: a\n",
         ),
         annotations("annotations with names of one letter and a number", "a"),
-        annotations("unknown annotations of ours", prefix),
+        annotations("unknown annotations of ours", PREFIX),
     ];
     let lists = [
         ("volumes", "/spec", "volumes"),

@@ -36,6 +36,16 @@ pub(crate) struct Load {
     pub(crate) bytes: usize,
 }
 
+/// A TLS client that trusts these CAs.
+pub(crate) fn connector(roots: rustls::RootCertStore) -> anyhow::Result<TlsConnector> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
 impl Server {
     /// A server with a certificate for this name from this CA.
     pub(crate) fn new(
@@ -47,17 +57,12 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(authority)?)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         Ok(Self {
             pid,
             address,
             name: name.to_owned(),
             path,
-            connector: TlsConnector::from(Arc::new(config)),
+            connector: connector(roots)?,
         })
     }
 

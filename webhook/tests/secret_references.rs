@@ -20,6 +20,11 @@ const MODE: &str = "aws-secrets-injector.io/secret-objects";
 /// A class with a file of its name and these Secrets.
 fn class(name: &str, secrets: Value) -> MountedClass {
     let objects = format!("- {{objectName: {name}, objectType: secretsmanager}}\n");
+    class_of(name, &objects, secrets)
+}
+
+/// A class with these objects and Secrets.
+fn class_of(name: &str, objects: &str, secrets: Value) -> MountedClass {
     let mut spec = SecretProviderClassSpec::aws([("objects", objects)]);
     spec.secret_objects = serde_json::from_value(secrets).unwrap();
     MountedClass {
@@ -394,14 +399,8 @@ fn references_come_back_where_they_are_not_served_any_more() {
 #[test]
 fn a_key_of_an_optional_object_is_no_variable_where_it_is_missing() {
     let objects = "- {objectName: db, objectType: secretsmanager, optional: true}";
-    let mut spec = SecretProviderClassSpec::aws([("objects", objects)]);
     let secrets = json!([secret("credentials", "Opaque", "db", &["user"])]);
-    spec.secret_objects = serde_json::from_value(secrets).unwrap();
-    let classes = [MountedClass {
-        mount_path: "/mnt/secrets-store".to_owned(),
-        class: Class::parse("db", &spec).unwrap().into(),
-        parameters: spec.parameters.into(),
-    }];
+    let classes = [class_of("db", objects, secrets)];
     let mut before = pod(json!({
         "command": ["web"],
         "envFrom": [{"secretRef": {"name": "credentials"}}],

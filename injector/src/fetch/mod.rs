@@ -31,6 +31,8 @@ use crate::environment::Environment;
 use crate::variables::SecretVariables;
 use crate::versions::{ClassVersions, Versions};
 
+pub use region::SECRETS_AT_ONCE;
+
 /// The files of each directory.
 pub type Directories = BTreeMap<PathBuf, Vec<FileContents>>;
 

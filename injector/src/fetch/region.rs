@@ -14,7 +14,7 @@ use crate::credentials::{CredentialStore, Identity};
 use crate::versions::Version;
 
 /// Secrets that are requested at the same time: HTTP/1.1 takes a connection for each.
-const SECRETS_AT_ONCE: usize = 50;
+pub const SECRETS_AT_ONCE: usize = 50;
 
 /// Requests for one region, each with the index of its planned request.
 #[derive(Default)]

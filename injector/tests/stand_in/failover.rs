@@ -54,12 +54,7 @@ async fn trouble_of_the_first_region_leads_to_the_second() {
 
 #[tokio::test]
 async fn a_hanging_first_region_leaves_time_for_the_second() {
-    let stage = Stage::with_secret("value").await;
-    stage
-        .seed_other_region()
-        .secret("a", "other")
-        .await
-        .unwrap();
+    let stage = Stage::with_secret_in_both_regions("value", "other").await;
     stage.fail_when(When::region("us-east-2"), Kind::Hang);
     stage
         .fetch_with(&FAILOVER, ENTRY, |command| {

@@ -149,12 +149,7 @@ async fn a_value_that_lost_its_key_keeps_the_old_files() {
 
 #[tokio::test]
 async fn the_failover_region_answers_while_the_first_is_away() {
-    let stage = Stage::with_secret("one").await;
-    stage
-        .seed_other_region()
-        .secret("a", "there")
-        .await
-        .unwrap();
+    let stage = Stage::with_secret_in_both_regions("one", "there").await;
     let _refresh = stage.fetch_and_refresh(&FAILOVER, ENTRY).await;
     stage.fail_when(When::region("us-east-2"), Kind::access_denied());
     until(|| stage.file("a") == "there").await;
@@ -177,12 +172,7 @@ async fn the_failover_region_answers_while_the_first_is_away() {
 
 #[tokio::test]
 async fn without_the_right_to_describe_a_secret_its_value_is_fetched_from_the_same_region() {
-    let stage = Stage::with_secret("one").await;
-    stage
-        .seed_other_region()
-        .secret("a", "there")
-        .await
-        .unwrap();
+    let stage = Stage::with_secret_in_both_regions("one", "there").await;
     stage.fail("DescribeSecret", Kind::access_denied());
     let refresh = stage.fetch_and_refresh(&FAILOVER, ENTRY).await;
     stage.more_calls("GetSecretValue", 4).await;

@@ -61,6 +61,14 @@ impl Stage {
         stage
     }
 
+    /// The same, with another value in the other region.
+    pub(crate) async fn with_secret_in_both_regions(value: &str, other: &str) -> Self {
+        let stage = Self::with_secret(value).await;
+        let seed = stage.seed_other_region();
+        seed.secret("a", other).await.unwrap();
+        stage
+    }
+
     /// From now on all calls of an operation fail, until the stand-in is healed.
     pub(crate) fn fail(&self, operation: &str, kind: Kind) {
         self.fail_when(When::operation(operation), kind);

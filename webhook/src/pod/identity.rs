@@ -4,8 +4,8 @@ use k8s_openapi::api::core::v1::{
     Capabilities, Container, Pod, PodSecurityContext, SeccompProfile, SecurityContext,
 };
 
-use crate::pod::annotations::{PodRequest, has_status};
-use crate::pod::names::NAME;
+use crate::pod::annotations::PodRequest;
+use crate::pod::names::is_ours;
 
 /// The user of injected containers where the pod names none: the usual "nonroot".
 const NONROOT: i64 = 65532;
@@ -84,7 +84,6 @@ fn shared_user(request: &PodRequest, pod: &Pod) -> Option<i64> {
 
 fn user_of_earlier_pass(pod: &Pod) -> Option<i64> {
     let mut containers = pod.spec.as_ref()?.init_containers.iter().flatten();
-    let ours = containers.find(|container| container.name == NAME)?;
-    let security = ours.security_context.as_ref();
-    security.filter(|_| has_status(pod))?.run_as_user
+    let ours = containers.find(|container| is_ours(container, pod))?;
+    ours.security_context.as_ref()?.run_as_user
 }

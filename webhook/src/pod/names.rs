@@ -1,6 +1,9 @@
 //! Names of what is injected. They are reserved: nothing of the pod's own can have them.
 
 use k8s_openapi::api::core::v1::{Container, Pod};
+use provider_class::SNAPSHOT_VARIABLE;
+
+use crate::pod::annotations::has_status;
 
 /// Name of the injected container, of the first volume, and start of the other volumes' names.
 pub(crate) const NAME: &str = "aws-secrets-injector";
@@ -25,6 +28,15 @@ pub(crate) const FILES: &str = "files";
 /// Is it the name of an injected container?
 pub(crate) fn is_injected(name: &str) -> bool {
     matches!(name, NAME | REFRESHER)
+}
+
+/// The container that an earlier pass of this webhook added: another webhook's change may have made the API server ask
+/// again.
+pub(crate) fn is_ours(container: &Container, pod: &Pod) -> bool {
+    let mut variables = container.env.iter().flatten();
+    is_injected(&container.name)
+        && has_status(pod)
+        && variables.any(|variable| variable.name == SNAPSHOT_VARIABLE)
 }
 
 /// All containers that the pod came with, init containers first.

@@ -219,7 +219,7 @@ async fn a_client_that_does_not_read_its_answer_loses_its_connection() {
         .into_iter()
         .find(|(_, part)| part.is_empty())
         .unwrap();
-    let mut client = webhook.connect_slowly().await.unwrap();
+    let mut client = webhook.connect().await.unwrap();
     let _unread = client.admit_unread(&large).await;
     // There is place for one connection, and the one that is being answered is not closed for another.
     let mut next = webhook.connect().await.unwrap();

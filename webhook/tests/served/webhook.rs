@@ -109,14 +109,6 @@ impl Webhook {
         self.greet(stream, &self.api.ca_bundle()).await
     }
 
-    /// A connection of a client whose kernel takes little of an answer that it does not read.
-    pub(crate) async fn connect_slowly(&self) -> std::io::Result<Connection> {
-        let socket = TcpSocket::new_v4()?;
-        socket.set_recv_buffer_size(4096)?;
-        let stream = socket.connect(self.address).await?;
-        self.greet(stream, &self.api.ca_bundle()).await
-    }
-
     /// A connection of a client that trusts this bundle and no other.
     pub(crate) async fn connect_trusting(&self, bundle: &Value) -> std::io::Result<Connection> {
         let stream = TcpStream::connect(self.address).await?;
@@ -218,8 +210,8 @@ impl Connection {
         })).await
     }
 
-    pub(crate) async fn review(&mut self, path: &str, mut request: Value) -> Value {
-        let review = review(&mut request);
+    pub(crate) async fn review(&mut self, path: &str, request: Value) -> Value {
+        let review = review(request);
         let (status, body) = self.post(path, review.to_string()).await;
         assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&body));
         let review: Value = serde_json::from_slice(&body).unwrap();
@@ -278,7 +270,7 @@ impl Connection {
 
     /// Has a pod admitted, and does not read more of the answer than its head.
     pub(crate) async fn admit_unread(&mut self, pod: &Value) -> Response<Incoming> {
-        let review = review(&mut pod_request(pod));
+        let review = review(pod_request(pod));
         self.answer(MUTATE_PODS, review.to_string().into()).await
     }
 }
@@ -292,7 +284,7 @@ fn pod_request(pod: &Value) -> Value {
     })
 }
 
-fn review(request: &mut Value) -> Value {
+fn review(mut request: Value) -> Value {
     request["uid"] = "705ab4f5".into();
     request["userInfo"] = json!({});
     request["namespace"] = "shop".into();

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::pod::annotations::{INJECTED, STATUS, has_status};
 use crate::pod::injection::Injection;
 use crate::pod::names::{
-    PROGRAM_VOLUME, STATE_VOLUME, TOKEN_VOLUME, VARIABLES_VOLUME, is_chosen, is_injected,
+    PROGRAM_VOLUME, STATE_VOLUME, TOKEN_VOLUME, VARIABLES_VOLUME, is_chosen, is_injected, is_ours,
     is_volume_of_secrets,
 };
 use crate::pod::variables::has_variables;
@@ -153,15 +153,6 @@ fn starts_with(order: &[&Container], planned: &[Container]) -> bool {
 
 fn init_containers(spec: &PodSpec) -> &[Container] {
     spec.init_containers.as_deref().unwrap_or_default()
-}
-
-/// The container that an earlier pass of this webhook added: another webhook's change may have made the API server ask
-/// again.
-fn is_ours(container: &Container, pod: &Pod) -> bool {
-    let mut variables = container.env.iter().flatten();
-    is_injected(&container.name)
-        && has_status(pod)
-        && variables.any(|variable| variable.name == provider_class::SNAPSHOT_VARIABLE)
 }
 
 /// No container of the pod's own has a reserved name, whether it is injected this time or not: the policy of the installation
