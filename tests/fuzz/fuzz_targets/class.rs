@@ -1,9 +1,10 @@
-//! Any text as the `objects` of a class, as a path translation, and as a file with classes: parsing and planning never panic,
-//! no file is outside the mount, and every object has its request. Text that is repeated up to the maximum size of a class is
-//! parsed within the time limit (`-timeout` in `run`).
+//! Any text as the `objects` of a class, as a path translation, as a template, and as a file with classes: parsing, planning and
+//! rendering never panic, no file is outside the mount, and every object has its request. Text that is repeated up to the
+//! maximum size of a class is parsed within the time limit (`-timeout` in `run`), and any template is rendered within it.
 
 #![no_main]
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
 use libfuzzer_sys::fuzz_target;
@@ -16,6 +17,7 @@ fuzz_target!(|input: &str| {
         let parameters = [("objects", objects), ("pathTranslation", translation), ("failoverRegion", "us-west-2")];
         check(&SecretProviderClassSpec::aws(parameters));
     }
+    check(&SecretProviderClassSpec::aws([("objects", TEXT_AND_BYTES), ("templates", &template(input))]));
     // This is slow, so it is not done for every input.
     if !input.is_empty() && input.len().is_multiple_of(64) {
         let objects = input.repeat((127 * 1024) / input.len());
@@ -25,6 +27,27 @@ fuzz_target!(|input: &str| {
         check(&document.class.spec);
     }
 });
+
+/// Two secrets for the template: [`render`] gives one text and the other bytes.
+const TEXT_AND_BYTES: &str = "[{objectName: a, objectType: secretsmanager}, {objectName: b, objectType: secretsmanager}]";
+
+/// The `templates` with one template; JSON is YAML.
+fn template(source: &str) -> String {
+    serde_json::json!([{"objectAlias": "t", "template": source}]).to_string()
+}
+
+/// The most bytes that a template makes.
+const LARGEST: usize = 1024 * 1024;
+
+/// Renders the templates with text in every second file of the objects, and with bytes that are no text in the others.
+fn render(class: &Class) {
+    let contents: [&[u8]; 2] = [b"p@ss 'word'\n", b"\xff\0"];
+    let names = class.objects.iter().flat_map(|object| object.files()).map(|(file, _)| file.path.as_str());
+    let files: BTreeMap<&str, &[u8]> = names.zip(contents.into_iter().cycle()).collect();
+    for made in class.render(&files).unwrap_or_default() {
+        assert!(made.contents.bytes.len() <= LARGEST, "{} bytes", made.contents.bytes.len());
+    }
+}
 
 fn check(spec: &SecretProviderClassSpec) {
     let Ok(class) = Class::parse("fuzz", spec) else { return };
@@ -46,5 +69,6 @@ fn check(spec: &SecretProviderClassSpec) {
             assert!(path.components().all(|part| matches!(part, Component::Normal(_))), "{path:?}");
         }
     }
+    render(&class);
     let _ = provider_class::policy::of_pod(&[&class], Some(&region));
 }
