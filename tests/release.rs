@@ -325,6 +325,51 @@ fn checksums_are_those_of_all_files() {
     run(&mut check).unwrap();
 }
 
+/// A copy of the project with programs that note how they are called; one of them may fail.
+fn verify(name: &str, failing: &str) -> (Result<String, String>, Vec<String>) {
+    let copy = copy(name);
+    let (bin, files) = (copy.join("bin"), copy.join("files"));
+    fs::create_dir(&bin).unwrap();
+    fs::create_dir(&files).unwrap();
+    for program in ["cosign", "gh", "sha256sum"] {
+        let status = u8::from(program == failing);
+        let text = format!("#!/bin/sh\necho {program} \"$@\" >>called\nexit {status}\n");
+        fs::write(bin.join(program), text).unwrap();
+        let executable = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(bin.join(program), executable).unwrap();
+    }
+    let path = std::env::var("PATH").unwrap();
+    let mut script = Command::new(copy.join("release/verify"));
+    script
+        .env("PATH", format!("{}:{path}", bin.display()))
+        .env("VERIFY_WAIT", "0")
+        .arg(&files);
+    let done = run(&mut script).map_err(|error| format!("{error:#}"));
+    let called = fs::read_to_string(files.join("called")).unwrap();
+    (done, called.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn a_release_is_verified_with_the_documentations_commands() {
+    let (done, called) = verify("verify", "");
+    done.unwrap();
+    for start in [
+        "cosign verify --certificate-oidc-issuer https://",
+        "cosign verify-attestation --type cyclonedx",
+        "gh attestation verify",
+        "cosign verify-blob",
+        "sha256sum --check",
+    ] {
+        let is_called = called.iter().any(|line| line.starts_with(start));
+        assert!(is_called, "{start}: {called:?}");
+    }
+    let (done, called) = verify("not-verified", "gh");
+    let error = done.unwrap_err();
+    assert!(error.contains("cannot be verified"), "{error}");
+    let tries = called.iter().filter(|line| line.starts_with("gh"));
+    assert_eq!(tries.count(), 4, "it waits for the registry: {called:?}");
+}
+
 #[test]
 fn the_workflow_runs_the_scripts_with_the_tests_version_of_helm() {
     let file = project::root().join(".github/workflows/release.yaml");
