@@ -14,9 +14,10 @@ const CASES: [(usize, usize, [usize; 3]); 3] = [
 
 /// Counts the calls of each case.
 pub(crate) fn measure() -> anyhow::Result<Section> {
-    let stage = e2e::progress::step("calls: building the injector and starting the AWS stand-in", || {
-        Stage::start(Distance::default(), 100, 100)
-    })?;
+    let stage = e2e::progress::step(
+        "calls: building the injector and starting the AWS stand-in",
+        || Stage::start(Distance::default(), 100, 100),
+    )?;
     let mut rows = Vec::new();
     let mut highlights = Vec::new();
     for (secrets, parameters, expected) in CASES {

@@ -26,9 +26,10 @@ const CASES: [(usize, usize, usize, Option<f64>); 3] = [
 
 /// Measures the fetch time of each case.
 pub(crate) fn measure() -> anyhow::Result<Section> {
-    let stage = e2e::progress::step("files: building the injector and starting the AWS stand-in", || {
-        Stage::start(DISTANCE, 100, 0)
-    })?;
+    let stage = e2e::progress::step(
+        "files: building the injector and starting the AWS stand-in",
+        || Stage::start(DISTANCE, 100, 0),
+    )?;
     // A handshake and a call with STS, then a handshake and a call with Secrets Manager. None of these can be skipped, and
     // everything else can run at the same time.
     let minimum = 4 * AWAY;

@@ -101,12 +101,25 @@ fn run_fetch(once: &FetchOnce) -> anyhow::Result<()> {
     let settings = read(args)?;
     check_directories(args, &settings)?;
     let runtime = runtime()?;
-    let (directories, versions) = runtime.block_on(until_ended(fetch::fetch(
+    let done = runtime.block_on(until_ended(fetch_and_write(once, settings, started)));
+    // A name server that does not respond must not delay the exit.
+    runtime.shutdown_background();
+    done?
+}
+
+async fn fetch_and_write(
+    once: &FetchOnce,
+    settings: Settings,
+    started: Instant,
+) -> anyhow::Result<()> {
+    let args = &once.fetch;
+    let (directories, versions) = fetch::fetch(
         &settings.wanted,
         settings.variables.as_ref(),
         settings.environment,
         args.timeout,
-    )))??;
+    )
+    .await?;
     for (mount_path, files) in &directories {
         if is_injected(args) {
             mount::clear(mount_path)?;
@@ -120,7 +133,7 @@ fn run_fetch(once: &FetchOnce) -> anyhow::Result<()> {
     }
     if let Some(secrets) = &settings.secrets {
         // Last, so that they agree with the files.
-        runtime.block_on(until_ended(apply_secrets(secrets, &settings.wanted)))??;
+        apply_secrets(secrets, &settings.wanted).await?;
     }
     if let Some(directory) = &args.state
         && let Err(error) = versions.save(directory)

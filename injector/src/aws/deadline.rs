@@ -13,6 +13,7 @@ pub struct Deadline {
     whole: Duration,
     /// Until then, a failure that may pass is waited out.
     patient_until: Option<Instant>,
+    is_half: bool,
 }
 
 /// The longest that a failure that may pass is waited out.
@@ -25,6 +26,7 @@ impl Deadline {
             at: Instant::now() + whole,
             whole,
             patient_until: None,
+            is_half: false,
         }
     }
 
@@ -53,16 +55,22 @@ impl Deadline {
             at: Instant::now() + left,
             whole: left,
             patient_until: None,
+            is_half: true,
         }
     }
 
+    /// Was it made by [`Self::half`]? Then a later one of the same work may be longer.
+    pub fn is_half(self) -> bool {
+        self.is_half
+    }
+
     /// The work's output, or nothing if the deadline comes first.
-    pub(super) async fn limit<T>(self, work: impl Future<Output = T>) -> Option<T> {
+    pub async fn limit<T>(self, work: impl Future<Output = T>) -> Option<T> {
         tokio::time::timeout_at(self.at, work).await.ok()
     }
 
     /// The failure when it has passed. `last` is how the last attempt failed, if one did.
-    pub(super) fn missed(self, last: Option<Cause>) -> Cause {
+    pub fn missed(self, last: Option<Cause>) -> Cause {
         Cause::Deadline {
             seconds: self.whole.as_secs(),
             last: last.map(Box::new),

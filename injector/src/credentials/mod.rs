@@ -12,9 +12,9 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use provider_class::{AssumeRole, Region};
-use tokio::sync::OnceCell;
 
 use crate::aws::{Clients, Deadline, Failure};
+use crate::service::Service;
 
 /// Whose credentials a class uses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,7 +32,26 @@ const RENEW_BEFORE: Duration = Duration::from_mins(5);
 #[derive(Debug, Default)]
 pub struct CredentialCache(HashMap<(Region, Identity), Credentials>);
 
-type Slot = Arc<OnceCell<Result<Credentials, Failure>>>;
+/// What the exchange of one identity in one region gave; locked while it runs.
+type Slot = Arc<tokio::sync::Mutex<Option<Exchanged>>>;
+
+#[derive(Debug)]
+struct Exchanged {
+    result: Result<Credentials, Failure>,
+    /// Did it have less time than others may have?
+    had_half: bool,
+}
+
+impl Exchanged {
+    /// Does it hold for a caller with this deadline? A failure to reach STS in half of the time does not hold for one who has
+    /// all of it.
+    fn holds(&self, deadline: Deadline) -> bool {
+        match &self.result {
+            Ok(_) => true,
+            Err(failure) => failure.is_final() || !self.had_half || deadline.is_half(),
+        }
+    }
+}
 
 /// The credentials of one round of fetching. Each identity's are requested once, when they are first needed.
 #[derive(Debug)]
@@ -63,7 +82,11 @@ impl CredentialStore {
         for (key, credentials) in cache.0 {
             let expiry = credentials.expiry();
             if expiry.is_some_and(|expiry| expiry > now + RENEW_BEFORE) {
-                slots.insert(key, Arc::new(OnceCell::from(Ok(credentials))));
+                let exchanged = Exchanged {
+                    result: Ok(credentials),
+                    had_half: false,
+                };
+                slots.insert(key, Arc::new(Some(exchanged).into()));
             }
         }
         Self {
@@ -81,14 +104,14 @@ impl CredentialStore {
             .unwrap_or_else(PoisonError::into_inner);
         let mut cache = CredentialCache::default();
         for (key, slot) in slots {
-            if let Some(Ok(credentials)) = slot.get() {
-                cache.0.insert(key, credentials.clone());
+            if let Some(credentials) = fetched(&slot) {
+                cache.0.insert(key, credentials);
             }
         }
         cache
     }
 
-    /// Credentials from a region's own STS.
+    /// Credentials from a region's own STS. Others that need them wait, each until its own deadline.
     pub async fn get(
         &self,
         region: &Region,
@@ -99,16 +122,33 @@ impl CredentialStore {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(slots.entry((region.clone(), identity.clone())).or_default())
         };
-        slot.get_or_init(|| self.exchange(region, identity, deadline))
-            .await
-            .clone()
+        let Some(mut exchanged) = deadline.limit(slot.lock()).await else {
+            let service = match identity.source {
+                provider_class::Credentials::WebIdentity => Service::Sts,
+                provider_class::Credentials::PodIdentity(_) => Service::PodIdentityAgent,
+            };
+            return Err(Failure {
+                service,
+                region: (service == Service::Sts).then(|| region.clone()),
+                cause: deadline.missed(None),
+            });
+        };
+        if let Some(exchanged) = exchanged.as_ref().filter(|other| other.holds(deadline)) {
+            return exchanged.result.clone();
+        }
+        let result = self.exchange(region, identity, deadline).await;
+        *exchanged = Some(Exchanged {
+            result: result.clone(),
+            had_half: deadline.is_half(),
+        });
+        result
     }
 
     /// Credentials that were fetched already, from any region's STS.
     pub fn any(&self, identity: &Identity) -> Option<Credentials> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let mut mine = slots.iter().filter(|((_, other), _)| other == identity);
-        mine.find_map(|(_, slot)| slot.get()?.as_ref().ok().cloned())
+        mine.find_map(|(_, slot)| fetched(slot))
     }
 
     async fn exchange(
@@ -140,4 +180,10 @@ impl CredentialStore {
     pub fn clients(&self) -> &Clients {
         &self.clients
     }
+}
+
+/// The credentials of a slot, once they are there.
+fn fetched(slot: &Slot) -> Option<Credentials> {
+    let exchanged = slot.try_lock().ok()?;
+    exchanged.as_ref()?.result.as_ref().ok().cloned()
 }

@@ -54,6 +54,7 @@ pub(crate) async fn fetch(
         variables,
         held,
         made: Vec::new(),
+        has_changed: false,
         versions: ClassVersions::new(),
         lines: BTreeSet::new(),
     };
@@ -102,6 +103,8 @@ struct Assembly<'a> {
     variables: Option<&'a SecretVariables>,
     held: &'a ClassVersions,
     made: Vec<MadeFile>,
+    /// May the files differ from those of the last fetch? Also if there are fewer of them.
+    has_changed: bool,
     versions: ClassVersions,
     /// What is wrong.
     lines: BTreeSet<String>,
@@ -123,6 +126,7 @@ impl Assembly<'_> {
         version: &Version,
         contents: impl Fn(&Object) -> Result<Made, Vec<ExtractError>>,
     ) {
+        self.has_changed = true;
         let mut version = version.clone();
         let key = planned.key();
         let is_known = self
@@ -163,6 +167,7 @@ impl Assembly<'_> {
         let key = planned.key();
         let held = self.held.get(&key);
         let is_there = held.is_some_and(|held| held.id.is_some());
+        self.has_changed |= held.is_none();
         for Object { index, .. } in objects {
             let object = format!("objects[{index}] {:?}", planned.request.to_string());
             if is_there {
@@ -231,17 +236,23 @@ impl Assembly<'_> {
     /// Renders the templates with the files of this fetch and those that stay.
     fn render(&mut self) {
         let wanted = self.wanted;
-        if wanted.class.templates.is_empty() || self.made.is_empty() || !self.lines.is_empty() {
+        if wanted.class.templates.is_empty() || !self.has_changed || !self.lines.is_empty() {
             return;
         }
-        let kept: Vec<(&str, Zeroizing<Vec<u8>>)> = self
-            .kept()
-            .into_iter()
-            .filter_map(|(_, name)| {
-                let bytes = std::fs::read(wanted.mount_path.join(name)).ok()?;
-                Some((name, Zeroizing::new(bytes)))
-            })
-            .collect();
+        let kept = self.kept().into_iter().map(|(_, name)| {
+            let path = wanted.mount_path.join(name);
+            match std::fs::read(&path) {
+                Ok(bytes) => Ok((name, Zeroizing::new(bytes))),
+                Err(error) => Err(format!("could not read {}: {error}", path.display())),
+            }
+        });
+        let kept: Vec<(&str, Zeroizing<Vec<u8>>)> = match kept.collect() {
+            Ok(kept) => kept,
+            Err(line) => {
+                self.lines.insert(line);
+                return;
+            }
+        };
         let made = self.made.iter();
         let made = made.map(|made| (made.path(), made.contents.bytes.as_slice()));
         let kept = kept.iter().map(|(name, bytes)| (*name, bytes.as_slice()));

@@ -18,7 +18,8 @@ pub(super) async fn fetch<'a>(
     let mut batch = Batch::default();
     for (index, planned) in plan.requests.iter().enumerate() {
         let held = held.get(&planned.key());
-        if held.is_some() && is_pinned(&planned.request) {
+        let is_there = held.is_some_and(|held| held.id.is_some());
+        if is_there && is_pinned(&planned.request) {
             answers.set(index, Ok(Answer::Unchanged));
         } else {
             batch.add(index, &planned.request, held);

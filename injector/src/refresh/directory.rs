@@ -39,6 +39,13 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
+fn is_about_a_directory(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
+    )
+}
+
 /// The files of one class, before and after this refresh.
 struct ClassFiles<'a> {
     index: usize,
@@ -123,7 +130,12 @@ impl<'a> DirectoryFiles<'a> {
             };
             let mut names = Vec::new();
             for new in &fetched.files {
-                if read(self.directory, &new.file)?.is_none_or(|old| old != new.bytes) {
+                let old = match read(self.directory, &new.file) {
+                    // A file becomes a directory or the other way around, such as `mail` when `mail/host` comes or goes.
+                    Err(Unreadable { error, .. }) if is_about_a_directory(&error) => None,
+                    old => old?,
+                };
+                if old.is_none_or(|old| old != new.bytes) {
                     names.push(new.file.path.to_string());
                 }
             }

@@ -1,8 +1,8 @@
 //! When the second region is asked, and for what.
 
-use aws_stand_in::{Kind, When};
+use aws_stand_in::{Fault, Kind, When};
 
-use crate::support::{ENTRY, FAILOVER, OTHER_REGION, Stage};
+use crate::support::{ENTRY, FAILOVER, OTHER_REGION, Stage, class};
 
 #[tokio::test]
 async fn an_expired_token_is_said_once_and_is_not_the_other_regions_matter() {
@@ -62,6 +62,50 @@ async fn a_hanging_first_region_leaves_time_for_the_second() {
         })
         .await
         .assert_files(&[("a", "other")]);
+}
+
+/// Classes of one role share the exchange, but not the time that one of them has for it.
+#[tokio::test]
+async fn a_class_without_failover_waits_longer_for_sts_than_one_with_it() {
+    let stage = Stage::with_secret_in_both_regions("value", "other").await;
+    let second = stage.path("second.yaml");
+    let objects = "- {objectName: a, objectType: secretsmanager, objectAlias: b}";
+    std::fs::write(&second, class("second", &[], objects)).unwrap();
+    let broken = Kind::error(500, "InternalFailure", "broken");
+    stage.fail_times("AssumeRoleWithWebIdentity", broken, 5);
+    let outcome = stage
+        .fetch_with(&FAILOVER, ENTRY, |command| {
+            command.arg("--class-file").arg(&second)
+        })
+        .await;
+    outcome.assert_files(&[("a", "other"), ("b", "value")]);
+}
+
+#[tokio::test]
+async fn a_class_with_failover_does_not_wait_for_another_one_s_exchange() {
+    let stage = Stage::with_secret_in_both_regions("value", "other").await;
+    let second = stage.path("second.yaml");
+    let objects = "- {objectName: a, objectType: secretsmanager, objectAlias: b}";
+    std::fs::write(&second, class("second", &FAILOVER, objects)).unwrap();
+    let times = Some(1);
+    let when = When::operation("AssumeRoleWithWebIdentity");
+    let kind = Kind::Hang;
+    stage.aws.fail(Fault { when, kind, times });
+    let outcome = stage
+        .fetch_with(&[], ENTRY, |command| {
+            command
+                .args(["--timeout", "4s"])
+                .arg("--class-file")
+                .arg(&second)
+        })
+        .await;
+    outcome.assert_error(&["class \"db\": STS in us-east-2"]);
+    assert!(
+        !outcome.stderr.contains("class \"second\""),
+        "{}",
+        outcome.stderr
+    );
+    assert!(stage.calls().contains(&"GetSecretValue a".to_owned()));
 }
 
 #[tokio::test]

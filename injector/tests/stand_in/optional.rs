@@ -1,6 +1,7 @@
 //! Optional objects and parts, encodings, and values without a file of their own.
 
 use aws_stand_in::{Kind, When};
+use serde_json::json;
 
 use crate::running::until;
 use crate::support::{FAILOVER, OTHER_REGION, Stage};
@@ -145,4 +146,20 @@ async fn a_variable_of_a_missing_optional_file_is_not_set() {
     let outcome = stage.run(fetch).await;
     assert!(outcome.success, "{}", outcome.stderr);
     assert_eq!(stage.env_file(), "A='one'\n");
+}
+
+#[tokio::test]
+async fn a_version_that_is_created_later_is_found_by_a_refresh() {
+    let stage = Stage::start().await;
+    let version = "0f2c1b7e5f624d0e9d3e0c5f5c0f7a11";
+    let objects = format!(
+        "- {{objectName: b, objectType: secretsmanager, objectVersion: {version}, optional: true}}"
+    );
+    let _refresh = stage.fetch_and_refresh(&[], &objects).await;
+    let secret = json!({"Name": "b", "SecretString": "late", "ClientRequestToken": version});
+    let seed = stage.seed();
+    seed.json("secretsmanager", "CreateSecret", &secret)
+        .await
+        .unwrap();
+    until(|| stage.file("b") == "late").await;
 }

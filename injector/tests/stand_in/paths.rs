@@ -258,3 +258,21 @@ fn check_shows_the_pattern_the_policy_and_what_to_know() {
         "{notes}"
     );
 }
+
+#[tokio::test]
+async fn a_file_may_become_a_directory_and_a_directory_a_file() {
+    let stage = stage(&["/app/mail", "/app/db/host"]).await;
+    let _refresh = stage.fetch_and_refresh(&DIRECTORIES, APP).await;
+    assert_eq!(stage.file("mail"), "/app/mail");
+    assert_eq!(stage.file("db/host"), "/app/db/host");
+    let seed = stage.seed();
+    for name in ["/app/mail", "/app/db/host"] {
+        let name = json!({"Name": name});
+        seed.json("ssm", "DeleteParameter", &name).await.unwrap();
+    }
+    for name in ["/app/mail/host", "/app/db"] {
+        seed.parameter(name, name).await.unwrap();
+    }
+    until(|| stage.file("mail/host") == "/app/mail/host").await;
+    until(|| stage.file("db") == "/app/db").await;
+}

@@ -77,6 +77,40 @@ async fn a_refresh_renders_one_consistent_set() {
 }
 
 #[tokio::test]
+async fn a_template_is_a_file_even_if_there_is_no_other() {
+    let stage = Stage::start().await;
+    let templates = "- {objectAlias: flags, template: \"{% if \\\"b\\\" in files %}{{ files.b }}{% else %}none{% endif %}\"}";
+    let objects = "- {objectName: b, objectType: secretsmanager, optional: true}";
+    let outcome = stage.fetch(&parameters(templates), objects).await;
+    outcome.assert_files(&[("flags", "none")]);
+    let refresh = stage
+        .fetch_and_refresh(&parameters(templates), objects)
+        .await;
+    stage.seed().secret("b", "on").await.unwrap();
+    until(|| stage.file("flags") == "on").await;
+    let log = refresh.log();
+    assert_eq!(log.matches("is not found").count(), 0, "{log}");
+}
+
+/// What the value no longer has must not live on in a file that was made of it.
+#[tokio::test]
+async fn a_part_that_goes_is_gone_from_the_template_too() {
+    let stage = Stage::with_secret(r#"{"token": "revoked"}"#).await;
+    let templates = "- {objectAlias: header, template: \"{% if \\\"token\\\" in files %}{{ files.token }}{% else %}none{% endif %}\"}";
+    let objects = "- objectName: a
+  objectType: secretsmanager
+  wholeFile: false
+  jmesPath: [{path: token, objectAlias: token, optional: true}]";
+    let _refresh = stage
+        .fetch_and_refresh(&parameters(templates), objects)
+        .await;
+    assert_eq!(stage.file("header"), "revoked");
+    stage.seed().update_secret("a", "{}").await.unwrap();
+    until(|| stage.file("header") == "none").await;
+    assert!(!stage.mount().join("token").exists());
+}
+
+#[tokio::test]
 async fn a_variable_may_be_a_template() {
     let stage = Stage::with_secret("one").await;
     let mut fetch = stage.injected("fetch", &[], "kubelet", &[("URL", "url")]);

@@ -246,7 +246,7 @@ impl Context<'_> {
             .whole_file
             .as_deref()
             .is_none_or(|text| boolean(text) != Ok(false));
-        if raw.alias.is_none() && has_whole {
+        if failover.name.is_some() && raw.alias.is_none() && has_whole {
             findings.problem(
                 format!("{entry}.objectAlias"),
                 "is required with a failoverObject: one file name for both regions",
@@ -258,7 +258,9 @@ impl Context<'_> {
                 "must be the same as the entry's objectVersion: one version in both regions",
             );
         }
-        let Some(name) = failover.name.as_deref() else {
+        // With a label alone it is the same object. But an ARN belongs to its own region.
+        let same = raw.name.as_deref().filter(|name| !Arn::looks_like(name));
+        let Some(name) = failover.name.as_deref().or(same) else {
             findings.problem(
                 format!("{field}.objectName"),
                 "is required: the name or ARN in the failover region",

@@ -8,7 +8,7 @@ use std::fmt;
 use jmespath::{Rcvar, Variable};
 use zeroize::Zeroizing;
 
-use super::members::members;
+use super::members::{member, members};
 use super::number::Numbers;
 use crate::words::{jmes_path, name};
 use crate::{Encoding, Extract, Field, File, JmesPath, Object, Output, Request};
@@ -163,7 +163,7 @@ impl OfValue<'_> {
                 alias: file.path.to_string(),
                 reason,
             };
-            match extract.value(json, &numbers) {
+            match extract.value(text, json, &numbers) {
                 Ok(Some(value)) => {
                     match self.decode(extract.encoding, &format!("{item}.objectEncoding"), &value) {
                         Ok(bytes) => {
@@ -300,7 +300,12 @@ fn parse(value: &[u8]) -> Result<(&str, Rcvar), String> {
 
 impl Extract {
     /// The part of a value; nothing if the path finds nothing.
-    fn value(&self, json: &Rcvar, numbers: &Numbers) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
+    fn value(
+        &self,
+        text: &str,
+        json: &Rcvar,
+        numbers: &Numbers,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
         let found = self
             .path
             .search(json)
@@ -308,7 +313,9 @@ impl Extract {
         let written = match found.as_ref() {
             Variable::String(string) => string.clone(),
             Variable::Bool(boolean) => boolean.to_string(),
-            Variable::Number(number) => numbers.text(number)
+            Variable::Number(number) => numbers
+                .text(number)
+                .or_else(|| self.number_at(text, number))
                 .ok_or("gives a number that cannot be distinguished from another one in this secret: store it as a string")?,
             Variable::Null => return Ok(None),
             Variable::Array(_) => return Err("gives a list: select one item, for example with [0]".to_owned()),
@@ -316,6 +323,13 @@ impl Extract {
             Variable::Expref(_) => return Err("gives an expression, not a value".to_owned()),
         };
         Ok(Some(Zeroizing::new(written.into_bytes())))
+    }
+
+    /// The text of a number, if the path leads to it by keys alone.
+    fn number_at(&self, text: &str, number: &serde_json::Number) -> Option<String> {
+        let found = member(text, &self.path.keys()?)?;
+        let is_it = serde_json::from_str::<serde_json::Number>(found).ok()? == *number;
+        is_it.then(|| found.to_owned())
     }
 }
 

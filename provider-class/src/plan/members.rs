@@ -21,6 +21,16 @@ pub(super) fn members(object: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
+/// The text of the value that these keys lead to. Of a key that is there twice the last one counts, as in other readers of JSON.
+pub(super) fn member<'a>(json: &'a str, keys: &[String]) -> Option<&'a str> {
+    keys.iter().try_fold(json, |object, key| {
+        let is_key =
+            |name: &str| serde_json::from_str::<String>(name).is_ok_and(|name| name == *key);
+        let values = members(object).filter(|(name, _)| is_key(name));
+        values.last().map(|(_, value)| value)
+    })
+}
+
 /// Bytes up to the comma or bracket that ends a value.
 fn length(value: &str) -> usize {
     let mut depth = 0_usize;
@@ -60,6 +70,14 @@ mod tests {
                 ("\"\"", "null"),
             ]
         );
+        let member = |keys: &[&str]| {
+            let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+            member(json, &keys)
+        };
+        assert_eq!(member(&["b\""]), Some("1.10"));
+        assert_eq!(member(&["d", "e"]), Some("null"));
+        assert_eq!(member(&["d", "f"]), None);
+        assert_eq!(member(&["a", "e"]), None);
         assert_eq!(members("{ }").count(), 0);
         assert_eq!(members("[\"a\"]").count(), 0);
     }

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jmespath::ast::Ast;
+
 use super::jmes_hint;
 
 /// An expression that compiles.
@@ -46,6 +48,30 @@ impl JmesPath {
     pub(crate) fn search(&self, json: &jmespath::Rcvar) -> Result<jmespath::Rcvar, String> {
         let expression = jmespath::compile(&self.0).map_err(|error| reason(&error))?;
         expression.search(json).map_err(|error| reason(&error))
+    }
+
+    /// The keys that lead to the value, if the expression has nothing else.
+    pub(crate) fn keys(&self) -> Option<Vec<String>> {
+        let expression = jmespath::compile(&self.0).ok()?;
+        let mut keys = Vec::new();
+        let mut rest = expression.as_ast();
+        loop {
+            match rest {
+                Ast::Field { name, .. } => {
+                    keys.push(name.clone());
+                    keys.reverse();
+                    return Some(keys);
+                }
+                Ast::Subexpr { lhs, rhs, .. } => match &**rhs {
+                    Ast::Field { name, .. } => {
+                        keys.push(name.clone());
+                        rest = lhs;
+                    }
+                    _ => return None,
+                },
+                _ => return None,
+            }
+        }
     }
 
     /// Other expressions that may have been meant.

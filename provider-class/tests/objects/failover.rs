@@ -15,11 +15,10 @@ fn a_failover_object_has_its_conditions() {
     assert!(problem(with("failoverObject: {objectName: b}")).contains(
         "objects[0] \"a\": objectAlias (line 1 of objects): is required with a failoverObject"
     ));
+    let arn = "- {objectName: arn:aws:ssm:us-east-2:111122223333:parameter/a, objectAlias: x, failoverObject: {objectVersionLabel: two}}";
     assert!(
-        problem(with(
-            "objectAlias: x, failoverObject: {objectVersion: 0f2c1b7e5f624d0e9d3e0c5f5c0f7a11}, objectVersion: 0f2c1b7e5f624d0e9d3e0c5f5c0f7a11"
-        ))
-        .contains("failoverObject.objectName (line 1 of objects): is required")
+        problem(parse_with(&FAILOVER, arn))
+            .contains("failoverObject.objectName (line 1 of objects): is required")
     );
     assert!(
         problem(with(
@@ -45,6 +44,28 @@ fn a_failover_object_has_its_conditions() {
     assert_eq!(class.objects[0].failover, secret("b", "one"));
     let class = with("objectAlias: x, objectVersionLabel: one, failoverObject: {objectName: b, objectVersionLabel: two}").unwrap();
     assert_eq!(class.objects[0].failover, secret("b", "two"));
+    let class = with("failoverObject: {objectVersionLabel: two}").unwrap();
+    assert_eq!(class.objects[0].failover, secret("a", "two"));
+}
+
+/// Charts write empty values for what is not set; AWS's provider ignores such a failoverObject, whatever the class has else.
+#[test]
+fn an_empty_failover_object_is_none() {
+    for empty in [
+        "{}",
+        "null",
+        "{objectName: ''}",
+        "{objectName: '', objectVersion: null, objectVersionLabel: \"\"}",
+    ] {
+        let entry = format!(
+            "- {{objectName: a, objectType: secretsmanager, objectVersion: 0f2c1b7e5f624d0e9d3e0c5f5c0f7a11, failoverObject: {empty}}}"
+        );
+        let class = parse(&entry).unwrap();
+        assert_eq!(class.objects[0].failover, None, "{empty}");
+        let class = parse_with(&FAILOVER, &entry).unwrap();
+        let object = &class.objects[0];
+        assert_eq!(object.failover.as_ref(), Some(&object.request), "{empty}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use hyper::Uri;
 use hyper::http::uri::Scheme;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
@@ -34,6 +35,18 @@ pub(super) struct Connections {
     ahead: Arc<Mutex<Vec<Ahead>>>,
 }
 
+/// Opens TCP connections, for TLS or without.
+fn tcp<R>(resolver: R, timeout: Duration) -> HttpConnector<R> {
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
+    tcp.set_nodelay(true);
+    // The next layer does TLS.
+    tcp.enforce_http(false);
+    // All addresses of a server share it, so that one that does not respond leaves time for the others, and for TLS. An
+    // endpoint in a VPC has an address in each zone.
+    tcp.set_connect_timeout(Some(timeout * 3 / 5));
+    tcp
+}
+
 /// A connection that was opened before it was needed.
 #[derive(Debug)]
 struct Ahead {
@@ -43,10 +56,7 @@ struct Ahead {
 
 impl Connections {
     pub(super) fn new(tls: Arc<ClientConfig>, proxies: Matcher, timeout: Duration) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
-        // The next layer does TLS.
-        tcp.enforce_http(false);
+        let tcp = tcp(GaiResolver::new(), timeout);
         Self {
             direct: HttpsConnector::from((tcp, Arc::clone(&tls))),
             tls,
@@ -205,5 +215,54 @@ impl Write for Stream {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.io().poll_write_vectored(context, parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::{Ready, ready};
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use hyper_util::client::legacy::connect::dns::Name;
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    /// Has these addresses for every name.
+    #[derive(Clone)]
+    struct Addresses(Vec<SocketAddr>);
+
+    impl Service<Name> for Addresses {
+        type Response = std::vec::IntoIter<SocketAddr>;
+        type Error = Infallible;
+        type Future = Ready<Result<Self::Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Name) -> Self::Future {
+            ready(Ok(self.0.clone().into_iter()))
+        }
+    }
+
+    /// In a zone that is away, packets get no response at all. So it is with a server whose queue is full.
+    #[tokio::test]
+    async fn an_address_that_does_not_respond_leaves_time_for_the_next() {
+        let away = TcpSocket::new_v4().unwrap();
+        away.bind((Ipv4Addr::new(127, 0, 0, 2), 0).into()).unwrap();
+        let away = away.listen(0).unwrap();
+        let queued = TcpStream::connect(away.local_addr().unwrap()).await;
+        let near = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let addresses = [&away, &near].map(|listener| listener.local_addr().unwrap());
+        assert!(queued.is_ok());
+
+        let whole = Duration::from_secs(2);
+        let mut tcp = tcp(Addresses(addresses.to_vec()), whole);
+        let connect = tcp.call(Uri::from_static("http://sts.example"));
+        let connected = tokio::time::timeout(whole, connect).await;
+        let stream = connected.expect("the next address has its turn").unwrap();
+        assert_eq!(stream.inner().peer_addr().unwrap(), addresses[1]);
     }
 }

@@ -74,6 +74,18 @@ fn strings_numbers_and_booleans_are_written() {
     }
 }
 
+/// `1.1` and `1.10` are one number, and each is written as it is where its keys tell which one it is.
+#[test]
+fn two_spellings_of_a_number_are_told_apart_by_their_keys() {
+    let json =
+        r#"{"minimum": 1.1, "n": {"a-b": 1.10}, "list": [1.10], "twice": 1.1, "twice": 1.10}"#;
+    for (path, text) in [("minimum", "1.1"), ("n.\"a-b\"", "1.10"), ("twice", "1.10")] {
+        assert_eq!(written(path, json).as_deref(), Ok(text), "{path}");
+    }
+    let error = written("list[0]", json).unwrap_err();
+    assert!(error.contains("store it as a string"), "{error}");
+}
+
 #[test]
 fn everything_else_is_an_error_without_the_value() {
     let json = r#"{"list": ["hunter2"], "object": {"k": "hunter2"}, "null": null, "s": "hunter2"}"#;
