@@ -64,6 +64,11 @@ impl Cause {
                 }
             }
             SdkError::TimeoutError(_) => Self::timed_out(),
+            SdkError::DispatchFailure(failure)
+                if failure.is_timeout() && no_response(error).is_none() =>
+            {
+                Self::timed_out()
+            }
             other => Self::of_connection(other).unwrap_or(Self::NotSent),
         }
     }

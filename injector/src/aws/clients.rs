@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+use aws_sdk_sts::config::StalledStreamProtectionConfig;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -39,6 +40,8 @@ macro_rules! configure {
                     .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                     .build(),
             )
+            // It would end a request before this program's own limits, as if it could not be made.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             // This program's own loop retries, and so sees every failure.
             .retry_config(RetryConfig::disabled());
         builder.set_endpoint_url($clients.environment.endpoint($service).map(str::to_owned));

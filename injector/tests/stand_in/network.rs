@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use aws_stand_in::{Distance, Kind};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::support::{ENTRY, Outcome, Stage};
 
@@ -262,5 +262,27 @@ async fn a_bad_bundle_is_named() {
             .fetch_with(&[], ENTRY, |command| command.env("AWS_CA_BUNDLE", &bundle))
             .await;
         outcome.assert_error(&["environment variable AWS_CA_BUNDLE: ", words]);
+    }
+}
+
+/// Behind a firewall, packets get no response at all. So it is with a server whose queue is full.
+#[tokio::test]
+async fn a_server_that_does_not_respond_is_named() {
+    let stage = Stage::start().await;
+    let away = TcpSocket::new_v4().unwrap();
+    away.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let away = away.listen(0).unwrap();
+    let address = away.local_addr().unwrap();
+    let _queued = TcpStream::connect(address).await.unwrap();
+    for variable in ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {
+        let outcome = stage
+            .fetch_with(&[], ENTRY, |command| {
+                command
+                    .env(variable, format!("http://{address}"))
+                    .args(["--timeout", "8s"])
+            })
+            .await;
+        let last = format!("last attempt: no response: from {address}: the connection timed out");
+        outcome.assert_error(&[" in us-east-2: no success within 8 s", &last]);
     }
 }

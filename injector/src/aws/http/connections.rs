@@ -22,13 +22,15 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use super::names::Names;
+
 /// How long an unused connection is trusted to be open still.
 const LASTS: Duration = Duration::from_secs(5);
 
 /// Opens connections; clones share those that were opened ahead.
 #[derive(Clone, Debug)]
 pub(super) struct Connections {
-    direct: HttpsConnector<HttpConnector>,
+    direct: HttpsConnector<HttpConnector<Names>>,
     tls: Arc<ClientConfig>,
     proxies: Arc<Matcher>,
     timeout: Duration,
@@ -56,7 +58,7 @@ struct Ahead {
 
 impl Connections {
     pub(super) fn new(tls: Arc<ClientConfig>, proxies: Matcher, timeout: Duration) -> Self {
-        let tcp = tcp(GaiResolver::new(), timeout);
+        let tcp = tcp(Names::new(GaiResolver::new()), timeout);
         Self {
             direct: HttpsConnector::from((tcp, Arc::clone(&tls))),
             tls,
@@ -71,8 +73,8 @@ impl Connections {
         self.proxies.intercept(server)
     }
 
-    /// Starts to open connections to a server. Failures are dropped: the request that needs a connection tries again, and
-    /// reports them.
+    /// Starts to open connections to a server. A failure that no request is waiting for is dropped: the one that needs the
+    /// connection opens another.
     pub(super) fn open_ahead(&self, server: &Uri, count: usize) {
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         ahead.extend((0..count).map(|_| {
@@ -87,10 +89,12 @@ impl Connections {
     /// A connection that was opened ahead, or a new one.
     async fn get(self, server: Uri) -> Result<Stream, BoxError> {
         while let Some(opening) = self.take_ahead(&server) {
-            if let Ok(Ok((stream, since))) = opening.await
-                && since.elapsed() < LASTS
-            {
-                return Ok(stream);
+            let is_waited_for = !opening.is_finished();
+            match opening.await {
+                Ok(Ok((stream, since))) if since.elapsed() < LASTS => return Ok(stream),
+                // It failed just now, and used up the time of this one.
+                Ok(Err(error)) if is_waited_for => return Err(error),
+                _ => {}
             }
         }
         self.open(server).await

@@ -113,7 +113,7 @@ fn reason(error: &legacy::Error) -> (String, bool) {
         } else if let Some(error) = error.downcast_ref::<hyper::Error>() {
             of_http(error).clone_into(&mut reason);
         } else if error.is::<tokio::time::error::Elapsed>() {
-            "the connection timed out".clone_into(&mut reason);
+            TIMED_OUT.clone_into(&mut reason);
         } else if let Some(words) = of_tunnel(error) {
             words.clone_into(&mut reason);
         }
@@ -134,6 +134,9 @@ fn inner<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     }
 }
 
+/// Within the time for all addresses of the server, or for the whole connection.
+const TIMED_OUT: &str = "the connection timed out";
+
 /// Error texts may quote names of a certificate.
 const LONGEST: usize = 300;
 
@@ -147,6 +150,8 @@ fn of_io(error: &io::Error) -> String {
     // Only the texts of the kernel and of name resolution are known to be safe.
     if error.raw_os_error().is_some() || text.starts_with("failed to lookup address information") {
         printable(&text, LONGEST)
+    } else if error.kind() == io::ErrorKind::TimedOut {
+        TIMED_OUT.to_owned()
     } else {
         error.kind().to_string()
     }

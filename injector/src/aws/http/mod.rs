@@ -3,6 +3,7 @@
 
 mod connections;
 mod error;
+mod names;
 mod tls;
 
 use std::path::Path;
