@@ -1,11 +1,10 @@
 //! Sends one call of the SDK, by the retry loop. The SDK makes a single attempt each time.
 
 use std::error::Error;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::date_time::{DateTime, Format};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use provider_class::Region;
 
@@ -60,7 +59,7 @@ where
     let answer = error.raw_response();
     let status = answer.map(|answer| answer.status().as_u16());
     Attempt {
-        retry: retry_of(error, &cause, status, answer.and_then(date)),
+        retry: retry_of(error, &cause, status),
         pause: answer.and_then(asked_pause),
         cause,
     }
@@ -69,12 +68,7 @@ where
 /// Source: the SDK's own classifiers for its standard retries, in
 /// <https://docs.rs/aws-runtime/latest/aws_runtime/retries/classifiers/index.html> and
 /// <https://docs.rs/aws-smithy-runtime/latest/aws_smithy_runtime/client/retries/classifiers/index.html>.
-fn retry_of<E>(
-    error: &SdkError<E, HttpResponse>,
-    cause: &Cause,
-    status: Option<u16>,
-    date: Option<SystemTime>,
-) -> Retry {
+fn retry_of<E>(error: &SdkError<E, HttpResponse>, cause: &Cause, status: Option<u16>) -> Retry {
     match cause {
         cause if cause.is_throttling() => Retry::UntilDeadline,
         Cause::Refused { code, .. } => match (code.as_str(), status) {
@@ -83,13 +77,14 @@ fn retry_of<E>(
             | ("RequestTimeout" | "RequestTimeoutException" | "IDPCommunicationError", _) => {
                 Retry::Few
             }
+            // The SDK's client learns the time from each answer, and signs the next attempt with it.
             (
                 "InvalidSignatureException"
                 | "SignatureDoesNotMatch"
                 | "RequestTimeTooSkewed"
                 | "RequestExpired",
                 _,
-            ) if date.is_some_and(|date| is_far(date, SystemTime::now())) => Retry::Few,
+            ) => Retry::Few,
             _ => Retry::Never,
         },
         // What is not of input and output would fail alike the next time.
@@ -105,21 +100,6 @@ fn retry_of<E>(
             Retry::Never
         }
     }
-}
-
-/// Does this clock differ so much that AWS takes no signature of it? The SDK's client has learned AWS's time from the
-/// answer, and signs the next attempt with that.
-fn is_far(date: SystemTime, now: SystemTime) -> bool {
-    const FAR: Duration = Duration::from_mins(4);
-    let difference = now.duration_since(date);
-    difference.unwrap_or_else(|error| error.duration()) > FAR
-}
-
-/// When the service answered, by its own clock.
-fn date(answer: &HttpResponse) -> Option<SystemTime> {
-    let date = answer.headers().get("date")?;
-    let date = DateTime::from_str(date, Format::HttpDate).ok()?;
-    SystemTime::try_from(date).ok()
 }
 
 /// The pause that an answer asks for: AWS's header has milliseconds, HTTP's own has seconds.
@@ -180,6 +160,8 @@ mod tests {
             (None, 504, Retry::Few),
             (Some("RequestTimeout"), 400, Retry::Few),
             (Some("IDPCommunicationError"), 400, Retry::Few),
+            (Some("InvalidSignatureException"), 400, Retry::Few),
+            (Some("RequestExpired"), 400, Retry::Few),
             (Some("ThrottlingException"), 400, Retry::UntilDeadline),
             (Some("SlowDown"), 503, Retry::UntilDeadline),
             (Some("Odd"), 429, Retry::UntilDeadline),
@@ -206,17 +188,6 @@ mod tests {
         let not_http = ConnectorError::other(no_response().into(), None);
         let not_http = CallError::dispatch_failure(not_http);
         assert_eq!(classify(&not_http).retry, Retry::Never);
-    }
-
-    #[test]
-    fn a_signature_is_retried_where_the_clocks_differ() {
-        let code = Some("InvalidSignatureException");
-        let long_ago = [("date", "Wed, 21 Oct 2015 07:28:00 GMT")];
-        assert_eq!(classify(&refusal(code, 400, &long_ago)).retry, Retry::Few);
-        assert_eq!(classify(&refusal(code, 400, &[])).retry, Retry::Never);
-        let now = SystemTime::now();
-        assert!(!is_far(now - Duration::from_mins(3), now));
-        assert!(is_far(now + Duration::from_mins(5), now));
     }
 
     #[test]

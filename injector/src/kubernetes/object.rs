@@ -10,6 +10,8 @@ use provider_class::{Owner, Presence, SecretObject, TlsError};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use crate::mount;
+
 /// The label of all such Secrets, which the Secrets Store CSI Driver sets, too.
 const MANAGED: (&str, &str) = ("secrets-store.csi.k8s.io/managed", "true");
 
@@ -51,10 +53,7 @@ impl<'a> Secret<'a> {
             let path = directory.join(&item.file);
             let contents = match fs::read(&path) {
                 Ok(contents) => contents,
-                Err(error)
-                    if error.kind() == io::ErrorKind::NotFound
-                        && item.presence == Presence::Optional =>
-                {
+                Err(error) if mount::is_no_file(&error) && item.presence == Presence::Optional => {
                     continue;
                 }
                 Err(error) => {

@@ -32,6 +32,14 @@ pub fn write(directory: &Path, files: &[FileContents]) -> Result<(), WriteError>
     replace(directory, files)?.remove()
 }
 
+/// Does an error of reading a file say that there is none? There may be a directory of its name, or a file of its directory's.
+pub(crate) fn is_no_file(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
+    )
+}
+
 /// Removes what an interrupted write left behind, because the next write may need the room.
 pub fn remove_leftovers(directory: &Path) -> Result<(), WriteError> {
     let current = fs::read_link(directory.join(DATA)).ok();

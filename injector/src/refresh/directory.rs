@@ -39,13 +39,6 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-fn is_about_a_directory(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
-    )
-}
-
 /// The files of one class, before and after this refresh.
 struct ClassFiles<'a> {
     index: usize,
@@ -131,8 +124,8 @@ impl<'a> DirectoryFiles<'a> {
             let mut names = Vec::new();
             for new in &fetched.files {
                 let old = match read(self.directory, &new.file) {
-                    // A file becomes a directory or the other way around, such as `mail` when `mail/host` comes or goes.
-                    Err(Unreadable { error, .. }) if is_about_a_directory(&error) => None,
+                    // It becomes a directory or was one, such as `mail` when `mail/host` comes or goes.
+                    Err(Unreadable { error, .. }) if mount::is_no_file(&error) => None,
                     old => old?,
                 };
                 if old.is_none_or(|old| old != new.bytes) {

@@ -72,9 +72,10 @@ impl Refresher {
         for directory in directories {
             results.extend(self.write(&directory, &fetched));
         }
+        // Before what may fail next: the files are there, and the next round must know all of them.
+        self.note(fetched, &results);
         self.write_variables(&mut results);
         self.apply_secrets(&mut results).await;
-        self.note(fetched, &results);
         results
     }
 

@@ -14,7 +14,6 @@ mod program;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use provider_class::{
@@ -23,6 +22,7 @@ use provider_class::{
 use zeroize::Zeroizing;
 
 use crate::classes::ClassToFetch;
+use crate::mount;
 
 pub use error::{FileError, UnmadeFile, UnusableVariable, UnwritableVariable, VariablesError};
 pub use program::{InstallError, install};
@@ -154,7 +154,7 @@ impl SecretVariables {
         for (path, variables) in &self.by_file {
             match fs::read(path) {
                 Ok(value) => values.push((variables, Zeroizing::new(value))),
-                Err(error) if variables.is_optional && error.kind() == ErrorKind::NotFound => {}
+                Err(error) if variables.is_optional && mount::is_no_file(&error) => {}
                 Err(error) => {
                     let path = path.clone();
                     return Err(FileError::Read { path, error });

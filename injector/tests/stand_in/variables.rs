@@ -350,6 +350,42 @@ async fn variables_that_could_not_be_written_are_written_later_and_the_change_is
     assert_eq!(stage.env_file(), "A='two'\n");
 }
 
+/// The files were written although their variables were not, so they belong to the class from then on.
+#[tokio::test]
+async fn files_that_are_new_when_the_variables_fail_survive_a_refresh_of_another_class() {
+    let stage = Stage::with_secret(r#"{"x": "1"}"#).await;
+    stage.seed().secret("b", "one").await.unwrap();
+    let keys = "- {objectName: a, objectType: secretsmanager, jsonKeys: true}";
+    let classes = [("db", keys), ("other", &entry("b"))];
+    let refresh = stage.refresh_variables(&classes, &[("A", "a")]).await;
+    let taken = stage.variables_directory().join("env");
+    fs::remove_file(&taken).unwrap();
+    fs::write(&taken, "not ours").unwrap();
+    let renamed = r#"{"y": "2"}"#;
+    stage.seed().update_secret("a", renamed).await.unwrap();
+    refresh.says("refresh failed: class \"db\"").await;
+    stage.fail_when(When::object("a"), Kind::access_denied());
+    refresh.says("AccessDeniedException").await;
+    stage.seed().update_secret("b", "two").await.unwrap();
+    until(|| stage.file("b") == "two").await;
+    assert_eq!((stage.file("y"), stage.file("x")), ("2".into(), "".into()));
+}
+
+#[tokio::test]
+async fn a_variable_is_missing_while_a_directory_has_the_name_of_its_file() {
+    let stage = Stage::start().await;
+    let seed = stage.seed();
+    seed.parameter("/app/mail", "one").await.unwrap();
+    let app = "- {objectPath: /app, objectType: ssmparameter, optional: true}";
+    let items = [("MAIL", "mail"), ("HOST", "mail/host")];
+    let _refresh = stage.refresh_variables(&[("db", app)], &items).await;
+    assert_eq!(stage.env_file(), "MAIL='one'\n");
+    let mail = json!({"Name": "/app/mail"});
+    seed.json("ssm", "DeleteParameter", &mail).await.unwrap();
+    seed.parameter("/app/mail/host", "two").await.unwrap();
+    until(|| stage.env_file() == "HOST='two'\n").await;
+}
+
 #[tokio::test]
 async fn a_file_of_variables_that_was_lost_is_written_again() {
     let stage = Stage::with_secret("one").await;

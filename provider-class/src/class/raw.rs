@@ -204,12 +204,11 @@ fn keys(object: &str, node: &Node, findings: &mut Findings) -> Option<RawKeys> {
 /// One in which nothing is set is none: charts write `objectName: ""` for a value that is not set.
 fn failover_object(object: &str, node: &Node, findings: &mut Findings) -> Option<RawFailover> {
     let mut fields = Fields::of(node, format!("{object}.failoverObject"), findings)?;
-    let mut set = |name| fields.string(name).filter(|text| !text.is_empty());
     let failover = RawFailover {
-        name: set("objectName"),
-        path: set("objectPath"),
-        version: set("objectVersion"),
-        version_label: set("objectVersionLabel"),
+        name: fields.string("objectName"),
+        path: fields.string("objectPath"),
+        version: fields.string("objectVersion"),
+        version_label: fields.string("objectVersionLabel"),
     };
     fields.warn_of_the_rest();
     (failover != RawFailover::default()).then_some(failover)

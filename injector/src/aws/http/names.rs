@@ -17,8 +17,11 @@ use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tokio::time::Instant;
 use tower_service::Service;
 
-/// Addresses are good for connections that are opened now. A retry looks them up again, as they may have changed.
+/// A lookup is for connections that are opened now. A retry makes another one: the addresses may have changed, and a question
+/// that was lost is not answered any more.
 const FRESH: Duration = Duration::from_secs(1);
+/// The addresses of a server share the time for a connection, and each must have enough of it for another continent.
+const MOST_ADDRESSES: usize = 6;
 
 /// What a lookup gave. The error is shared, and each of those who wait gets one like it.
 type Answer = Result<Vec<SocketAddr>, Arc<io::Error>>;
@@ -62,17 +65,20 @@ where
 
     fn call(&mut self, name: Name) -> Self::Future {
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
-        let current = lookups
-            .get(&name)
-            .filter(|(since, lookup)| match lookup.peek() {
-                None => true,
-                Some(answer) => answer.is_ok() && since.elapsed() < FRESH,
-            });
+        let current = lookups.get(&name).filter(|(since, lookup)| {
+            since.elapsed() < FRESH && lookup.peek().is_none_or(Result::is_ok)
+        });
         let lookup = if let Some((_, lookup)) = current {
             lookup.clone()
         } else {
             let asked = self.resolver.call(name.clone());
-            let answer = async { Ok(asked.await.map_err(Arc::new)?.collect()) };
+            let answer = async {
+                Ok(asked
+                    .await
+                    .map_err(Arc::new)?
+                    .take(MOST_ADDRESSES)
+                    .collect())
+            };
             let lookup = answer.boxed().shared();
             lookups.insert(name, (Instant::now(), lookup.clone()));
             lookup
@@ -158,5 +164,12 @@ mod tests {
         tokio::time::sleep(FRESH).await;
         assert_eq!(connect(&names).await, 0);
         assert_eq!(asked.load(Ordering::Relaxed), 6);
+        // Nor is a lookup that nobody waited for to its end.
+        tokio::time::sleep(FRESH).await;
+        let half = Duration::from_millis(500);
+        assert!(tokio::time::timeout(half, connect(&names)).await.is_err());
+        tokio::time::sleep(FRESH).await;
+        assert_eq!(connect(&names).await, 0);
+        assert_eq!(asked.load(Ordering::Relaxed), 10);
     }
 }
