@@ -46,21 +46,24 @@ fn actions_are_pinned_by_commit_and_have_the_inputs_of_their_versions() {
     let mut pins = 0;
     for entry in fs::read_dir(project::root().join(".github/workflows")).unwrap() {
         let path = entry.unwrap().path();
-        let mut by_version = String::new();
+        let mut by_version = Vec::new();
         for line in fs::read_to_string(&path).unwrap().lines() {
-            let is_pin = line.contains("uses: ") && !line.contains("uses: ./");
-            if is_pin {
+            if line.contains("uses: ") && !line.contains("uses: ./") {
                 let (action, version) =
                     pinned(line).unwrap_or_else(|| panic!("not pinned: {line}"));
                 let major = version.split('.').next().unwrap();
-                by_version.push_str(&format!("{action}@v{major}\n"));
+                by_version.push(format!("{action}@v{major}"));
                 pins += 1;
             } else {
-                by_version.push_str(&format!("{line}\n"));
+                by_version.push(line.to_owned());
             }
         }
         let name = path.file_name().unwrap();
-        fs::write(copy.join(".github/workflows").join(name), by_version).unwrap();
+        fs::write(
+            copy.join(".github/workflows").join(name),
+            by_version.join("\n"),
+        )
+        .unwrap();
     }
     assert!(pins > 0);
     let found = actionlint(&copy);
