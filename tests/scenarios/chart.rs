@@ -58,14 +58,14 @@ const VALUES: [&[&str]; 15] = [
         "--set-json",
         r#"imagePullSecrets=[{"name":"registry"}]"#,
         "--set",
-        "podLabels.team=platform,podAnnotations.note=text,serviceAccount.annotations.note=text",
+        "podLabels.team=platform,commonLabels.team=all,podAnnotations.note=text,serviceAccount.annotations.note=text",
     ],
     &["--set", "fullnameOverride=secrets,crds.install=true"],
     &[
         "--set",
         "certificates.certManager.enabled=true,serviceMonitor.enabled=true,serviceMonitor.labels.release=prometheus",
         "--set",
-        "alerts.enabled=true,alerts.labels.release=prometheus,dashboard.enabled=true,dashboard.annotations.grafana_folder=AWS",
+        "alerts.enabled=true,alerts.labels.release=prometheus,dashboard.enabled=true,dashboard.annotations.grafana_folder=AWS,commonLabels.release=all",
     ],
     &[
         "--set",
@@ -113,6 +113,11 @@ pub(crate) fn values(world: &World) {
     for values in VALUES {
         let text = template(&namespace.name, values).unwrap();
         assert!(!text.contains("e+0"), "{values:?}: a number as a float");
+        // kubectl takes the last of two equal keys, kustomize refuses them.
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            let read = serde_yaml::Value::deserialize(document);
+            assert!(read.is_ok(), "{values:?}: {}", read.unwrap_err());
+        }
         let file = project::target().join("manifests/chart-values.yaml");
         fs::create_dir_all(project::target().join("manifests")).unwrap();
         fs::write(&file, text).unwrap();

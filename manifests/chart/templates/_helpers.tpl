@@ -40,6 +40,12 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 {{- end }}
 
+{{- /* The same with more labels of the object's own. A key that is in both is written once: kustomize refuses it twice. */}}
+{{- define "injector.labelsAnd" -}}
+{{- $labels := include "injector.labels" (index . 0) | fromYaml }}
+{{- include "injector.strings" (mergeOverwrite $labels (default dict (index . 1))) }}
+{{- end }}
+
 {{- /* A value as text. Numbers in values files are floats, which would be printed as 1.6777216e+07. */}}
 {{- define "injector.text" -}}
 {{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end }}
