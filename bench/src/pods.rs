@@ -90,7 +90,7 @@ pub(crate) fn measure(world: &World) -> anyhow::Result<Section> {
              create request to the first instruction of the app, which prints the clock. Pods are created at random times \
              within a second, because the kubelet checks for exited containers once per second. The trivial init container \
              uses the injector image and exits immediately. The injected pod fetches four secrets. From run to run \
-             the means vary by 0.1 s."
+             the means vary by 0.2 s."
         ),
         highlights: vec![Highlight::new(
             "Time added to a pod's start",
