@@ -155,22 +155,31 @@ fn copy(name: &str) -> PathBuf {
     copy
 }
 
-/// Runs the script with the programs of the copy's `bin`.
-fn set_version(copy: &Path, version: &str) -> anyhow::Result<String> {
+/// A program of the copy's `bin`, a shell script.
+fn write_program(copy: &Path, name: &str, text: &str) {
+    let program = copy.join("bin").join(name);
+    fs::create_dir_all(copy.join("bin")).unwrap();
+    fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A script that finds the programs of the copy's `bin`.
+fn with_programs(copy: &Path, script: &str) -> Command {
     let path = std::env::var("PATH").unwrap();
-    let path = format!("{}:{path}", copy.join("bin").display());
-    let mut script = Command::new(copy.join("release/set-version"));
-    run(script.env("PATH", path).arg(version))
+    let mut script = Command::new(copy.join("release").join(script));
+    script.env("PATH", format!("{}:{path}", copy.join("bin").display()));
+    script
+}
+
+fn set_version(copy: &Path, version: &str) -> anyhow::Result<String> {
+    run(with_programs(copy, "set-version").arg(version))
 }
 
 #[test]
 fn set_version_sets_it_everywhere() {
     let copy = copy("set-version");
     // The copy cannot be built, so nothing is rendered.
-    let program = copy.join("bin/make");
-    fs::create_dir(copy.join("bin")).unwrap();
-    fs::write(&program, "#!/bin/sh\necho \"$@\" >made\n").unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&copy, "make", "echo \"$@\" >made");
     let mut changelog = fs::read_to_string(copy.join("CHANGELOG.md")).unwrap();
     changelog = changelog.replace(
         "## Unreleased\n",
@@ -328,22 +337,15 @@ fn checksums_are_those_of_all_files() {
 /// A copy of the project with programs that note how they are called; one of them may fail.
 fn verify(name: &str, failing: &str) -> (Result<String, String>, Vec<String>) {
     let copy = copy(name);
-    let (bin, files) = (copy.join("bin"), copy.join("files"));
-    fs::create_dir(&bin).unwrap();
+    let files = copy.join("files");
     fs::create_dir(&files).unwrap();
     for program in ["cosign", "gh", "sha256sum"] {
         let status = u8::from(program == failing);
-        let text = format!("#!/bin/sh\necho {program} \"$@\" >>called\nexit {status}\n");
-        fs::write(bin.join(program), text).unwrap();
-        let executable = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(bin.join(program), executable).unwrap();
+        let text = format!("echo {program} \"$@\" >>called\nexit {status}");
+        write_program(&copy, program, &text);
     }
-    let path = std::env::var("PATH").unwrap();
-    let mut script = Command::new(copy.join("release/verify"));
-    script
-        .env("PATH", format!("{}:{path}", bin.display()))
-        .env("VERIFY_WAIT", "0")
-        .arg(&files);
+    let mut script = with_programs(&copy, "verify");
+    script.env("VERIFY_WAIT", "0").arg(&files);
     let done = run(&mut script).map_err(|error| format!("{error:#}"));
     let called = fs::read_to_string(files.join("called")).unwrap();
     (done, called.lines().map(str::to_owned).collect())

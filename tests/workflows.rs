@@ -4,7 +4,7 @@
 #![allow(missing_docs, reason = "a test program has no interface")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use e2e::command::run;
@@ -39,7 +39,7 @@ fn pinned(line: &str) -> Option<(&str, &str)> {
 /// actionlint knows the inputs of actions by their versions, not by their commits.
 #[test]
 fn actions_are_pinned_by_commit_and_have_the_inputs_of_their_versions() {
-    let copy: PathBuf = project::target().join("workflows");
+    let copy = project::target().join("workflows");
     let _ = fs::remove_dir_all(&copy);
     fs::create_dir_all(copy.join(".git")).unwrap();
     fs::create_dir_all(copy.join(".github/workflows")).unwrap();

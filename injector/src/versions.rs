@@ -43,6 +43,11 @@ impl Version {
         }
     }
 
+    /// Does the object exist?
+    pub fn exists(&self) -> bool {
+        self.id.is_some()
+    }
+
     /// No version, because the object does not exist.
     pub fn missing(region: Region) -> Self {
         Self {

@@ -185,6 +185,9 @@ mod tests {
         };
         let lost = CallError::dispatch_failure(ConnectorError::io(no_response().into()));
         assert_eq!(classify(&lost).retry, Retry::Few);
+        let timed_out = ConnectorError::timeout("of the SDK".into());
+        let timed_out = CallError::dispatch_failure(timed_out);
+        assert_eq!(classify(&timed_out).retry, Retry::Few);
         let not_http = ConnectorError::other(no_response().into(), None);
         let not_http = CallError::dispatch_failure(not_http);
         assert_eq!(classify(&not_http).retry, Retry::Never);

@@ -54,7 +54,6 @@ pub(crate) async fn fetch(
         variables,
         held,
         made: Vec::new(),
-        has_changed: false,
         versions: ClassVersions::new(),
         lines: BTreeSet::new(),
     };
@@ -103,8 +102,6 @@ struct Assembly<'a> {
     variables: Option<&'a SecretVariables>,
     held: &'a ClassVersions,
     made: Vec<MadeFile>,
-    /// May the files differ from those of the last fetch? Also if there are fewer of them.
-    has_changed: bool,
     versions: ClassVersions,
     /// What is wrong.
     lines: BTreeSet<String>,
@@ -126,7 +123,6 @@ impl Assembly<'_> {
         version: &Version,
         contents: impl Fn(&Object) -> Result<Made, Vec<ExtractError>>,
     ) {
-        self.has_changed = true;
         let mut version = version.clone();
         let key = planned.key();
         let is_known = self
@@ -166,8 +162,7 @@ impl Assembly<'_> {
         let class = Title(&self.wanted.class.name);
         let key = planned.key();
         let held = self.held.get(&key);
-        let is_there = held.is_some_and(|held| held.id.is_some());
-        self.has_changed |= held.is_none();
+        let is_there = held.is_some_and(Version::exists);
         for Object { index, .. } in objects {
             let object = format!("objects[{index}] {:?}", planned.request.to_string());
             if is_there {
@@ -236,7 +231,9 @@ impl Assembly<'_> {
     /// Renders the templates with the files of this fetch and those that stay.
     fn render(&mut self) {
         let wanted = self.wanted;
-        if wanted.class.templates.is_empty() || !self.has_changed || !self.lines.is_empty() {
+        // Versions also change when there are fewer files, or none on the first fetch.
+        let may_differ = !self.made.is_empty() || self.versions != *self.held;
+        if wanted.class.templates.is_empty() || !may_differ || !self.lines.is_empty() {
             return;
         }
         let kept = self.kept().into_iter().map(|(_, name)| {

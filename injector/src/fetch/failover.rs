@@ -5,7 +5,7 @@ use provider_class::{Plan, Region, Request};
 use super::answers::{Answer, Answers, ValueError};
 use super::region::{Batch, Sender};
 use crate::aws::Deadline;
-use crate::versions::ClassVersions;
+use crate::versions::{ClassVersions, Version};
 
 /// Fetches what a plan requests, as far as it is not `held`.
 pub(super) async fn fetch<'a>(
@@ -18,8 +18,7 @@ pub(super) async fn fetch<'a>(
     let mut batch = Batch::default();
     for (index, planned) in plan.requests.iter().enumerate() {
         let held = held.get(&planned.key());
-        let is_there = held.is_some_and(|held| held.id.is_some());
-        if is_there && is_pinned(&planned.request) {
+        if held.is_some_and(Version::exists) && is_pinned(&planned.request) {
             answers.set(index, Ok(Answer::Unchanged));
         } else {
             batch.add(index, &planned.request, held);

@@ -1,5 +1,7 @@
 //! When the second region is asked, and for what.
 
+use std::path::PathBuf;
+
 use aws_stand_in::{Fault, Kind, When};
 
 use crate::support::{ENTRY, FAILOVER, OTHER_REGION, Stage, class};
@@ -64,13 +66,19 @@ async fn a_hanging_first_region_leaves_time_for_the_second() {
         .assert_files(&[("a", "other")]);
 }
 
+/// The file of a class that writes the same secret to another file.
+fn second_class(stage: &Stage, parameters: &[(&str, &str)]) -> PathBuf {
+    let file = stage.path("second.yaml");
+    let objects = "- {objectName: a, objectType: secretsmanager, objectAlias: b}";
+    std::fs::write(&file, class("second", parameters, objects)).unwrap();
+    file
+}
+
 /// Classes of one role share the exchange, but not the time that one of them has for it.
 #[tokio::test]
 async fn a_class_without_failover_waits_longer_for_sts_than_one_with_it() {
     let stage = Stage::with_secret_in_both_regions("value", "other").await;
-    let second = stage.path("second.yaml");
-    let objects = "- {objectName: a, objectType: secretsmanager, objectAlias: b}";
-    std::fs::write(&second, class("second", &[], objects)).unwrap();
+    let second = second_class(&stage, &[]);
     let broken = Kind::error(500, "InternalFailure", "broken");
     stage.fail_times("AssumeRoleWithWebIdentity", broken, 5);
     let outcome = stage
@@ -84,9 +92,7 @@ async fn a_class_without_failover_waits_longer_for_sts_than_one_with_it() {
 #[tokio::test]
 async fn a_class_with_failover_does_not_wait_for_another_one_s_exchange() {
     let stage = Stage::with_secret_in_both_regions("value", "other").await;
-    let second = stage.path("second.yaml");
-    let objects = "- {objectName: a, objectType: secretsmanager, objectAlias: b}";
-    std::fs::write(&second, class("second", &FAILOVER, objects)).unwrap();
+    let second = second_class(&stage, &FAILOVER);
     let times = Some(1);
     let when = When::operation("AssumeRoleWithWebIdentity");
     let kind = Kind::Hang;

@@ -55,23 +55,13 @@ impl JmesPath {
         let expression = jmespath::compile(&self.0).ok()?;
         let mut keys = Vec::new();
         let mut rest = expression.as_ast();
-        loop {
-            match rest {
-                Ast::Field { name, .. } => {
-                    keys.push(name.clone());
-                    keys.reverse();
-                    return Some(keys);
-                }
-                Ast::Subexpr { lhs, rhs, .. } => match &**rhs {
-                    Ast::Field { name, .. } => {
-                        keys.push(name.clone());
-                        rest = lhs;
-                    }
-                    _ => return None,
-                },
-                _ => return None,
-            }
+        while let Ast::Subexpr { lhs, rhs, .. } = rest {
+            keys.push(key(rhs)?);
+            rest = lhs;
         }
+        keys.push(key(rest)?);
+        keys.reverse();
+        Some(keys)
     }
 
     /// Other expressions that may have been meant.
@@ -87,6 +77,13 @@ impl JmesPath {
             .filter(|text| *text != self.0)
             .filter_map(|text| text.parse().ok())
             .collect()
+    }
+}
+
+fn key(part: &Ast) -> Option<String> {
+    match part {
+        Ast::Field { name, .. } => Some(name.clone()),
+        _ => None,
     }
 }
 
