@@ -21,7 +21,7 @@
 //! | [`yaml`] | YAML read as AWS's provider reads it, and the places of fields in it | |
 //! | `class` | the [`Class`], valid by construction: its parameters and objects, what is wrong with it and where | `words`, [`yaml`] |
 //! | [`document`] | files with such resources | `class` |
-//! | `templates` | the language of templates | `words` |
+//! | `templates` | the contents of templates: text with placeholders, and formats | `words` |
 //! | `plan` | what becomes of a class: its requests in a region, the contents of its files, its [IAM policy](policy) | `class` |
 //! | `protocol` | what the webhook hands to the injector: the classes ([`Snapshot`]), the environment variables of files ([`variables`]), how Kubernetes Secrets are applied ([`SecretSync`]) and the settings of the sidecar ([`refresh`], [`on_refresh`]) | `class` |
 //! | [`network`] | the variables that say where the injector connects to | [`printable`](mod@printable) |
@@ -54,14 +54,15 @@ pub use class::resource::{
     GROUP, KIND, Metadata, PLURAL, PROVIDER, SecretProviderClass, SecretProviderClassSpec, VERSIONS,
 };
 pub use class::secret_objects::{SecretKey, SecretObject, TlsError};
-pub use class::template::{Template, TemplateError};
+pub use class::template::Template;
 pub use class::title::{IN_ANNOTATIONS, Title};
 pub use document::{Contents, Document};
 pub use network::InvalidUrl;
 pub use plan::policy;
 pub use plan::{
     Collision, ExtractError, FileContents, Made, MadeCollision, MadeFile, NoRegion, PathCall, Plan,
-    PlannedRequest, ResolveError, collision_of, collisions, parameter_calls, path_calls,
+    PlannedRequest, ResolveError, TemplateError, collision_of, collisions, parameter_calls,
+    path_calls,
 };
 pub use protocol::on_refresh;
 pub use protocol::on_refresh::{Notification, OnRefresh, RESTART_EXIT_STATUS};

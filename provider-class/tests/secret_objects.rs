@@ -241,7 +241,7 @@ fn a_field_or_type_that_is_almost_right_is_a_warning() {
 
 #[test]
 fn a_key_may_have_the_file_of_a_template() {
-    let templates = "- {objectAlias: url, template: \"db://{{ files.dbusername }}\"}";
+    let templates = "- {objectAlias: url, template: \"db://{{ files['dbusername'] }}\"}";
     let mut spec = SecretProviderClassSpec::aws([("objects", OBJECTS), ("templates", templates)]);
     let url = with("data", json!([{"objectName": "url", "key": "url"}]));
     spec.secret_objects = serde_json::from_value(url).unwrap();

@@ -80,8 +80,9 @@ templates: |
     template: |
       spring.datasource.username={{ files["username"]|properties }}
       spring.datasource.password={{ files["password"]|properties }}
-  - objectAlias: secrets.env
-    template: password={{ files["password"]|shell }}
+  - objectAlias: secrets.sh
+    format: shell
+    uppercase: true
 "#;
     let others = json!({"parameters": templates, "mount-path": "/config"});
     run(&namespace, &pod(&objects, &others));
@@ -96,7 +97,7 @@ templates: |
     );
     let sourced = sh(
         &namespace,
-        r#". /config/secrets.env; printf %s "$password""#,
+        r#". /config/secrets.sh; sh -c 'printf %s "$PASSWORD"'"#,
     );
     assert_eq!(sourced.unwrap(), PASSWORD, "a shell reads what was stored");
 }

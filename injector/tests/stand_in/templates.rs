@@ -19,7 +19,7 @@ const URL: &str = "- objectAlias: url
   template: postgres://{{ files[\"user\"]|urlencode }}:{{ files[\"password\"]|urlencode }}@db/shop
 - objectAlias: all.json
   filePermission: \"0400\"
-  template: \"{{ files|tojson }}\"
+  format: json
 ";
 const SECRET: &str = r#"{"user": "app", "password": "p@ss/w:rd '$&"}"#;
 
@@ -35,7 +35,7 @@ async fn a_database_url_holds_any_password() {
     );
     assert_eq!(
         file("all.json"),
-        r#"{"password": "p@ss/w:rd '$&", "user": "app"}"#
+        "{\n  \"password\": \"p@ss/w:rd '$&\",\n  \"user\": \"app\"\n}\n"
     );
 }
 
@@ -45,7 +45,7 @@ async fn a_template_that_fails_says_where_and_shows_no_value() {
     let outcome = stage.fetch(&parameters(URL), OBJECTS).await;
     outcome.assert_error(&[
         "class \"db\": templates[0].template: needs the file \"password\", which does not exist",
-        "(line 1 of the template)",
+        "(line 1, column 42 of the template)",
     ]);
     assert!(!outcome.stderr.contains("hunter2"), "{}", outcome.stderr);
 }
@@ -53,11 +53,11 @@ async fn a_template_that_fails_says_where_and_shows_no_value() {
 #[tokio::test]
 async fn a_refresh_renders_one_consistent_set() {
     let stage = Stage::with_secret(SECRET).await;
-    let templates = "- {objectAlias: url, template: \"{{ files.user }}{% if \\\"b\\\" in files %}-{{ files.b }}{% endif %}\"}";
+    let templates = "- {objectAlias: url, template: \"{{ files['user'] }}-{{ files['b'] | default('none') }}\"}";
     let refresh = stage
         .fetch_and_refresh(&parameters(templates), OBJECTS)
         .await;
-    assert_eq!(stage.file("url"), "app");
+    assert_eq!(stage.file("url"), "app-none");
     stage.seed().secret("b", "new").await.unwrap();
     until(|| stage.file("url") == "app-new").await;
     refresh
@@ -79,7 +79,7 @@ async fn a_refresh_renders_one_consistent_set() {
 #[tokio::test]
 async fn a_template_is_a_file_even_if_there_is_no_other() {
     let stage = Stage::start().await;
-    let templates = "- {objectAlias: flags, template: \"{% if \\\"b\\\" in files %}{{ files.b }}{% else %}none{% endif %}\"}";
+    let templates = "- {objectAlias: flags, template: \"{{ files['b'] | default('none') }}\"}";
     let objects = "- {objectName: b, objectType: secretsmanager, optional: true}";
     let outcome = stage.fetch(&parameters(templates), objects).await;
     outcome.assert_files(&[("flags", "none")]);
@@ -96,7 +96,7 @@ async fn a_template_is_a_file_even_if_there_is_no_other() {
 #[tokio::test]
 async fn a_part_that_goes_is_gone_from_the_template_too() {
     let stage = Stage::with_secret(r#"{"token": "revoked"}"#).await;
-    let templates = "- {objectAlias: header, template: \"{% if \\\"token\\\" in files %}{{ files.token }}{% else %}none{% endif %}\"}";
+    let templates = "- {objectAlias: header, template: \"{{ files['token'] | default('none') }}\"}";
     let objects = "- objectName: a
   objectType: secretsmanager
   wholeFile: false
@@ -119,7 +119,7 @@ async fn a_variable_may_be_a_template() {
         "mountPath": stage.mount(),
         "parameters": {
             "objects": "- {objectName: a, objectType: secretsmanager}",
-            "templates": "- {objectAlias: url, template: \"x-{{ files.a }}\"}",
+            "templates": "- {objectAlias: url, template: \"x-{{ files['a'] }}\"}",
         },
     }]);
     fetch.env("SECRET_PROVIDER_CLASSES", snapshot.to_string());
@@ -137,7 +137,7 @@ fn check_shows_templates_and_their_mistakes_with_lines() {
         "{printed}"
     );
     let file = class("db", &[], OBJECTS)
-        + "    templates: |\n      - objectAlias: x\n        template: \"{{ files.user }}\"\n      - objectAlias: y\n        template: \"{{ user }}\"\n";
+        + "    templates: |\n      - objectAlias: x\n        template: \"{{ files['user'] }}\"\n      - objectAlias: y\n        template: \"{{ user }}\"\n";
     let (output, _folder) = check(&file, &[]);
     let errors = text(&output.stderr);
     let line = file
@@ -146,7 +146,7 @@ fn check_shows_templates_and_their_mistakes_with_lines() {
         .unwrap()
         + 1;
     let words = format!(
-        "class.yaml:{line}: class \"db\": templates[1].template: has the unknown name \"user\""
+        "class.yaml:{line}: class \"db\": templates[1].template: has a placeholder that names no file"
     );
     assert!(errors.contains(&words), "{errors}");
 }

@@ -6,7 +6,8 @@ use super::object::{Extract, Object};
 use super::output::{OpenFiles, Output};
 use super::problem::{ClassError, Problem};
 use super::secret_objects::{SecretKey, SecretObject};
-use super::template::Template;
+use super::template::{Body, Template};
+use crate::templates::Part;
 
 /// What the allocator adds to each text on the heap.
 const ALLOCATION: usize = 32;
@@ -99,7 +100,22 @@ impl Extract {
 
 impl Template {
     fn heap(&self) -> usize {
-        text(&self.source) + text(self.file.path.as_str())
+        let body = match &self.body {
+            Body::Text(parts) => {
+                let heaps = parts.iter().map(|part| match part {
+                    Part::Text(own) => text(own),
+                    Part::Placeholder(placeholder) => placeholder.heap() + 2 * ALLOCATION,
+                });
+                size_of_val(&parts[..]) + heaps.sum::<usize>()
+            }
+            Body::Document(document) => {
+                let names = document.files.iter().flatten();
+                names
+                    .map(|name| size_of_val(name) + text(name))
+                    .sum::<usize>()
+            }
+        };
+        body + text(self.file.path.as_str())
     }
 }
 

@@ -8,6 +8,7 @@ mod members;
 mod number;
 mod paths;
 pub mod policy;
+mod render;
 mod resolve;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ pub use collisions::{Collision, collision_of, collisions};
 pub use extract::{ExtractError, FileContents, Made, MadeFile};
 pub use made::MadeCollision;
 pub use paths::{PathCall, path_calls};
+pub use render::TemplateError;
 pub use resolve::ResolveError;
 
 /// All requests of a class.

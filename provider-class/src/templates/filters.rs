@@ -1,65 +1,98 @@
-//! The filters: what configuration files need to hold any value.
+//! The filters: what configuration files need to hold any value. Each takes time in proportion to its input, and makes at most
+//! six times as many bytes, and two quotes.
 
 use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use minijinja::value::ValueKind;
-use minijinja::{Environment, Error, ErrorKind, Value};
+use zeroize::Zeroizing;
 
-use super::LONGEST;
+use super::hints;
 use crate::Encoding;
+use crate::words::name::shown;
 
-/// Why a filter cannot work on a value; never with the value.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct FilterError(pub(super) String);
-
-/// Adds all filters.
-pub(super) fn add(environment: &mut Environment<'_>) {
-    let mut add = |name: &'static str, filter: fn(&str) -> Result<Value, Error>| {
-        environment.add_filter(name, move |value: &Value| filter(text(value, name)?));
-    };
-    add("b64decode", b64decode);
-    add("lower", |text| Ok(text.to_lowercase().into()));
-    add("properties", |text| Ok(properties(text).into()));
-    add("shell", |text| Ok(shell(text).into()));
-    add("trim", |text| Ok(text.trim().into()));
-    add("upper", |text| Ok(text.to_uppercase().into()));
-    add("urlencode", |text| Ok(urlencode(text).into()));
-    environment.add_filter("b64encode", b64encode);
-    environment.add_filter("replace", replace);
-    environment.add_filter("tojson", tojson);
+/// A step of a placeholder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Filter {
+    B64decode,
+    B64encode,
+    /// The text for a file that does not exist.
+    Default(String),
+    Lower,
+    Properties,
+    Shell,
+    Tojson,
+    Trim,
+    Upper,
+    Urlencode,
 }
 
-/// The text that a filter works on.
-fn text<'a>(value: &'a Value, filter: &str) -> Result<&'a str, Error> {
-    is_defined(value)?;
-    let text = value.as_str();
-    text.ok_or_else(|| {
-        failed(format!(
-            "{filter} takes text: use b64encode for other bytes"
-        ))
-    })
-}
-
-fn is_defined(value: &Value) -> Result<(), Error> {
-    if value.is_undefined() {
-        return Err(ErrorKind::UndefinedError.into());
+impl Filter {
+    /// The filter of a name, with the text in its brackets.
+    ///
+    /// # Errors
+    /// An unknown name, and a text that is missing or has no meaning.
+    pub(super) fn new(name: &str, text: Option<String>) -> Result<Self, String> {
+        let filter = match name {
+            "b64decode" => Self::B64decode,
+            "b64encode" => Self::B64encode,
+            "default" => {
+                return text.map(Self::Default).ok_or_else(|| {
+                    "has default, which needs a text: write default(\"none\")".to_owned()
+                });
+            }
+            "lower" => Self::Lower,
+            "properties" => Self::Properties,
+            "shell" => Self::Shell,
+            "tojson" => Self::Tojson,
+            "trim" => Self::Trim,
+            "upper" => Self::Upper,
+            "urlencode" => Self::Urlencode,
+            unknown => {
+                let hint = match hints::filter(unknown) {
+                    Some(own) => format!("write {own}"),
+                    None => "the filters are b64decode, b64encode, default, lower, properties, shell, tojson, trim, upper and urlencode".to_owned(),
+                };
+                return Err(format!("has the unknown filter {}: {hint}", shown(unknown)));
+            }
+        };
+        match text {
+            Some(_) => Err(format!("has {name}, which takes no text: write | {name}")),
+            None => Ok(filter),
+        }
     }
-    Ok(())
-}
 
-fn failed(reason: impl Into<String>) -> Error {
-    let error = FilterError(reason.into());
-    Error::new(ErrorKind::InvalidOperation, error.to_string()).with_source(error)
+    /// What it makes of a value.
+    ///
+    /// # Errors
+    /// A value that it cannot take; never with the value.
+    pub(super) fn apply(&self, value: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
+        let (name, filter): (_, fn(&str) -> String) = match self {
+            Self::B64decode => {
+                let decoded = Encoding::Base64.decode(value);
+                return decoded.map_err(|reason| format!("b64decode takes base64, but {reason}"));
+            }
+            Self::B64encode => return Ok(Zeroizing::new(STANDARD.encode(value).into_bytes())),
+            Self::Default(_) => return Ok(Zeroizing::new(value.to_vec())),
+            Self::Lower => ("lower", str::to_lowercase),
+            Self::Properties => ("properties", properties),
+            Self::Shell => ("shell", shell),
+            Self::Tojson => ("tojson", json),
+            Self::Trim => ("trim", |text| text.trim().to_owned()),
+            Self::Upper => ("upper", str::to_uppercase),
+            Self::Urlencode => ("urlencode", urlencode),
+        };
+        let text = std::str::from_utf8(value)
+            .map_err(|_| format!("has a file that is not UTF-8 text, but {name} takes UTF-8 text: use b64encode for other bytes"))?;
+        Ok(Zeroizing::new(filter(text).into_bytes()))
+    }
 }
 
 /// Everything but unreserved characters becomes `%XX`.
 ///
 /// Source: <https://www.rfc-editor.org/rfc/rfc3986#section-2.3>.
 fn urlencode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
+    let mut encoded = String::with_capacity(3 * text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
@@ -71,26 +104,30 @@ fn urlencode(text: &str) -> String {
     encoded
 }
 
-fn replace(value: &Value, from: &Value, to: &Value) -> Result<String, Error> {
-    let of = |value| text(value, "replace");
-    let (text, from, to) = (of(value)?, of(from)?, of(to)?);
-    let added = text.matches(from).count().saturating_mul(to.len());
-    if text.len().saturating_add(added) > LONGEST {
-        return Err(failed(format!("replace makes at most {LONGEST} bytes")));
+/// A word for POSIX shells, in single quotes.
+pub(super) fn shell(text: &str) -> String {
+    let mut word = String::with_capacity(4 * text.len() + 2);
+    word.push('\'');
+    for (index, part) in text.split('\'').enumerate() {
+        if index > 0 {
+            word.push_str(r"'\''");
+        }
+        word.push_str(part);
     }
-    Ok(text.replace(from, to))
+    word.push('\'');
+    word
 }
 
-/// A word for POSIX shells, in single quotes.
-fn shell(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
+/// A string in JSON.
+pub(super) fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// A key or value of a Java properties file.
 ///
 /// Source: <https://docs.oracle.com/en/java/javase/21/docs/api/java.base/java/util/Properties.html#load(java.io.Reader)>.
-fn properties(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
+pub(super) fn properties(text: &str) -> String {
+    let mut escaped = String::with_capacity(2 * text.len());
     for character in text.chars() {
         match character {
             '\n' => escaped.push_str("\\n"),
@@ -110,56 +147,6 @@ fn properties(text: &str) -> String {
         }
     }
     escaped
-}
-
-fn b64encode(value: &Value) -> Result<String, Error> {
-    is_defined(value)?;
-    let bytes = value
-        .as_bytes()
-        .ok_or_else(|| failed("b64encode takes text or bytes"))?;
-    Ok(STANDARD.encode(bytes))
-}
-
-fn b64decode(text: &str) -> Result<Value, Error> {
-    let bytes = Encoding::Base64.decode(text.as_bytes());
-    let bytes = bytes.map_err(|reason| failed(format!("b64decode takes base64, but {reason}")))?;
-    Ok(match std::str::from_utf8(&bytes) {
-        Ok(text) => Value::from(text),
-        Err(_) => Value::from(&bytes[..]),
-    })
-}
-
-/// JSON, which is also YAML: of a text, an integer, a boolean, or all files.
-fn tojson(value: &Value) -> Result<String, Error> {
-    is_defined(value)?;
-    let mut json = String::new();
-    match value.kind() {
-        ValueKind::None => json.push_str("null"),
-        ValueKind::Bool => json.push_str(if value.is_true() { "true" } else { "false" }),
-        ValueKind::Number if value.is_integer() => json.push_str(&value.to_string()),
-        ValueKind::Map => {
-            json.push('{');
-            for (index, key) in value.try_iter()?.enumerate() {
-                if index > 0 {
-                    json.push_str(", ");
-                }
-                write_text(&key, &mut json)?;
-                json.push_str(": ");
-                write_text(&value.get_item(&key)?, &mut json)?;
-            }
-            json.push('}');
-        }
-        _ => write_text(value, &mut json)?,
-    }
-    Ok(json)
-}
-
-fn write_text(value: &Value, json: &mut String) -> Result<(), Error> {
-    let text = value.as_str().ok_or_else(|| {
-        failed("tojson takes text, integers and files that are text: use b64encode for others")
-    })?;
-    json.push_str(&serde_json::Value::from(text).to_string());
-    Ok(())
 }
 
 #[cfg(test)]
@@ -194,5 +181,29 @@ mod tests {
         assert_eq!(properties("a b=c:d#!\\"), "a\\ b\\=c\\:d\\#\\!\\\\");
         assert_eq!(properties("\n\r\t\u{c}\u{1}"), "\\n\\r\\t\\f\\u0001");
         assert_eq!(properties("é🔑"), "\\u00e9\\ud83d\\udd11");
+    }
+
+    #[test]
+    fn no_filter_makes_more_than_six_times_its_input_and_two_quotes() {
+        for name in [
+            "b64encode",
+            "lower",
+            "properties",
+            "shell",
+            "tojson",
+            "trim",
+            "upper",
+            "urlencode",
+        ] {
+            let filter = Filter::new(name, None).unwrap();
+            for character in (0..=0x10_ffff).filter_map(char::from_u32) {
+                let text = String::from(character).repeat(4);
+                let made = filter.apply(text.as_bytes()).unwrap().len();
+                assert!(
+                    made <= 6 * text.len() + 2,
+                    "{name}: {character:?} makes {made} bytes"
+                );
+            }
+        }
     }
 }

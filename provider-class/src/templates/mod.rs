@@ -1,36 +1,38 @@
-//! Files that are made of other files, by templates in the language of minijinja.
+//! The contents of a template's file: text with placeholders, or all files in a format. Both are parsed at admission, in linear
+//! time, and never computed there: the injector fills them in.
 //!
-//! What goes in: a template and the files of its class, as `files["name"]`. What comes out: text, or where and why rendering
-//! stopped, without a value. A template can do nothing else: functions that read files, the clock or the network do not exist, an
-//! unknown name is an error, and steps and output have a bound.
+//! ```text
+//! postgres://{{ files["user"] | urlencode }}:{{ files["password"] | urlencode }}@{{ files["host"] | default("db") }}/shop
+//! ```
 //!
 //! | module | holds |
 //! |---|---|
-//! | `code` | what a template mentions, and what is refused before it is parsed |
-//! | `files` | the variable `files` |
-//! | `filters` | the filters |
-//! | `render` | renders with bounds |
-//!
-//! Source: <https://docs.rs/minijinja/latest/minijinja/syntax/index.html>.
+//! | `placeholders` | text with placeholders, parsed |
+//! | `hints` | what to write instead of other template languages |
+//! | `filters` | what a placeholder does with a value |
+//! | `formats` | documents of names and values: dotenv, properties, JSON, YAML, shell |
 
-mod code;
-mod files;
 mod filters;
-mod render;
+mod formats;
+mod hints;
+mod placeholders;
 
-pub(crate) use files::Files;
-pub(crate) use render::{Failure, check, render};
+pub(crate) use formats::Document;
+pub(crate) use placeholders::{Part, Placeholder, parse};
 
-/// Steps of all templates of a class together.
-const STEPS: u64 = 200_000;
-/// Templates of a class.
-pub(crate) const MOST: usize = 50;
-/// All templates of a class together, in bytes. minijinja counts columns up to 65,535.
-pub(crate) const LONGEST_TEMPLATES: usize = 64 * 1000;
-/// Words and marks in a tag, and statements `elif`: minijinja recurses over them.
-const LONGEST_TAG: usize = 200;
-const MOST_ELIFS: usize = 100;
-/// The longest output of a template, in bytes.
-const LONGEST: usize = 1024 * 1024;
-/// The only variable.
-const FILES: &str = "files";
+/// Templates per class.
+pub(crate) const MAX_TEMPLATES: usize = 50;
+/// All templates of a class together, in bytes.
+pub(crate) const MAX_TEMPLATES_BYTES: usize = 64 * 1000;
+/// The longest output of a template, and the longest value between two filters, in bytes.
+pub(crate) const MAX_OUTPUT: usize = 1024 * 1024;
+
+/// Fails if a value or an output is too long.
+pub(crate) fn check_length(bytes: usize) -> Result<(), String> {
+    if bytes > MAX_OUTPUT {
+        return Err(format!(
+            "makes more than {MAX_OUTPUT} bytes: make it shorter"
+        ));
+    }
+    Ok(())
+}

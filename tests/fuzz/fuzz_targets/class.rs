@@ -17,7 +17,9 @@ fuzz_target!(|input: &str| {
         let parameters = [("objects", objects), ("pathTranslation", translation), ("failoverRegion", "us-west-2")];
         check(&SecretProviderClassSpec::aws(parameters));
     }
-    check(&SecretProviderClassSpec::aws([("objects", TEXT_AND_BYTES), ("templates", &template(input))]));
+    for templates in [template(input), input.to_owned()] {
+        check(&SecretProviderClassSpec::aws([("objects", TEXT_AND_BYTES), ("templates", &templates)]));
+    }
     // This is slow, so it is not done for every input.
     if !input.is_empty() && input.len().is_multiple_of(64) {
         let objects = input.repeat((127 * 1024) / input.len());
@@ -31,9 +33,12 @@ fuzz_target!(|input: &str| {
 /// Two secrets for the template: [`render`] gives one text and the other bytes.
 const TEXT_AND_BYTES: &str = "[{objectName: a, objectType: secretsmanager}, {objectName: b, objectType: secretsmanager}]";
 
-/// The `templates` with one template; JSON is YAML.
+/// The `templates` with one template, and all formats; JSON is YAML.
 fn template(source: &str) -> String {
-    serde_json::json!([{"objectAlias": "t", "template": source}]).to_string()
+    let formats = ["dotenv", "json", "properties", "shell", "yaml"];
+    let formats = formats.map(|format| serde_json::json!({"objectAlias": format, "format": format, "files": ["a"]}));
+    let text = serde_json::json!({"objectAlias": "t", "template": source});
+    serde_json::Value::Array([text].into_iter().chain(formats).collect()).to_string()
 }
 
 /// The most bytes that a template makes.
