@@ -114,3 +114,37 @@ fn many_documents_and_items_are_read() {
         }
     }
 }
+
+/// Each is about as long as all templates of a class can be.
+#[test]
+fn templates_are_parsed_in_one_pass() {
+    let objects: String = (0..2000)
+        .map(|n| format!("- {{objectName: s{n}, objectType: secretsmanager, jsonKeys: {{prefix: p{n}-}}, wholeFile: false}}\n"))
+        .collect();
+    let name = "n".repeat(2000);
+    for piece in [
+        "{{",
+        "{{ files[\"",
+        "{{ files[\"s\"] }}",
+        "{{ files['p1-a'] | upper }}",
+        "{{ \"{{\" }}",
+        "{{ '\\\\",
+        " | trim",
+        "{{ files['a'] | ",
+        "{ {",
+        "\n",
+        "\\",
+        &format!("{{{{ files['{name}'] }}}}"),
+    ] {
+        let text = piece.repeat(60_000 / piece.len());
+        for template in [text.clone(), format!("{{{{ files['p1-a']{text}")] {
+            let entry = serde_json::json!([{"objectAlias": "t", "template": template}]);
+            let spec = SecretProviderClassSpec::aws([
+                ("objects", objects.clone()),
+                ("templates", entry.to_string()),
+            ]);
+            // Most are refused; none may take time for each pair of characters or names.
+            let _ = Class::parse("a", &spec);
+        }
+    }
+}
