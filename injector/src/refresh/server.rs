@@ -1,5 +1,6 @@
 //! Serves the metrics over plain HTTP.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,13 +14,13 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use provider_class::listen;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 
 use super::metrics::{self, Metrics};
 
 /// A scrape takes milliseconds. A slower connection is closed.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections at a time. Any pod may open some, and the sidecar has little memory.
+/// Connections at a time: the sidecar has little memory.
 const MOST_CONNECTIONS: usize = 16;
 /// Bytes of a request's head; a scrape has a few hundred.
 const LONGEST_HEAD: usize = 16 * 1024;
@@ -44,19 +45,21 @@ pub(super) async fn start(address: SocketAddr, metrics: Arc<Metrics>) {
 }
 
 async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    // The semaphore is never closed.
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let answered = tokio::time::timeout(TIMEOUT, answer(stream, Arc::clone(&metrics)));
-                tokio::spawn(async move {
-                    let _ = answered.await;
-                    drop(place);
-                });
-            }
-            Err(_) => tokio::time::sleep(PAUSE).await,
+    // Each carries one request, so the oldest one is the slowest.
+    let mut open: VecDeque<AbortHandle> = VecDeque::with_capacity(MOST_CONNECTIONS);
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
+        open.retain(|connection| !connection.is_finished());
+        if open.len() == MOST_CONNECTIONS
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
         }
+        let answered = tokio::time::timeout(TIMEOUT, answer(stream, Arc::clone(&metrics)));
+        open.push_back(tokio::spawn(answered).abort_handle());
     }
 }
 

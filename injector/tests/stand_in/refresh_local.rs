@@ -1,5 +1,7 @@
 //! `refresh` and its neighbours in the pod: the app that is told, the agent that gives credentials, a scrape of metrics.
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use aws_stand_in::Kind;
@@ -187,18 +189,22 @@ async fn credentials_are_renewed_before_they_expire_with_the_token_of_that_momen
     assert_eq!(agent.heads().len(), asked, "these last");
 }
 
-#[tokio::test]
-async fn metrics_tell_successes_failures_and_the_age_of_objects() {
-    let stage = stage().await;
-    let free = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+/// A refresh with metrics, and where they are.
+async fn with_metrics(stage: &Stage) -> (Running, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let free = listener.local_addr().unwrap();
+    drop(listener);
     let mut command = stage.refresh_command();
     command.env("METRICS_LISTEN", free.to_string());
     let refresh = Running::start(command);
     refresh.says("metrics on").await;
+    (refresh, free)
+}
+
+#[tokio::test]
+async fn metrics_tell_successes_failures_and_the_age_of_objects() {
+    let stage = stage().await;
+    let (refresh, free) = with_metrics(&stage).await;
     stage.seed().update_secret("a", "hunter2").await.unwrap();
     until(|| stage.file("a") == "hunter2").await;
     stage.more_calls("DescribeSecret", 2).await;
@@ -236,6 +242,23 @@ async fn metrics_tell_successes_failures_and_the_age_of_objects() {
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 431");
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_keep_a_scrape_out() {
+    let stage = stage().await;
+    let (_refresh, free) = with_metrics(&stage).await;
+    let mut idle = Vec::new();
+    for _ in 0..40 {
+        idle.push(TcpStream::connect(free).await.unwrap());
+    }
+    let answer = get(free.port(), "/metrics").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // The scrape took the oldest one's place, and did not wait until the others had timed out.
+    for stream in idle.drain(25..) {
+        let read = stream.into_std().unwrap().peek(&mut [0]);
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
 }
 
 #[tokio::test]
