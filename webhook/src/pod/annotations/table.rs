@@ -64,7 +64,7 @@ pub const ANNOTATIONS: [Annotation; 18] = [
     },
     Annotation {
         name: "mount-path",
-        values: "absolute path of the directory for classes without their own. Not allowed: `/etc`, `/run`, `/var`, `/var/run`; also `/dev`, `/etc/hostname`, `/etc/hosts`, `/etc/resolv.conf`, `/proc`, `/sys`, `/run/secrets`, `/var/run/secrets` and paths below these",
+        values: "absolute path of the directory for classes without their own. Not allowed, because a container would not start or would lose its CA certificates: [reserved paths](#reserved-paths)",
         default: "`/mnt/secrets-store`",
         example: "/etc/secrets",
         read: |draft, text| mount_path(text).map(|path| draft.mount_path = Some(path)),

@@ -82,11 +82,47 @@ fn paths_that_would_break_the_container_are_refused() {
         "/var/run/secrets/x",
         "/etc",
         "/etc/hosts",
+        "/etc/passwd",
+        "/etc/group",
+        "/etc/ssl",
+        "/etc/ssl/certs/",
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/bin",
+        "/bin/sh",
+        "/sbin",
+        "/lib/x",
+        "/lib64",
+        "/usr",
+        "/usr/bin/env",
+        "/usr/lib",
+        "/usr/local/bin",
+        "/var/lib",
+        "/var/lib/aws-secrets-injector",
+        "/var/lib/aws-secrets-injector/x",
+        "/var/lib/aws-secrets-injector-env",
+        "/var/lib/aws-secrets-injector-bin",
+        "/aws-secrets-injector",
     ] {
         assert!(
             read(&[("secret-provider-class", "db"), ("mount-path", bad)]).is_err(),
             "{bad}"
         );
+    }
+    for good in [
+        "/binary",
+        "/etc/ssl/app",
+        "/etc/ssl/certs/app",
+        "/libs",
+        "/usr/lib/app/secrets",
+        "/usr/local/etc/app",
+        "/usr/src/app/secrets",
+        "/usr/share/app",
+        "/var/lib/app",
+        "/var/lib/aws-secrets",
+        "/run/app",
+    ] {
+        let pairs = [("secret-provider-class", "db"), ("mount-path", good)];
+        assert!(read(&pairs).is_ok(), "{good}");
     }
     assert!(
         read(&[("secret-provider-class", "a=/x,b=/x/y")])

@@ -3,6 +3,8 @@
 
 use super::SecretObjects;
 use crate::pod::bounds::MOST_CONTAINERS;
+use crate::pod::injection::STATE_DIRECTORY;
+use crate::pod::variables::{PROGRAM_DIRECTORY, VARIABLES_DIRECTORY};
 use crate::text;
 
 /// Classes that one pod may name. Each is a directory or a part of one; the API server's policy could not check more
@@ -61,9 +63,9 @@ fn is_label(text: &str) -> bool {
             .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
-/// Directories where a mount, there or below, would break the container or hide what Kubernetes puts there. In most images
-/// `/var/run` is a link to `/run`.
-const RESERVED: [&str; 8] = [
+/// Paths where a mount, there or below, would break the container or hide what Kubernetes puts there. In most images `/var/run` is a
+/// link to `/run`. The last ones are the injector's own.
+const RESERVED: [&str; 27] = [
     "/dev",
     "/proc",
     "/sys",
@@ -72,10 +74,48 @@ const RESERVED: [&str; 8] = [
     "/etc/hostname",
     "/etc/hosts",
     "/etc/resolv.conf",
+    "/etc/group",
+    "/etc/ld.so.cache",
+    "/etc/nsswitch.conf",
+    "/etc/passwd",
+    "/etc/shadow",
+    "/bin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/sbin",
+    "/usr/bin",
+    "/usr/sbin",
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/aws-secrets-injector",
+    "/aws-secrets-injector-exec",
+    STATE_DIRECTORY,
+    VARIABLES_DIRECTORY,
+    PROGRAM_DIRECTORY,
 ];
 
-/// Directories that hold one of those: a read-only mount leaves no room for it.
-const ABOVE_RESERVED: [&str; 4] = ["/run", "/var/run", "/var", "/etc"];
+/// Directories that hold one of those, the programs and libraries of an image, or its CA certificates: a read-only mount hides them
+/// and leaves no room for the others. Directories in them are free, as far as [`RESERVED`] does not name them.
+const ABOVE_RESERVED: [&str; 17] = [
+    "/run",
+    "/var/run",
+    "/var",
+    "/var/lib",
+    "/etc",
+    "/etc/pki",
+    "/etc/pki/tls",
+    "/etc/pki/tls/certs",
+    "/etc/ssl",
+    "/etc/ssl/certs",
+    "/usr",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local",
+    "/usr/local/bin",
+    "/usr/local/lib",
+    "/usr/share",
+];
 
 pub(super) fn mount_path(value: &str) -> Result<String, String> {
     let path = value.trim_end_matches('/');

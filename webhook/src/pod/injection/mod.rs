@@ -26,8 +26,8 @@ use crate::pod::variables::PlannedVariables;
 
 use self::resources::Runs;
 
-/// Where it is mounted.
-const STATE_DIRECTORY: &str = "/var/lib/aws-secrets-injector";
+/// Where the sidecar's state is mounted.
+pub(crate) const STATE_DIRECTORY: &str = "/var/lib/aws-secrets-injector";
 /// Version IDs of a few hundred secrets.
 const STATE_SIZE: &str = "1Mi";
 /// Where the tokens are mounted: not where EKS's own webhook mounts its token, which may run after this one.
