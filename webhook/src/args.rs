@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::logging;
 use crate::pod::annotations::Resources;
-use crate::pod::injection::{InjectorSettings, OF_EACH_POD};
+use crate::pod::injection::{ApiServer, InjectorSettings, OF_EACH_POD};
 use crate::pod::quantity::quantity;
 
 /// Mutating admission webhook that gives annotated pods their AWS secrets as files.
@@ -108,6 +108,12 @@ pub struct Args {
     /// pods what its ServiceAccount may do.
     #[arg(long, env = "ALLOW_SECRET_SYNC")]
     pub allow_secret_sync: bool,
+    /// Address of the API server for these pods. Kubernetes sets the variable.
+    #[arg(long, env = "KUBERNETES_SERVICE_HOST", requires = "api_server_port")]
+    api_server_host: Option<String>,
+    /// Its port.
+    #[arg(long, env = "KUBERNETES_SERVICE_PORT", requires = "api_server_host")]
+    api_server_port: Option<u16>,
 
     /// Default region for classes without one. Taken from the nodes' labels if not set.
     #[arg(long, env = "AWS_REGION", value_parser = str::parse::<Region>)]
@@ -228,6 +234,11 @@ impl Args {
             },
             size_limit: self.secrets_size_limit.clone(),
             environment: self.injector_environment.clone(),
+            api_server: self
+                .api_server_host
+                .clone()
+                .zip(self.api_server_port)
+                .map(|(host, port)| ApiServer { host, port }),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Requests to the API server, at the address that the kubelet sets and with the pod's own token.
+//! Requests to the API server, at the address that the webhook sets and with the pod's own token.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -5,6 +5,10 @@ use serde::Deserialize;
 use crate::aws::retry::{Attempt, Retry};
 use crate::aws::{Cause, outside};
 
+/// Stands in a message in place of a Secret's contents. What comes after it may quote them all the same, such as the first characters
+/// of a value that should be JSON.
+const REDACTED: &str = "<secret contents redacted>";
+
 /// The metadata of a Secret as it is after a request.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Object {
@@ -90,7 +94,7 @@ pub(super) fn refused(status: u16, body: &[u8]) -> Attempt {
     Attempt {
         cause: Cause::Refused {
             code,
-            message: outside::message(&said.message),
+            message: outside::message(without_contents(&said.message)),
         },
         retry: match status {
             // Somebody changed the object at the same time.
@@ -100,6 +104,14 @@ pub(super) fn refused(status: u16, body: &[u8]) -> Attempt {
             _ => Retry::Never,
         },
         pause: None,
+    }
+}
+
+/// The message up to where contents of the Secret could be quoted.
+fn without_contents(message: &str) -> &str {
+    match message.split_once(REDACTED) {
+        Some((before, _)) => &message[..before.len() + REDACTED.len()],
+        None => message,
     }
 }
 
@@ -126,6 +138,18 @@ mod tests {
         assert_eq!(
             (code.as_str(), message.as_str()),
             ("Conflict", "conflict with \"kubectl\"")
+        );
+    }
+
+    #[test]
+    fn a_message_ends_where_it_could_quote_a_value() {
+        let body = br#"{"reason": "Invalid", "message": "Secret \"pull\" is invalid: data[.dockerconfigjson]: Invalid value: \"<secret contents redacted>\": invalid character 'h' looking for beginning of value"}"#;
+        let Cause::Refused { message, .. } = refused(422, body).cause else {
+            panic!()
+        };
+        assert_eq!(
+            message,
+            "Secret \"pull\" is invalid: data[.dockerconfigjson]: Invalid value: \"<secret contents redacted>"
         );
     }
 

@@ -32,6 +32,7 @@ static SETTINGS: LazyLock<InjectorSettings> = LazyLock::new(|| InjectorSettings 
     resources: Resources::default(),
     size_limit: Quantity("16Mi".to_owned()),
     environment: Vec::new(),
+    api_server: None,
 });
 
 fuzz_target!(|body: &[u8]| {

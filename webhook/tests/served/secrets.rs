@@ -114,6 +114,9 @@ async fn a_pod_with_the_right_applies_its_secret_and_its_references_stay() {
         value("SECRET_SYNC"),
         r#"{"directory":"/var/run/secrets/aws-secrets-injector/kubernetes","owner":{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"web-1","uid":"u-1"}}"#
     );
+    // Without these, a Service of the pod's namespace could change them.
+    assert_eq!(value("KUBERNETES_SERVICE_HOST"), "10.96.0.1");
+    assert_eq!(value("KUBERNETES_SERVICE_PORT"), "443");
     let classes: Value = serde_json::from_str(&value("SECRET_PROVIDER_CLASSES")).unwrap();
     assert_eq!(classes[0]["secretObjects"][0]["secretName"], "credentials");
     let volumes = after["spec"]["volumes"].as_array().unwrap();

@@ -56,7 +56,13 @@ impl Webhook {
 
     /// Starts one that lets pods apply the Secrets of their classes.
     pub(crate) async fn start_syncing(api: Api) -> Self {
-        Self::start_with(api, &["--allow-secret-sync"], REVIEWS).await
+        let server = ["--api-server-host", "10.96.0.1", "--api-server-port", "443"];
+        Self::start_with(
+            api,
+            &[&["--allow-secret-sync"], &server[..]].concat(),
+            REVIEWS,
+        )
+        .await
     }
 
     async fn start_with(api: Api, args: &[&str], limits: Limits) -> Self {

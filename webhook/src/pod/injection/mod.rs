@@ -72,6 +72,17 @@ pub struct InjectorSettings {
     pub size_limit: Quantity,
     /// Environment variables that every injector gets.
     pub environment: Vec<(String, String)>,
+    /// The API server, for pods that apply Kubernetes Secrets; `None` leaves it to the kubelet.
+    pub api_server: Option<ApiServer>,
+}
+
+/// Where the API server listens for pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiServer {
+    /// An address or a name.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
 }
 
 /// Everything that an injection depends on.
@@ -376,7 +387,7 @@ fn environment(inputs: Inputs<'_>, tokens: &Tokens<'_>) -> Vec<EnvVar> {
     variables.push(field("POD_NAMESPACE", "metadata.namespace"));
     variables.push(field("POD_NAME", "metadata.name"));
     if tokens.kubernetes {
-        variables.extend(secret_sync::environment(inputs.pod));
+        variables.extend(secret_sync::environment(inputs));
     }
     for (name, value) in &inputs.settings.environment {
         variables.retain(|other| other.name != *name);

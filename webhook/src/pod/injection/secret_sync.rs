@@ -51,8 +51,11 @@ pub(super) fn projections() -> [VolumeProjection; 2] {
 }
 
 /// The variables that say how Secrets are applied.
-pub(super) fn environment(pod: &Pod) -> Vec<EnvVar> {
-    let owner = controller(pod);
+///
+/// The kubelet sets those of the API server from Services, and one of the pod's own namespace that is named `kubernetes` comes first.
+/// A container's own variables come before both.
+pub(super) fn environment(inputs: Inputs<'_>) -> Vec<EnvVar> {
+    let owner = controller(inputs.pod);
     // The pod's own UID is known only to the kubelet.
     let of_pod = owner.is_none().then(|| field("POD_UID", "metadata.uid"));
     let sync = SecretSync {
@@ -60,7 +63,13 @@ pub(super) fn environment(pod: &Pod) -> Vec<EnvVar> {
         owner,
     };
     let told = variable(SYNC_VARIABLE, &super::escaped(&sync.to_json()));
-    [told].into_iter().chain(of_pod).collect()
+    let of_server = inputs.settings.api_server.iter().flat_map(|server| {
+        [
+            variable("KUBERNETES_SERVICE_HOST", &server.host),
+            variable("KUBERNETES_SERVICE_PORT", &server.port.to_string()),
+        ]
+    });
+    [told].into_iter().chain(of_pod).chain(of_server).collect()
 }
 
 /// What controls the pod, such as a ReplicaSet.

@@ -26,6 +26,7 @@ fn settings() -> InjectorSettings {
         resources: Resources::default(),
         size_limit: k8s_openapi::apimachinery::pkg::api::resource::Quantity("16Mi".to_owned()),
         environment: vec![("AWS_ENDPOINT_URL".to_owned(), "http://aws".to_owned())],
+        api_server: None,
     }
 }
 
