@@ -1,4 +1,5 @@
-//! Serves the metrics over plain HTTP.
+//! Serves the metrics over plain HTTP, and the kubelet's liveness probe. Whoever reaches the port can open connections, so none of
+//! them makes another one wait: accepting goes on, and the oldest connection makes room for a new one.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -12,7 +13,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use provider_class::listen;
+use provider_class::{listen, refresh::PROBE_PATH};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
@@ -38,7 +39,7 @@ pub(super) async fn start(address: SocketAddr, metrics: Arc<Metrics>) {
         }
         Err(error) => {
             tracing::warn!(
-                "no metrics: could not listen on {address}: {error}; choose another port"
+                "no metrics: could not listen on {address}: {error}; choose another port, because the kubelet restarts a sidecar that does not answer on it"
             );
         }
     }
@@ -67,6 +68,7 @@ async fn answer(stream: TcpStream, metrics: Arc<Metrics>) {
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = match request.uri().path() {
             "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, metrics.render()),
+            PROBE_PATH => page(StatusCode::OK, "text/plain", "ok\n".to_owned()),
             _ => page(
                 StatusCode::NOT_FOUND,
                 "text/plain",

@@ -235,6 +235,8 @@ async fn metrics_tell_successes_failures_and_the_age_of_objects() {
     }
     assert!(!text.contains("hunter2"));
     assert!(get(free.port(), "/").await.starts_with("HTTP/1.1 404"));
+    let alive = get(free.port(), "/healthz").await;
+    assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
     // Any pod can send a long head, and the sidecar has little memory.
     let mut stream = TcpStream::connect(free).await.unwrap();
     let head = format!("GET / HTTP/1.1\r\nx: {}", "x".repeat(32 * 1024));

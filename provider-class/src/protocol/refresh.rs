@@ -4,6 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// The path on the sidecar's metrics port that the kubelet's liveness probe asks for.
+pub const PROBE_PATH: &str = "/healthz";
+
 /// How often a pod's files are compared with AWS, such as `5m` or `1h30m`.
 ///
 /// At least a second, which is for tests: every check costs a call per secret. At most a day, so that a sidecar that

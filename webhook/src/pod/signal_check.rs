@@ -1,10 +1,11 @@
-//! Whether the sidecar can signal the app, judged only by the pod's fields.
+//! Whether the sidecar can signal the app, and the app the sidecar, judged only by the pod's fields.
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 use provider_class::{Notification, OnRefresh};
 
-use crate::pod::annotations::{ON_REFRESH, PREFIX, PodRequest};
+use crate::pod::annotations::{ON_REFRESH, PREFIX, PodRequest, REFRESH_METRICS_PORT};
 use crate::pod::identity;
+use crate::pod::names::{REFRESHER, own_containers};
 
 /// Why the sidecar cannot signal the app.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,8 +32,33 @@ pub enum NoSignal {
     },
 }
 
-/// Checks that the signal can be sent. A warning means that it depends on an image.
+/// Checks that the signal can be sent. A warning means that it depends on an image, or that the sidecar can be stopped.
 pub(crate) fn check(request: &PodRequest, pod: &Pod) -> Result<Vec<String>, NoSignal> {
+    let mut warnings = check_signal(request, pod)?;
+    warnings.extend(stoppable(request, pod));
+    Ok(warnings)
+}
+
+/// A warning where a container's processes can stop the sidecar, so that files just stay as they are. The kubelet notices that
+/// only by the metrics port.
+fn stoppable(request: &PodRequest, pod: &Pod) -> Option<String> {
+    let refresh = request.refresh.as_ref()?;
+    let is_shared = pod.spec.as_ref()?.share_process_namespace == Some(true);
+    if !is_shared || refresh.metrics_port.is_some() {
+        return None;
+    }
+    let own = identity::owner(request, pod).user;
+    let mut containers = own_containers(pod);
+    let (name, user) = containers.find_map(|container| {
+        let user = identity::user_of(container, pod)?;
+        (user == own || user == 0).then_some((&container.name, user))
+    })?;
+    Some(format!(
+        "container {name:?} runs as user {user} and shares processes with the sidecar {REFRESHER}, so it can stop the sidecar unnoticed: set the annotation {PREFIX}{REFRESH_METRICS_PORT}, by which the kubelet restarts a stopped sidecar, or use different users"
+    ))
+}
+
+fn check_signal(request: &PodRequest, pod: &Pod) -> Result<Vec<String>, NoSignal> {
     let refresh = request.refresh.as_ref();
     let on_refresh = refresh.and_then(|refresh| refresh.on_refresh.as_ref());
     let Some(OnRefresh::Notify(Notification::Signal { container, .. })) = on_refresh else {
@@ -84,7 +110,12 @@ mod tests {
             ("secret-provider-class", "db"),
             ("refresh-interval", "5m"),
             ("on-refresh", on_refresh),
+            ("refresh-metrics-port", "9090"),
         ];
+        read(&pairs, spec)
+    }
+
+    fn read(pairs: &[(&str, &str)], spec: &Value) -> Result<Vec<String>, String> {
         let annotations = pairs
             .iter()
             .map(|(name, value)| (format!("{PREFIX}{name}"), (*value).to_owned()))
@@ -118,6 +149,30 @@ mod tests {
             {"name": "log", "securityContext": {"runAsUser": 8}},
         ]});
         assert!(of(signal, &two).unwrap_err().contains("run-as-user: \"7\""));
+    }
+
+    #[test]
+    fn a_sidecar_that_can_be_stopped_unnoticed_is_named() {
+        let spec = |share: bool, user: i64| json!({"shareProcessNamespace": share, "containers": [{"name": "log"}, {"name": "web", "securityContext": {"runAsUser": user}}]});
+        let pairs = [
+            ("secret-provider-class", "db"),
+            ("refresh-interval", "5m"),
+            ("run-as-user", "7"),
+            ("refresh-metrics-port", "9090"),
+        ];
+        let unnoticed = &pairs[..3];
+        for (pairs, spec, warns) in [
+            (unnoticed, spec(true, 7), true),
+            (unnoticed, spec(true, 0), true),
+            (unnoticed, spec(true, 8), false),
+            (unnoticed, spec(false, 7), false),
+            (&pairs[..], spec(true, 7), false),
+        ] {
+            let warnings = read(pairs, &spec).unwrap();
+            assert_eq!(warnings.len(), usize::from(warns), "{warnings:?}");
+            let words = "container \"web\" runs as user";
+            assert!(warnings.iter().all(|warning| warning.starts_with(words)));
+        }
     }
 
     #[test]

@@ -48,7 +48,8 @@ pub const ENV_METHOD: &str = "env-method";
 /// What happens with the Kubernetes Secrets that the classes describe.
 pub const SECRET_OBJECTS: &str = "secret-objects";
 const SECRET_PROVIDER_CLASS: &str = "secret-provider-class";
-const REFRESH_METRICS_PORT: &str = "refresh-metrics-port";
+/// The port on which the sidecar serves its metrics.
+pub const REFRESH_METRICS_PORT: &str = "refresh-metrics-port";
 const CPU_REQUEST: &str = "cpu-request";
 const MEMORY_REQUEST: &str = "memory-request";
 

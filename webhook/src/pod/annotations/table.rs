@@ -125,8 +125,8 @@ pub const ANNOTATIONS: [Annotation; 18] = [
     },
     Annotation {
         name: REFRESH_METRICS_PORT,
-        values: "1024 to 65535: the port on which the sidecar serves [metrics](rotation.md#metrics)",
-        default: "no metrics",
+        values: "1024 to 65535: the port on which the sidecar serves [metrics](rotation.md#metrics) and its [liveness probe](rotation.md#liveness-probe)",
+        default: "no metrics and no probe",
         example: "9090",
         read: |draft, text| unprivileged_port(text).map(|port| draft.metrics_port = Some(port)),
     },

@@ -1,8 +1,11 @@
 //! The sidecar that refreshes the files.
 
 use k8s_openapi::api::core::v1::{
-    Container, ContainerPort, ContainerRestartRule, ContainerRestartRuleOnExitCodes,
+    Container, ContainerPort, ContainerRestartRule, ContainerRestartRuleOnExitCodes, HTTPGetAction,
+    Probe,
 };
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use provider_class::refresh::PROBE_PATH;
 use provider_class::{OnRefresh, RESTART_EXIT_STATUS};
 
 use super::resources::Runs;
@@ -32,6 +35,7 @@ pub(super) fn container(common: &Common<'_>, refresh: &Refresh) -> Container {
         restart_policy: Some("Always".to_owned()),
         restart_policy_rules: (refresh.on_refresh == Some(OnRefresh::Restart))
             .then(|| vec![restart_rule()]),
+        liveness_probe: refresh.metrics_port.map(probe),
         ports: refresh.metrics_port.map(|port| {
             vec![ContainerPort {
                 name: Some("refresh-metrics".to_owned()),
@@ -40,6 +44,24 @@ pub(super) fn container(common: &Common<'_>, refresh: &Refresh) -> Container {
             }]
         }),
         ..container
+    }
+}
+
+/// Notices a sidecar that another process has stopped (SIGSTOP), by its metrics port. It answers there before it refreshes for the
+/// first time, and while it refreshes; two minutes without an answer are more than the little processor time explains that it may
+/// have. A failure restarts only the sidecar. A stopped process cannot end in its own time, so it is not given the pod's.
+fn probe(port: u16) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(PROBE_PATH.to_owned()),
+            port: IntOrString::Int(i32::from(port)),
+            ..HTTPGetAction::default()
+        }),
+        period_seconds: Some(30),
+        timeout_seconds: Some(10),
+        failure_threshold: Some(4),
+        termination_grace_period_seconds: Some(5),
+        ..Probe::default()
     }
 }
 
