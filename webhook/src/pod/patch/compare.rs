@@ -1,61 +1,129 @@
-//! Reinvocation: is what an earlier pass put into a pod still what this pass would? The API server has filled in defaults since, and other
-//! webhooks may have added to it or taken its image from elsewhere: what counts is what the injection needs.
+//! Reinvocation: what of an earlier pass stays. The injected containers and volumes become what this pass would add. What the API
+//! server fills in makes no difference, and a container keeps what other webhooks change in all containers of a pod.
 
-use k8s_openapi::api::core::v1::{Container, EnvVar, Volume, VolumeMount, VolumeProjection};
-use provider_class::{SYNC_VARIABLE, VARIABLES_VARIABLE};
+use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec, Volume, VolumeMount};
+use provider_class::SNAPSHOT_VARIABLE;
+use provider_class::network::{AGENT, AgentUri};
 
-/// The container that fetches.
-pub(super) fn is_current(existing: &Container, planned: &Container) -> bool {
-    let mut variables = planned.env.iter().flatten();
-    let mut mounts = planned.volume_mounts.iter().flatten();
-    existing.command == planned.command
-        && existing.args == planned.args
-        && existing.restart_policy == planned.restart_policy
-        && existing.restart_policy_rules == planned.restart_policy_rules
-        && variables.all(|variable| has_variable(existing, variable))
-        && mounts.all(|mount| has_mount(existing, mount))
-        && writes_variables(existing) == writes_variables(planned)
-        && applies_secrets(existing) == applies_secrets(planned)
-        && user_and_group(existing) == user_and_group(planned)
+use crate::pod::quantity::amount;
+
+/// Where Kubernetes and EKS's webhook mount tokens.
+const TOKENS: &str = "/var/run/secrets/";
+/// The variables that EKS's webhook sets, besides [`AGENT`]. Where the plan does not have them, the injector does not need them.
+const OF_EKS: [&str; 6] = [
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_DEFAULT_REGION",
+    "AWS_REGION",
+    "AWS_ROLE_ARN",
+    "AWS_STS_REGIONAL_ENDPOINTS",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+];
+/// The variables of a proxy, in capitals. The injector checks AWS's certificates behind it, too.
+const OF_PROXIES: [&str; 4] = ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+
+/// The planned container, with what other webhooks may have changed in the existing one.
+pub(super) fn with_changes_of_others(
+    planned: &Container,
+    existing: &Container,
+    spec: &PodSpec,
+) -> Container {
+    let mut container = planned.clone();
+    // That of another plan is from an exported pod, perhaps of another version.
+    if snapshot(existing) != snapshot(planned) {
+        return container;
+    }
+    if existing.image.is_some() {
+        container.image.clone_from(&existing.image);
+        container
+            .image_pull_policy
+            .clone_from(&existing.image_pull_policy);
+    }
+    container.resources.clone_from(&existing.resources);
+    container.resize_policy.clone_from(&existing.resize_policy);
+    // A service mesh lets its proxy ask.
+    let probe = existing.liveness_probe.as_ref();
+    if planned.liveness_probe.is_some() && probe.is_some_and(|probe| probe.http_get.is_some()) {
+        container.liveness_probe = probe.cloned();
+    }
+    let variables = existing.env.iter().flatten();
+    let added = variables.filter(|variable| {
+        let mut planned = planned.env.iter().flatten();
+        is_of_others(variable) && planned.all(|planned| planned.name != variable.name)
+    });
+    container.env.get_or_insert_default().extend(added.cloned());
+    let mounts = existing.volume_mounts.iter().flatten();
+    let added = mounts.filter(|mount| {
+        let mut planned = planned.volume_mounts.iter().flatten();
+        is_token(mount, spec) && planned.all(|planned| planned.mount_path != mount.mount_path)
+    });
+    let mounts = container.volume_mounts.get_or_insert_default();
+    mounts.extend(added.cloned());
+    container
 }
 
-fn has_variable(container: &Container, planned: &EnvVar) -> bool {
+/// The classes that it fetches.
+fn snapshot(container: &Container) -> Option<&str> {
     let mut variables = container.env.iter().flatten();
-    variables.any(|variable| variable.name == planned.name && same_value(variable, planned))
+    let snapshot = variables.find(|variable| variable.name == SNAPSHOT_VARIABLE)?;
+    snapshot.value.as_deref()
 }
 
-fn has_mount(container: &Container, planned: &VolumeMount) -> bool {
-    let mut mounts = container.volume_mounts.iter().flatten();
-    mounts.any(|mount| mount.mount_path == planned.mount_path && is_current_mount(mount, planned))
+/// Do other webhooks set this variable in all containers, without effect on where the injector sends a token?
+fn is_of_others(variable: &EnvVar) -> bool {
+    let name = variable.name.as_str();
+    let is_of_agent = || {
+        let value = variable.value.as_deref();
+        name == AGENT && matches!(value, Some(AgentUri::IPV4 | AgentUri::IPV6))
+    };
+    OF_EKS.contains(&name)
+        || OF_PROXIES.contains(&name.to_ascii_uppercase().as_str())
+        || is_of_agent()
 }
 
-/// Would it write a file of variables?
-fn writes_variables(container: &Container) -> bool {
-    let mut variables = container.env.iter().flatten();
-    variables.any(|variable| variable.name == VARIABLES_VARIABLE)
+/// Is it a token that Kubernetes or another webhook mounts?
+fn is_token(mount: &VolumeMount, spec: &PodSpec) -> bool {
+    let mut volumes = spec.volumes.iter().flatten();
+    mount.read_only == Some(true)
+        && mount.mount_path.starts_with(TOKENS)
+        && volumes.any(|volume| volume.name == mount.name && volume.projected.is_some())
 }
 
-/// Would it apply Kubernetes Secrets?
-fn applies_secrets(container: &Container) -> bool {
-    let mut variables = container.env.iter().flatten();
-    variables.any(|variable| variable.name == SYNC_VARIABLE)
+/// Is it the container that it should be?
+pub(super) fn is_current(existing: &Container, wanted: &Container, spec: &PodSpec) -> bool {
+    plain(existing, spec) == plain(wanted, spec)
 }
 
-fn same_value(one: &EnvVar, other: &EnvVar) -> bool {
-    // An empty value is left out by some programs.
-    one.value.as_deref().unwrap_or_default() == other.value.as_deref().unwrap_or_default()
-        && field_path(one) == field_path(other)
-}
-
-/// The field of the pod that the variable's value comes from.
-fn field_path(variable: &EnvVar) -> Option<&str> {
-    let source = variable.value_from.as_ref()?;
-    Some(&source.field_ref.as_ref()?.field_path)
-}
-
-fn user_and_group(container: &Container) -> Option<(Option<i64>, Option<i64>)> {
-    let security = container.security_context.as_ref()?;
-    Some((security.run_as_user, security.run_as_group))
+/// Without the API server's defaults, and its lists in one order.
+fn plain(container: &Container, spec: &PodSpec) -> Container {
+    let mut container = container.clone();
+    for variable in container.env.iter_mut().flatten() {
+        variable.value.take_if(|value| value.is_empty());
+        let source = variable.value_from.as_mut();
+        if let Some(field) = source.and_then(|source| source.field_ref.as_mut()) {
+            field.api_version.take_if(|version| version == "v1");
+        }
+    }
+    for mount in container.volume_mounts.iter_mut().flatten() {
+        mount.read_only.take_if(|read_only| !*read_only);
+        mount.sub_path.take_if(|path| path.is_empty());
+    }
+    for port in container.ports.iter_mut().flatten() {
+        port.protocol.take_if(|protocol| protocol == "TCP");
+        let number = port.container_port;
+        port.host_port
+            .take_if(|host_port| spec.host_network == Some(true) && *host_port == number);
+    }
+    if let Some(security) = &mut container.security_context {
+        security.proc_mount.take_if(|kind| kind == "Default");
+    }
+    container
+        .termination_message_path
+        .take_if(|path| path == "/dev/termination-log");
+    let variables = container.env.get_or_insert_default();
+    variables.sort_by(|one, other| one.name.cmp(&other.name));
+    let mounts = container.volume_mounts.get_or_insert_default();
+    mounts.sort_by(|one, other| one.mount_path.cmp(&other.mount_path));
+    container
 }
 
 /// The same part of the same volume, as readable or writable as it should be.
@@ -67,27 +135,19 @@ pub(super) fn is_current_mount(existing: &VolumeMount, planned: &VolumeMount) ->
         && existing.sub_path_expr.is_none()
 }
 
-/// A tmpfs, a directory, or the tokens.
+/// Is it the volume that it should be?
 pub(super) fn is_current_volume(existing: &Volume, planned: &Volume) -> bool {
-    existing.empty_dir.is_some() == planned.empty_dir.is_some()
-        && medium(existing) == medium(planned)
-        && tokens(existing) == tokens(planned)
-}
-
-fn medium(volume: &Volume) -> Option<&str> {
-    volume.empty_dir.as_ref()?.medium.as_deref()
-}
-
-/// The audience and the path of a projected token.
-type Token<'a> = (Option<&'a str>, &'a str);
-
-/// The token of each source of a projected volume; `None` for a source of another kind.
-fn tokens(volume: &Volume) -> Option<Vec<Option<Token<'_>>>> {
-    let sources = volume.projected.as_ref()?.sources.as_ref()?;
-    Some(sources.iter().map(token).collect())
-}
-
-fn token(source: &VolumeProjection) -> Option<Token<'_>> {
-    let token = source.service_account_token.as_ref()?;
-    Some((token.audience.as_deref(), &token.path))
+    let mut existing = existing.clone();
+    if let Some(projected) = &mut existing.projected {
+        projected.default_mode.take_if(|mode| *mode == 0o644);
+    }
+    if let (Some(existing), Some(planned)) = (&mut existing.empty_dir, &planned.empty_dir) {
+        existing.medium.take_if(|medium| medium.is_empty());
+        // The API server writes a quantity in its own way.
+        let size = |limit: &Option<_>| limit.as_ref().map(amount);
+        if size(&existing.size_limit) == size(&planned.size_limit) {
+            existing.size_limit.clone_from(&planned.size_limit);
+        }
+    }
+    existing == *planned
 }

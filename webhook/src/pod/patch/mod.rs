@@ -102,23 +102,33 @@ fn put_container(
 fn put_init_containers(spec: &PodSpec, injection: &Injection, changes: &mut Changes) {
     const LIST: &str = "/spec/initContainers";
     let existing = init_containers(spec);
-    let planned = &injection.init_containers;
     if existing.is_empty() {
-        return changes.add(LIST, json!(planned));
+        return changes.add(LIST, json!(injection.init_containers));
     }
+    let planned: &Vec<Container> = &injection
+        .init_containers
+        .iter()
+        .map(|planned| {
+            let mut existing = existing.iter();
+            match existing.find(|other| other.name == planned.name) {
+                Some(existing) => compare::with_changes_of_others(planned, existing, spec),
+                None => planned.clone(),
+            }
+        })
+        .collect();
     // Where each container is, while the operations move them.
     let mut order: Vec<&Container> = existing.iter().collect();
     while let Some(index) = order.iter().position(|other| is_left(other, planned)) {
         changes.remove(&format!("{LIST}/{index}"));
         order.remove(index);
     }
-    if starts_with(&order, planned) {
+    if starts_with(&order, planned, spec) {
         return;
     }
     for container in planned.iter().rev() {
         let first = format!("{LIST}/0");
         match order.iter().position(|other| other.name == container.name) {
-            Some(index) if compare::is_current(order[index], container) => {
+            Some(index) if compare::is_current(order[index], container, spec) => {
                 if index > 0 {
                     changes.shift(&format!("{LIST}/{index}"), &first);
                 }
@@ -143,11 +153,11 @@ fn is_left(container: &Container, planned: &[Container]) -> bool {
 }
 
 /// Are the planned containers the first, each as this pass would add it?
-fn starts_with(order: &[&Container], planned: &[Container]) -> bool {
+fn starts_with(order: &[&Container], planned: &[Container], spec: &PodSpec) -> bool {
     let mut pairs = order.iter().zip(planned);
     order.len() >= planned.len()
         && pairs.all(|(existing, planned)| {
-            existing.name == planned.name && compare::is_current(existing, planned)
+            existing.name == planned.name && compare::is_current(existing, planned, spec)
         })
 }
 

@@ -88,11 +88,123 @@ fn what_was_changed_between_is_put_right_and_what_was_added_stays() {
         ours["env"][4]["valueFrom"]["fieldRef"]["apiVersion"] = "v1".into();
         let mount = json!({"name": "aws-iam-token", "mountPath": "/var/run/secrets/eks.amazonaws.com/serviceaccount", "readOnly": true});
         ours["volumeMounts"].as_array_mut().unwrap().push(mount);
-        spec["volumes"][1]["projected"]["defaultMode"] = 420.into();
+        ours["env"].as_array_mut().unwrap().push(
+            json!({"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"}),
+        );
+        // As a webhook for a proxy, the LimitRanger and an autoscaler leave it.
+        ours["env"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"name": "https_proxy", "value": "http://proxy:3128"}));
+        ours["resources"]["limits"]["cpu"] = "1".into();
+        ours["resizePolicy"] = json!([{"resourceName": "cpu", "restartPolicy": "NotRequired"}]);
+        let volumes = spec["volumes"].as_array_mut().unwrap();
+        volumes[1]["projected"]["defaultMode"] = 420.into();
+        volumes.push(json!({"name": "aws-iam-token", "projected": {"sources": []}}));
     };
     let mut between = first.clone();
     added(&mut between["spec"]);
     assert_eq!(changed(&added), between);
+}
+
+/// It was written by hand, with the status of an injected one.
+#[test]
+fn an_injected_container_has_nothing_that_is_not_planned() {
+    let mut before = small();
+    for (name, value) in [("refresh-interval", "5m"), ("refresh-metrics-port", "9090")] {
+        before["metadata"]["annotations"][format!("aws-secrets-injector.io/{name}")] = value.into();
+    }
+    let first = patched(&before);
+    let mounts = |mount: Value| json!({"op": "add", "path": "/volumeMounts/-", "value": mount});
+    let variable = |name: &str, value: &str| json!({"op": "add", "path": "/env/-", "value": {"name": name, "value": value}});
+    let field = |path: &str, value: Value| json!({"op": "add", "path": path, "value": value});
+    let foreign = [
+        field("/securityContext/privileged", true.into()),
+        field("/securityContext/capabilities/add", json!(["SYS_ADMIN"])),
+        field("/securityContext/seccompProfile/type", "Unconfined".into()),
+        field("/securityContext/readOnlyRootFilesystem", false.into()),
+        field("/securityContext/seLinuxOptions", json!({"type": "spc_t"})),
+        field(
+            "/lifecycle",
+            json!({"postStart": {"exec": {"command": ["x"]}}}),
+        ),
+        field("/startupProbe", json!({"exec": {"command": ["x"]}})),
+        field("/livenessProbe", json!({"exec": {"command": ["x"]}})),
+        field("/envFrom", json!([{"configMapRef": {"name": "x"}}])),
+        field("/workingDir", "/x".into()),
+        field("/tty", true.into()),
+        field("/terminationMessagePath", "/mnt/secrets-store/x".into()),
+        field(
+            "/volumeDevices",
+            json!([{"name": "disk", "devicePath": "/dev/x"}]),
+        ),
+        mounts(json!({"name": "host", "mountPath": "/host"})),
+        mounts(json!({"name": "host", "mountPath": "/var/run/secrets/x", "readOnly": true})),
+        mounts(json!({"name": "projected", "mountPath": "/etc/ssl/certs", "readOnly": true})),
+        variable("AWS_ENDPOINT_URL_STS", "https://evil.example"),
+        variable("AWS_CA_BUNDLE", "/var/run/secrets/x/ca"),
+        variable("AWS_CONTAINER_CREDENTIALS_FULL_URI", "https://evil.example"),
+        // The last one of a name counts.
+        variable("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/other"),
+        field("/ports/0/hostPort", 9090.into()),
+    ];
+    for index in 0..2 {
+        for operation in &foreign {
+            let is_of_sidecar = operation["path"].as_str().unwrap().starts_with("/ports");
+            if index == 0 && is_of_sidecar {
+                continue;
+            }
+            let mut between = first.clone();
+            let volumes = between["spec"]["volumes"].as_array_mut().unwrap();
+            volumes.push(json!({"name": "host", "hostPath": {"path": "/"}}));
+            volumes.push(json!({"name": "projected", "projected": {"sources": []}}));
+            let mut expected = between.clone();
+            let ours = &mut between["spec"]["initContainers"][index];
+            let change: Patch = serde_json::from_value(json!([operation])).unwrap();
+            json_patch::patch(ours, &change).unwrap();
+            // A mirror has rewritten it, and is not called again.
+            ours["image"] = "mirror/injector:1".into();
+            expected["spec"]["initContainers"][index]["image"] = "mirror/injector:1".into();
+            assert_eq!(patched(&between), expected, "{operation}");
+        }
+    }
+}
+
+#[test]
+fn an_injected_volume_has_nothing_that_is_not_planned() {
+    let mut before = small();
+    before["metadata"]["annotations"]["aws-secrets-injector.io/refresh-interval"] = "5m".into();
+    let first = patched(&before);
+    for index in 0..first["spec"]["volumes"].as_array().unwrap().len() {
+        let mut between = first.clone();
+        let name = between["spec"]["volumes"][index]["name"].clone();
+        between["spec"]["volumes"][index] = json!({"name": name, "hostPath": {"path": "/"}});
+        assert_eq!(patched(&between), first, "{name}");
+    }
+    let mut between = first.clone();
+    let sources = between["spec"]["volumes"][2]["projected"]["sources"].as_array_mut();
+    sources.unwrap()[0]["serviceAccountToken"]["expirationSeconds"] = 86400.into();
+    assert_eq!(patched(&between), first);
+    // As the API server writes it.
+    let mut between = first;
+    between["spec"]["volumes"][1]["emptyDir"]["sizeLimit"] = "1024Ki".into();
+    assert_eq!(patched(&between), between);
+}
+
+/// A service mesh with mutual TLS lets its proxy ask, because the kubelet has no certificate.
+#[test]
+fn a_probe_that_goes_through_a_mesh_stays() {
+    let mut before = small();
+    for (name, value) in [("refresh-interval", "5m"), ("refresh-metrics-port", "9090")] {
+        before["metadata"]["annotations"][format!("aws-secrets-injector.io/{name}")] = value.into();
+    }
+    let mut between = patched(&before);
+    let probe = &mut between["spec"]["initContainers"][1]["livenessProbe"];
+    assert_eq!(probe["httpGet"]["port"], 9090);
+    probe["httpGet"] =
+        json!({"path": "/app-health/aws-secrets-refresher/livez", "port": 15020, "scheme": "HTTP"});
+    probe["successThreshold"] = 1.into();
+    assert_eq!(patched(&between), between);
 }
 
 /// A webhook that was built for an older Kubernetes drops the field.
