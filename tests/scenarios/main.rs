@@ -14,6 +14,7 @@ mod certificates;
 mod chart;
 mod documents;
 mod example;
+mod hostile;
 mod kinds;
 mod kubernetes_secrets;
 mod kubernetes_secrets_life;
@@ -42,7 +43,7 @@ use world::World;
 type Scenario = (&'static str, fn(&World));
 
 /// Scenarios that do not change the installation. They run in parallel.
-const SIDE_BY_SIDE: [Scenario; 62] = [
+const SIDE_BY_SIDE: [Scenario; 66] = [
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
         example::v1alpha1,
@@ -220,6 +221,22 @@ const SIDE_BY_SIDE: [Scenario; 62] = [
     (
         "the_webhook_may_write_its_ca_bundle_and_nothing_else",
         certificates::own_configuration,
+    ),
+    (
+        "the_injectors_processes_are_hidden_from_their_first_moment_on",
+        hostile::program_is_hidden,
+    ),
+    (
+        "a_stopped_sidecar_is_restarted",
+        hostile::stopped_sidecar_restarts,
+    ),
+    (
+        "a_handwritten_injection_is_replaced",
+        hostile::handwritten_is_replaced,
+    ),
+    (
+        "a_service_named_kubernetes_does_not_get_the_secrets",
+        hostile::service_named_kubernetes,
     ),
     ("the_chart_is_valid_with_any_values", chart::values),
     ("the_chart_is_valid_with_any_name", chart::names),

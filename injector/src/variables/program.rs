@@ -1,6 +1,7 @@
 //! A copy of this program for the containers that run `exec`: their images do not have it.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,6 +11,8 @@ use provider_class::PROGRAM_FILE;
 
 /// Every user may run it, and nobody may write it.
 const PROGRAM_MODE: u32 = 0o555;
+/// What the name of the readable copy in the image ends with: its user may execute this program, but not read it.
+const READABLE: &str = "-exec";
 /// The copy before it is complete.
 const NEW_PROGRAM_FILE: &str = "aws-secrets-injector.new";
 
@@ -39,9 +42,17 @@ fn copy(directory: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    fs::copy(env::current_exe()?, &new)?;
+    fs::copy(readable(env::current_exe()?), &new)?;
     fs::set_permissions(&new, Permissions::from_mode(PROGRAM_MODE))?;
     fs::rename(&new, directory.join(PROGRAM_FILE))
+}
+
+/// The copy beside the program that its user can read, or else the program.
+fn readable(program: PathBuf) -> PathBuf {
+    let mut name = OsString::from(&program);
+    name.push(READABLE);
+    let copy = PathBuf::from(name);
+    if copy.exists() { copy } else { program }
 }
 
 #[cfg(test)]
@@ -70,6 +81,16 @@ mod tests {
             fs::metadata(env::current_exe().unwrap()).unwrap().len()
         );
         assert_eq!(fs::read_dir(directory).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_readable_copy_beside_the_program_is_the_one_that_is_copied() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let program = folder.path().join("aws-secrets-injector");
+        assert_eq!(readable(program.clone()), program);
+        let copy = folder.path().join("aws-secrets-injector-exec");
+        fs::write(&copy, "").unwrap();
+        assert_eq!(readable(program), copy);
     }
 
     #[test]

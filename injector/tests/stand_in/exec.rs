@@ -45,7 +45,7 @@ impl Container {
 }
 
 /// Runs a command as a user other than root, if this test can.
-fn as_app(command: &mut Command) {
+pub(crate) fn as_app(command: &mut Command) {
     if rustix::process::geteuid().is_root() {
         command.uid(65532).gid(65532);
     }

@@ -15,6 +15,7 @@
 //! | `variables` | environment variables of files: what `fetch` and `refresh` write for them |
 //! | `secrets`, `api_server` | Kubernetes Secrets, and a stand-in for the API server |
 //! | `exec` | the program that `exec` becomes |
+//! | `hidden` | what other processes of the same user can do with a program that they cannot read |
 //! | `running` | signals to a running program |
 //! | `check`, `check_input` | `check` |
 //! | `support` | starts the program and the stand-in |
@@ -30,6 +31,7 @@ mod directories;
 mod exec;
 mod failover;
 mod faults;
+mod hidden;
 mod json_keys;
 mod network;
 mod optional;

@@ -261,7 +261,7 @@ pub fn inject(inputs: Inputs<'_>) -> Result<Admitted, Refusal> {
         inputs.classes,
     ));
     warnings.extend(file_access::shared_processes(inputs.request, inputs.pod));
-    warnings.extend(sub_paths::kata(inputs.pod));
+    warnings.extend(sub_paths::runtime(inputs.pod));
     warnings.extend(patch::warnings(inputs.pod, &injection));
     Ok(Admitted {
         patch,

@@ -55,16 +55,21 @@ pub(crate) fn check(inputs: Inputs<'_>, injection: &Injection) -> Result<(), NoS
     Ok(())
 }
 
-/// A warning for Kata Containers, which mount a tmpfs of their own in the virtual machine, and no part of it.
+/// A warning for Kata Containers, which mount a tmpfs of their own in the virtual machine, and no part of it; and for gVisor, which
+/// reads a program as its user.
 ///
-/// Source: <https://github.com/kata-containers/kata-containers/blob/main/docs/Limitations.md>.
-pub(crate) fn kata(pod: &Pod) -> Option<String> {
+/// Sources: <https://github.com/kata-containers/kata-containers/blob/main/docs/Limitations.md>,
+/// <https://github.com/google/gvisor/issues/160>.
+pub(crate) fn runtime(pod: &Pod) -> Option<String> {
     let class = pod.spec.as_ref()?.runtime_class_name.as_ref()?;
-    class.contains("kata").then(|| {
-        format!(
-            "runtimeClassName {class:?}: Kata Containers do not support subPath mounts of a tmpfs, so the containers would find an empty directory: use another runtime"
-        )
-    })
+    let reason = if class.contains("kata") {
+        "Kata Containers do not support subPath mounts of a tmpfs, so the containers would find an empty directory: use another runtime"
+    } else if ["gvisor", "runsc"].iter().any(|name| class.contains(name)) {
+        "gVisor does not start a program that its user cannot read, such as the injector's in its image: use a derived image whose program is readable"
+    } else {
+        return None;
+    };
+    Some(format!("runtimeClassName {class:?}: {reason}"))
 }
 
 /// What a mount takes of the directory of files; nothing where it takes all of it.
