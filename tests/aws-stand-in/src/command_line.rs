@@ -21,8 +21,8 @@ impl CommandLine {
     pub(crate) async fn new(target: &Path, seed: &Seed) -> anyhow::Result<Self> {
         let package = Package {
             name: "awscli",
-            extra: "",
             version: VERSION,
+            with: &[],
         };
         let folder = package.install(target).await?;
         Ok(Self {

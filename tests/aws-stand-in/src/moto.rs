@@ -26,8 +26,9 @@ pub struct Moto {
 pub async fn install(target: &Path) -> anyhow::Result<PathBuf> {
     let package = Package {
         name: "moto",
-        extra: "[server]",
         version: VERSION,
+        // Those of the server, and of Parameter Store. The extra `server` has what all of AWS's services need.
+        with: &["flask", "flask-cors", "PyYAML"],
     };
     Ok(package.install(target).await?.join("moto_server"))
 }

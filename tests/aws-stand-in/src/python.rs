@@ -11,9 +11,9 @@ use tokio::sync::Mutex;
 /// The package name for pip.
 pub(crate) struct Package {
     pub(crate) name: &'static str,
-    /// The extras, in brackets.
-    pub(crate) extra: &'static str,
     pub(crate) version: &'static str,
+    /// Packages of which it imports something, but does not require them by itself.
+    pub(crate) with: &'static [&'static str],
 }
 
 impl Package {
@@ -40,12 +40,14 @@ impl Package {
     /// Installs into a folder that will be renamed.
     async fn install_into(&self, folder: &Path, renamed: &Path) -> anyhow::Result<()> {
         run(Command::new("python3").args(["-m", "venv"]).arg(folder)).await?;
-        let package = format!("{}{}=={}", self.name, self.extra, self.version);
-        let pip = ["-m", "pip", "install", "--quiet"];
+        let package = format!("{}=={}", self.name, self.version);
+        // Python compiles the modules that it imports; all of them would take twice as long as the installation.
+        let pip = ["-m", "pip", "install", "--quiet", "--no-compile"];
         let mut python = Command::new(folder.join("bin/python3"));
         python
             .args(pip)
-            .args(["--disable-pip-version-check", &package]);
+            .args(["--disable-pip-version-check", &package])
+            .args(self.with);
         run(&mut python).await?;
         name_interpreter(&folder.join("bin"), folder, renamed)
     }
