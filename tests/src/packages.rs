@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::bail;
 
@@ -19,8 +20,12 @@ const NEEDED: [(&str, &str); 7] = [
     ("mmdebstrap", "mmdebstrap"),
 ];
 
+/// One thread installs, the others wait.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
 /// Ensures that all programs for a separate engine and for building a node image are installed.
 pub fn for_own_engine() -> anyhow::Result<()> {
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let missing: Vec<&str> = NEEDED
         .iter()
         .filter(|(program, _)| !is_there(program))
@@ -44,7 +49,7 @@ pub fn for_own_engine() -> anyhow::Result<()> {
     })
 }
 
-/// A separate engine needs namespaces and mounts.
+/// Whether this process can create namespaces and mounts, and install packages.
 pub fn is_root() -> bool {
     run(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }

@@ -63,7 +63,6 @@ fn kind(engine: &Engine) -> anyhow::Result<Command> {
 
 impl Kind {
     pub(super) fn up(name: &str) -> anyhow::Result<Self> {
-        programs::kind()?;
         let folder = folder_of(name);
         if engine::machine_has_one() {
             let engine = Engine::Machine;

@@ -1,34 +1,65 @@
 //! Programs built from Go modules, once per version: those of Kubernetes, and those needed to run a cluster.
+//!
+//! Those of Kubernetes are one program, which runs as the one that its name says: `tests/kubernetes/kubernetes`.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+use anyhow::Context as _;
 
 use crate::progress::step;
 use crate::{go, project};
 
 const KUBERNETES: &str = "k8s.io/kubernetes";
-const KUBERNETES_PROGRAMS: [&str; 7] = [
+const KIND: &str = "sigs.k8s.io/kind";
+const ETCD: &str = "go.etcd.io/etcd/server/v3";
+const API_SERVER: &str = "kube-apiserver";
+
+/// A program of a node, and its Go package.
+type Program = (&'static str, &'static str);
+
+/// All Kubernetes programs but kubectl.
+const ALL_IN_ONE: Program = ("kubernetes", "./kubernetes");
+/// The names under which it runs.
+const NAMES: [&str; 6] = [
     API_SERVER,
-    "kubelet",
     "kube-controller-manager",
     "kube-scheduler",
     "kube-proxy",
+    "kubelet",
     "kubeadm",
-    "kubectl",
 ];
-const API_SERVER: &str = "kube-apiserver";
-const KIND: &str = "sigs.k8s.io/kind";
-const ETCD: &str = "go.etcd.io/etcd/server/v3";
-const CONTAINERD: &str = "github.com/containerd/containerd/v2";
-/// The programs of containerd: the daemon, its client and the shim.
-const CONTAINERD_PROGRAMS: [&str; 3] = ["containerd", "ctr", "containerd-shim-runc-v2"];
+const KUBECTL: Program = ("kubectl", "k8s.io/kubernetes/cmd/kubectl");
+const KIND_PROGRAM: Program = ("kind", KIND);
+const ETCD_PROGRAM: Program = ("etcd", ETCD);
+/// containerd, its client and its shim.
+const CONTAINERD_PROGRAMS: [Program; 3] = [
+    (
+        "containerd",
+        "github.com/containerd/containerd/v2/cmd/containerd",
+    ),
+    ("ctr", "github.com/containerd/containerd/v2/cmd/ctr"),
+    (
+        "containerd-shim-runc-v2",
+        "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+    ),
+];
+
+/// The sources of the programs, besides the checksums.
+const SOURCES: [&str; 3] = [
+    include_str!("../../kubernetes/go.mod"),
+    include_str!("../../kubernetes/kubernetes/main.go"),
+    include_str!("../go.rs"),
+];
 
 /// Several threads may need a program at the same time: one builds it.
 static BUILDING: Mutex<()> = Mutex::new(());
 
-/// The folder with the Go module that pins the Kubernetes version.
-fn kubernetes_source() -> PathBuf {
+/// The folder with the Go module that pins the versions of Kubernetes, kind, and a node's other programs.
+fn source() -> PathBuf {
     project::root().join("tests/kubernetes")
 }
 
@@ -37,64 +68,65 @@ fn oldest_source() -> PathBuf {
     project::root().join("tests/oldest")
 }
 
-/// The folder with the Go module that pins the versions of kind and of a node's other programs.
-fn kind_source() -> PathBuf {
-    project::root().join("tests/kind")
-}
-
 /// The version of Kubernetes in our own node image, and of kubectl.
 pub(super) fn kubernetes_version() -> anyhow::Result<String> {
-    go::required(&kubernetes_source(), KUBERNETES)
+    go::required(&source(), KUBERNETES)
 }
 
 /// kind's version.
 pub(super) fn kind_version() -> anyhow::Result<String> {
-    go::required(&kind_source(), KIND)
+    go::required(&source(), KIND)
 }
 
-/// etcd's version, and containerd's.
-pub(super) fn node_versions() -> anyhow::Result<[String; 2]> {
-    let source = kind_source();
-    Ok([
-        go::required(&source, ETCD)?,
-        go::required(&source, CONTAINERD)?,
-    ])
+/// A hash of all versions and of how the programs are built.
+pub(super) fn versions() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    SOURCES.hash(&mut hasher);
+    hasher.finish()
 }
 
-/// The folder with all Kubernetes programs.
-pub(super) fn kubernetes() -> anyhow::Result<PathBuf> {
-    kubernetes_with(&kubernetes_source(), &KUBERNETES_PROGRAMS)
+/// The folder with all programs of a node, and kind and kubectl. They share most of their packages, so they are built together.
+pub(super) fn all() -> anyhow::Result<PathBuf> {
+    let mut all = vec![ALL_IN_ONE, KUBECTL, KIND_PROGRAM, ETCD_PROGRAM];
+    all.extend(CONTAINERD_PROGRAMS);
+    built(&all)
 }
 
 /// The kubectl of this version, for any cluster.
 pub(crate) fn kubectl() -> anyhow::Result<PathBuf> {
-    let program = "kubectl";
-    Ok(kubernetes_with(&kubernetes_source(), &[program])?.join(program))
-}
-
-/// The API server of the oldest Kubernetes version that the chart supports.
-pub fn oldest_api_server() -> anyhow::Result<PathBuf> {
-    Ok(kubernetes_with(&oldest_source(), &[API_SERVER])?.join(API_SERVER))
+    one(KUBECTL)
 }
 
 /// kind.
 pub(super) fn kind() -> anyhow::Result<PathBuf> {
-    with_kind(KIND, KIND, "kind")
+    one(KIND_PROGRAM)
 }
 
 /// etcd.
 pub fn etcd() -> anyhow::Result<PathBuf> {
-    with_kind(ETCD, ETCD, "etcd")
+    one(ETCD_PROGRAM)
 }
 
 /// containerd and its helpers.
-pub(super) fn containerd() -> anyhow::Result<Vec<PathBuf>> {
-    let mut programs = Vec::new();
-    for name in CONTAINERD_PROGRAMS {
-        let package = format!("{CONTAINERD}/cmd/{name}");
-        programs.push(with_kind(CONTAINERD, &package, name)?);
+pub(super) fn containerd() -> [&'static str; 3] {
+    CONTAINERD_PROGRAMS.map(|(name, _)| name)
+}
+
+/// The API server of the oldest Kubernetes version that the chart supports.
+pub fn oldest_api_server() -> anyhow::Result<PathBuf> {
+    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let source = oldest_source();
+    let version = go::required(&source, KUBERNETES)?;
+    let folder = project::target().join("kubernetes").join(&version);
+    let program = folder.join(API_SERVER);
+    if !program.exists() {
+        fs::create_dir_all(&folder)?;
+        step(&format!("building {API_SERVER} {version} (once)"), || {
+            let package = format!("{KUBERNETES}/cmd/{API_SERVER}");
+            go::build(&source, &package, &kubernetes_flags(&version), &program)
+        })?;
     }
-    Ok(programs)
+    Ok(program)
 }
 
 /// The folder with kind's files for a node image.
@@ -117,33 +149,51 @@ pub(super) fn kind_node_image() -> anyhow::Result<String> {
     Ok(image.to_owned())
 }
 
-/// The folder with these programs of the Kubernetes version that a Go module pins. Missing ones are built together, because they
-/// share most of their code.
-fn kubernetes_with(source: &Path, programs: &[&str]) -> anyhow::Result<PathBuf> {
+fn one(program: Program) -> anyhow::Result<PathBuf> {
+    Ok(built(&[program])?.join(program.0))
+}
+
+/// The folder with these programs. Builds those that are missing.
+fn built(programs: &[Program]) -> anyhow::Result<PathBuf> {
     let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let version = go::required(source, KUBERNETES)?;
-    let folder = project::target().join("kubernetes").join(&version);
-    let missing: Vec<&str> = programs
+    let version = kubernetes_version()?;
+    let folder = project::target()
+        .join("kubernetes")
+        .join(format!("{version}-{:08x}", versions() >> 32));
+    let missing: Vec<Program> = programs
         .iter()
         .copied()
-        .filter(|program| !folder.join(program).exists())
+        .filter(|(name, _)| !folder.join(name).exists())
         .collect();
     if missing.is_empty() {
         return Ok(folder);
     }
-    let packages: Vec<String> = missing
-        .iter()
-        .map(|program| format!("{KUBERNETES}/cmd/{program}"))
-        .collect();
-    let names = missing.join(", ");
-    step(
-        &format!("building Kubernetes {version} (once): {names}"),
-        || {
-            let flags = kubernetes_flags(&version);
-            go::build_all(source, &packages, &flags, &folder)
-        },
-    )?;
+    let names: Vec<&str> = missing.iter().map(|(name, _)| *name).collect();
+    let what = format!(
+        "building for Kubernetes {version} (once): {}",
+        names.join(", ")
+    );
+    step(&what, || {
+        let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+        go::build_all(&source(), &packages, &kubernetes_flags(&version), &folder)
+    })?;
+    // The last element of this path is only a version.
+    let etcd = folder.join("server");
+    if etcd.exists() {
+        fs::rename(&etcd, folder.join(ETCD_PROGRAM.0)).context("etcd")?;
+    }
     Ok(folder)
+}
+
+/// Puts the Kubernetes programs into a folder: one file, and a link for each name.
+pub(super) fn install_kubernetes(programs: &Path, folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder)?;
+    let (file, _) = ALL_IN_ONE;
+    fs::copy(programs.join(file), folder.join(file)).context(file)?;
+    for name in NAMES {
+        symlink(file, folder.join(name)).context(name)?;
+    }
+    Ok(())
 }
 
 fn kubernetes_flags(version: &str) -> String {
@@ -160,21 +210,4 @@ fn kubernetes_flags(version: &str) -> String {
         set("gitMinor", minor),
     ]
     .join(" ")
-}
-
-/// A program whose version the Go module in `tests/kind` pins.
-fn with_kind(module: &str, package: &str, name: &str) -> anyhow::Result<PathBuf> {
-    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let version = go::required(&kind_source(), module)?;
-    let folder = project::target()
-        .join("kind")
-        .join(format!("{name}-{version}"));
-    let program = folder.join(name);
-    if !program.exists() {
-        fs::create_dir_all(&folder)?;
-        step(&format!("building {name} {version} (once)"), || {
-            go::build(&kind_source(), package, "-s -w", &program)
-        })?;
-    }
-    Ok(program)
 }

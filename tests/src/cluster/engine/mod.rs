@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, ensure};
 
 use crate::command::{find, run};
 use crate::packages;
@@ -43,6 +43,15 @@ const SERVER_VERSION: [&str; 3] = ["version", "--format", "{{.Server.Version}}"]
 /// Whether the machine's engine is running.
 pub(crate) fn machine_has_one() -> bool {
     find("docker").is_some() && run(Command::new("docker").args(SERVER_VERSION)).is_ok()
+}
+
+/// A separate engine needs namespaces and mounts.
+pub(super) fn needs_root() -> anyhow::Result<()> {
+    ensure!(
+        packages::is_root(),
+        "Docker is not running, and starting a separate engine requires root: start Docker, run this with sudo -E, or set E2E_KUBECONFIG"
+    );
+    Ok(())
 }
 
 impl Engine {
@@ -90,11 +99,7 @@ impl Engine {
 impl Own {
     /// Starts an engine with its record and data in a folder. Stops a leftover engine there first, but keeps `data`.
     pub(super) fn start(folder: &Path, data: &Path, life: Life) -> anyhow::Result<Self> {
-        if !packages::is_root() {
-            bail!(
-                "Docker is not running, and starting a separate engine requires root: start Docker, run this with sudo -E, or set E2E_KUBECONFIG"
-            );
-        }
+        needs_root()?;
         packages::for_own_engine()?;
         Self::end(folder)?;
         fs::create_dir_all(folder)?;

@@ -4,10 +4,9 @@
 //! For separate engines, a Docker data root with the image is kept. Each engine starts with a copy of it. The layers in the
 //! copy are hard links, because layers are never modified.
 
-mod control_plane;
-mod kube_proxy;
 mod root;
 mod settings;
+mod system;
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -16,23 +15,22 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::engine::{Engine, Life, Own};
+use super::engine::{self, Engine, Life, Own};
 use super::programs;
 use crate::command::run;
-use crate::progress::{line, step};
-use crate::project;
+use crate::progress::{Beside, line, step};
+use crate::{packages, project};
 
 /// Sets the node image explicitly.
 const GIVEN: &str = "E2E_NODE_IMAGE";
 const REPOSITORY: &str = "kindest/node";
 
 /// The sources that build an image. It is rebuilt when one of them changes.
-const RECIPE: [&str; 5] = [
+const RECIPE: [&str; 4] = [
     include_str!("mod.rs"),
-    include_str!("control_plane.rs"),
-    include_str!("kube_proxy.rs"),
     include_str!("root.rs"),
     include_str!("settings.rs"),
+    include_str!("system.rs"),
 ];
 
 /// A node image.
@@ -48,7 +46,7 @@ pub(super) struct NodeImage {
 fn ours() -> anyhow::Result<NodeImage> {
     let mut hasher = DefaultHasher::new();
     RECIPE.hash(&mut hasher);
-    programs::node_versions()?.hash(&mut hasher);
+    programs::versions().hash(&mut hasher);
     let tag = format!(
         "{}-kind-{}-{:08x}",
         programs::kubernetes_version()?,
@@ -89,7 +87,8 @@ pub(super) fn for_machine(engine: &Engine) -> anyhow::Result<NodeImage> {
     }
     let folder = project::target().join("node-image");
     let _building = claim(&folder)?;
-    build(engine, &ours.name, &folder)?;
+    let parts = Parts::collect(&folder)?;
+    parts.build(engine, &ours.name)?;
     Ok(ours)
 }
 
@@ -105,8 +104,10 @@ pub(super) fn for_own_engines() -> anyhow::Result<(NodeImage, PathBuf)> {
         let engine = folder.join("engine");
         Own::end(&engine)?;
         let _ = fs::remove_dir_all(&unfinished);
+        engine::needs_root()?;
+        let parts = Parts::collect(&folder)?;
         let own = Own::start(&engine, &unfinished, Life::OfThisThread)?;
-        let built = build(&Engine::Own(own), &ours.name, &folder);
+        let built = parts.build(&Engine::Own(own), &ours.name);
         Own::end(&engine)?;
         built?;
         fs::rename(&unfinished, &data).with_context(|| data.display().to_string())?;
@@ -134,29 +135,57 @@ fn claim(folder: &Path) -> anyhow::Result<fs::File> {
     Ok(claim)
 }
 
-/// Builds the image in an engine.
-fn build(engine: &Engine, name: &str, folder: &Path) -> anyhow::Result<()> {
-    let kubernetes = programs::kubernetes()?;
-    let etcd = programs::etcd()?;
-    let containerd = programs::containerd()?;
-    let tree = folder.join("root");
-    let base = format!("{name}-base");
-    root::build(&tree, &kubernetes, &containerd)?;
-    step("node image: importing the root into Docker", || {
-        control_plane::import(engine, &tree, &["container=docker"], &base)
-    })?;
-    let images = control_plane::Parts {
-        folder: &folder.join("parts"),
-        root: &tree,
-        kubernetes: &kubernetes,
-        etcd: &etcd,
-    };
-    control_plane::add(engine, &images, &base, name)?;
-    fs::remove_dir_all(&tree)?;
-    let size = run(engine
-        .docker()
-        .args(["image", "inspect", "--format", "{{.Size}}", name]))?;
-    let bytes: u64 = size.trim().parse().unwrap_or_default();
-    line(&format!("    node image {name}: {} MB", bytes / 1_000_000));
-    Ok(())
+/// What the image is made of, in a folder.
+struct Parts<'a> {
+    folder: &'a Path,
+    /// The root file system, so far only of Debian packages.
+    root: PathBuf,
+    /// The folder with the programs.
+    programs: PathBuf,
+}
+
+impl<'a> Parts<'a> {
+    /// Installs the Debian packages while the programs are compiled.
+    fn collect(folder: &'a Path) -> anyhow::Result<Self> {
+        let root = folder.join("root");
+        let debian = Beside::start("node image: installing Debian packages", {
+            let root = root.clone();
+            move || {
+                packages::for_own_engine()?;
+                root::debian(&root)
+            }
+        });
+        let programs = programs::all()?;
+        debian.finish()?;
+        Ok(Self {
+            folder,
+            root,
+            programs,
+        })
+    }
+
+    /// Builds the image in an engine.
+    fn build(&self, engine: &Engine, name: &str) -> anyhow::Result<()> {
+        let base = format!("{name}-base");
+        let Self { root, programs, .. } = self;
+        step("node image: kind's files, programs and settings", || {
+            root::complete(root, programs)
+        })?;
+        step("node image: importing the root into Docker", || {
+            system::import(engine, root, &["ENV container=docker"], &base)
+        })?;
+        let tags = step("node image: the image of the control plane", || {
+            system::build(engine, &self.folder.join("parts"), root, programs)
+        })?;
+        step("node image: loading it into the node's store", || {
+            system::store(engine, &tags, &base, name)
+        })?;
+        fs::remove_dir_all(root)?;
+        let size = run(engine
+            .docker()
+            .args(["image", "inspect", "--format", "{{.Size}}", name]))?;
+        let bytes: u64 = size.trim().parse().unwrap_or_default();
+        line(&format!("    node image {name}: {} MB", bytes / 1_000_000));
+        Ok(())
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -10,7 +10,6 @@ use anyhow::Context as _;
 use super::settings;
 use crate::cluster::programs;
 use crate::command::run;
-use crate::progress::step;
 
 /// The Debian release.
 const RELEASE: &str = "bookworm";
@@ -56,37 +55,27 @@ const REMOVED: [&str; 5] = [
     "var/cache/apt",
 ];
 
-/// Builds the root file system.
-pub(super) fn build(root: &Path, kubernetes: &Path, containerd: &[PathBuf]) -> anyhow::Result<()> {
+/// Completes the root file system with kind's files, the programs and the settings.
+pub(super) fn complete(root: &Path, programs: &Path) -> anyhow::Result<()> {
+    kind_files(root, &programs::kind_files()?)?;
+    programs::install_kubernetes(programs, &root.join("usr/bin"))?;
+    install(&programs.join("kubectl"), &root.join("usr/bin/kubectl"))?;
+    for name in programs::containerd() {
+        install(&programs.join(name), &root.join("usr/local/bin").join(name))?;
+    }
+    settings::write(root)?;
+    units(root)?;
+    for path in REMOVED {
+        let _ = fs::remove_dir_all(root.join(path));
+    }
+    Ok(())
+}
+
+/// Creates the root file system of Debian packages.
+pub(super) fn debian(root: &Path) -> anyhow::Result<()> {
     if root.exists() {
         fs::remove_dir_all(root).with_context(|| root.display().to_string())?;
     }
-    step(
-        &format!("node image: Debian {RELEASE} with systemd"),
-        || debian(root),
-    )?;
-    step("node image: kind's files, programs and settings", || {
-        kind_files(root, &programs::kind_files()?)?;
-        for program in ["kubelet", "kubeadm", "kubectl"] {
-            install(
-                &kubernetes.join(program),
-                &root.join("usr/bin").join(program),
-            )?;
-        }
-        for program in containerd {
-            let name = program.file_name().context("a program has a name")?;
-            install(program, &root.join("usr/local/bin").join(name))?;
-        }
-        settings::write(root)?;
-        units(root)?;
-        for path in REMOVED {
-            let _ = fs::remove_dir_all(root.join(path));
-        }
-        Ok(())
-    })
-}
-
-fn debian(root: &Path) -> anyhow::Result<()> {
     let mut mmdebstrap = Command::new("mmdebstrap");
     mmdebstrap
         .args(["--quiet", "--mode=root", "--format=directory"])

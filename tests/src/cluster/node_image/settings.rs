@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::control_plane::PAUSE;
+use super::system::PAUSE;
 use crate::cluster::programs;
 
 /// Lowering an OOM score requires a capability that root may lack.
