@@ -10,11 +10,13 @@ SHELL := /bin/bash
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# `--bin` without a package: cargo chooses the features of the whole workspace, so that nothing is compiled twice.
 demo: ## Run the demo: a cluster, an AWS stand-in, and a pod with secrets
-	@$(CARGO) run --quiet --locked -p e2e -- demo
+	@echo "==> compiling the demo"
+	@$(CARGO) run --quiet --locked --bin e2e -- demo
 
 demo-down: ## Remove the demo
-	@$(CARGO) run --quiet --locked -p e2e -- demo-down
+	@$(CARGO) run --quiet --locked --bin e2e -- demo-down
 
 test: lint unit fuzz e2e ## Run all checks and tests, including those on a cluster
 	@echo "==> all checks and tests passed"
@@ -45,7 +47,7 @@ oldest: ## Test the installation on the API server of the oldest supported Kuber
 	@$(CARGO) test --locked --workspace --test oldest
 
 upgrade: ## Upgrade from the chart of an earlier commit, and back, under load: FROM=COMMIT
-	@$(CARGO) run --quiet --locked -p e2e -- upgrade $(FROM)
+	@$(CARGO) run --quiet --locked --bin e2e -- upgrade $(FROM)
 
 soak: ## Load and trouble on a cluster for two hours, and write docs/soak.md; MINUTES=10 for less
 	@$(CARGO) run --quiet --locked --profile e2e -p bench -- soak $(if $(MINUTES),--minutes $(MINUTES))
@@ -54,7 +56,7 @@ bench: ## Run the benchmarks and write docs/performance.md; ONLY=files,cost runs
 	@$(CARGO) run --quiet --locked --profile e2e -p bench -- $(if $(ONLY),--only $(ONLY))
 
 manifests: ## Render install.yaml and crd.yaml from the Helm chart
-	@$(CARGO) run --quiet --locked -p e2e -- manifests
+	@$(CARGO) run --quiet --locked --bin e2e -- manifests
 
 deny: ## Check licenses, advisories and sources of all dependencies (needs cargo-deny)
 	@$(CARGO) deny --locked check

@@ -27,9 +27,9 @@ pub(crate) struct World {
 impl World {
     /// Starts the cluster and creates a namespace with a ServiceAccount `web` and a class.
     pub(crate) fn start() -> anyhow::Result<Self> {
-        let binaries = images::start_building(Profile::Release);
+        let images = images::start_building(Profile::Release);
         let cluster = Cluster::up(NAME)?;
-        cluster.load_images(binaries)?;
+        cluster.load_images(images)?;
         let aws = Aws::start(SocketAddr::new(cluster.address(), 0), &project::target())?;
         aws.stand_in.keep_answers();
         aws.seed(|seed| async move {

@@ -214,7 +214,7 @@ struct Outside(Child);
 
 impl Outside {
     fn start(world: &World) -> Self {
-        let program = images::build_binaries(images::Profile::E2e)
+        let program = images::build_binaries(images::Profile::Dev)
             .unwrap()
             .webhook;
         let child = Command::new(program)

@@ -69,7 +69,7 @@ impl Shell {
         );
         shell.program("helm", &helm_as_released(world));
         shell.release();
-        let injector = images::build_binaries(images::Profile::E2e)
+        let injector = images::build_binaries(images::Profile::Dev)
             .unwrap()
             .injector;
         shell.program(

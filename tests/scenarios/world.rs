@@ -26,7 +26,7 @@ fn keeps_cluster() -> bool {
 
 impl World {
     pub(crate) fn start() -> anyhow::Result<Self> {
-        let binaries = images::start_building(Profile::E2e);
+        let images = images::start_building(Profile::Dev);
         let moto = stand_in::start_installing_moto();
         let left = keeps_cluster().then(|| Cluster::find(NAME)).flatten();
         let cluster = match left {
@@ -38,7 +38,7 @@ impl World {
         };
         helm::program()?;
         moto.finish()?;
-        cluster.load_images(binaries)?;
+        cluster.load_images(images)?;
         let aws = Aws::start(SocketAddr::new(cluster.address(), 0), &project::target())?;
         aws.seed_example()?;
         let kubectl = cluster.kubectl();

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 
 use crate::cluster::Cluster;
 use crate::command::start;
-use crate::images::{self, Binaries, Profile};
+use crate::images::{self, Images, Profile};
 use crate::progress::{Beside, line, step};
 use crate::{install, project, stand_in};
 
@@ -20,17 +20,23 @@ const PORT: u16 = 4566;
 
 /// Starts everything and prints the files.
 pub fn up() -> anyhow::Result<()> {
-    let binaries = images::start_building(Profile::E2e);
+    let shown = start_and_show();
+    if shown.is_err() {
+        if Cluster::find(NAME).is_some() {
+            line(
+                "the demo failed; the cluster is still running for inspection, remove it with: make demo-down",
+            );
+        }
+    }
+    shown
+}
+
+fn start_and_show() -> anyhow::Result<()> {
+    let images = images::start_building(Profile::Dev);
     let moto = stand_in::start_installing_moto();
     let cluster = Cluster::up(NAME)?;
     moto.finish()?;
-    let shown = show(&cluster, binaries);
-    if shown.is_err() {
-        line(
-            "the demo failed; the cluster is still running for inspection, remove it with: make demo-down",
-        );
-    }
-    shown
+    show(&cluster, images)
 }
 
 /// Removes what [`up`] created.
@@ -41,8 +47,8 @@ pub fn down() -> anyhow::Result<()> {
     })
 }
 
-fn show(cluster: &Cluster, binaries: Beside<Binaries>) -> anyhow::Result<()> {
-    cluster.load_images(binaries)?;
+fn show(cluster: &Cluster, images: Beside<Images>) -> anyhow::Result<()> {
+    cluster.load_images(images)?;
     let url = step(
         "starting the AWS stand-in with the example's secrets",
         || start_stand_in(cluster),

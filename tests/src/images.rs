@@ -1,15 +1,18 @@
 //! Static binaries and images. The images are built from the two Dockerfiles, as users do, but with the binaries that cargo
 //! built instead of the Dockerfiles' compile stage. This way nothing is pulled.
+//!
+//! The tests' images contain the binaries of the unit tests: the same profile, flags (`.cargo/config.toml`) and features, which
+//! are those of the whole workspace. So nothing is compiled twice.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use crate::command::{find, run};
 use crate::progress::Beside;
-use crate::{cluster, project};
+use crate::{cluster, packages, project};
 
 /// The registry in image names. The images are loaded on the nodes, so it does not have to exist.
 pub const REGISTRY: &str = "aws-secrets-injector.test";
@@ -33,17 +36,25 @@ pub const APP: &str = "busybox-app:dev";
 /// The same, running as root, like most images.
 pub const ROOT_APP: &str = "busybox-root:dev";
 
-/// Target of the static binaries: their images contain nothing else.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// The flags of `.cargo/config.toml`: the images contain nothing else, so the binaries must be static.
+const FLAGS: &str = "-C target-feature=+crt-static";
+
+/// The target of the binaries.
+fn target_triple() -> String {
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
+}
 
 /// The build profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// Builds quickly.
-    E2e,
+    /// That of the tests.
+    Dev,
     /// The release settings.
     Release,
 }
+
+/// A tag and an archive for each image.
+pub type Images = Vec<(&'static str, PathBuf)>;
 
 /// The built programs.
 #[derive(Clone, Debug)]
@@ -64,10 +75,10 @@ const CA_ROOTS: [&str; 3] = [
 const INJECTOR_PROGRAM: &str = "aws-secrets-injector";
 const WEBHOOK_PROGRAM: &str = "aws-secrets-webhook";
 
-/// Starts building the binaries while the cluster is created.
-pub fn start_building(profile: Profile) -> Beside<Binaries> {
-    Beside::start("building the static binaries", move || {
-        build_binaries(profile)
+/// Starts building the binaries and the images while the cluster is created.
+pub fn start_building(profile: Profile) -> Beside<Images> {
+    Beside::start("building the programs and their images", move || {
+        build_images(&build_binaries(profile)?)
     })
 }
 
@@ -82,42 +93,42 @@ pub(crate) fn build_binaries_of(
     target: &Path,
     profile: Profile,
 ) -> anyhow::Result<Binaries> {
-    let build = |packages: &[&str], profile| build(root, target, packages, profile);
+    let build = |what: &[&str]| build(root, target, what);
     let (injector, webhook) = match profile {
-        Profile::E2e => {
-            build(&[INJECTOR_PROGRAM, WEBHOOK_PROGRAM], "e2e")?;
-            ("e2e", "e2e")
+        Profile::Dev => {
+            let programs = ["--bin", INJECTOR_PROGRAM, "--bin", WEBHOOK_PROGRAM];
+            build(&[&["--workspace"], &programs[..]].concat())?;
+            ("debug", "debug")
         }
         // Each in a build of its own, as the Dockerfiles do it: no crate gets features that only the other program needs.
         Profile::Release => {
-            build(&[INJECTOR_PROGRAM], "release")?;
-            build(&[WEBHOOK_PROGRAM], "webhook")?;
+            build(&["--profile", "release", "--package", INJECTOR_PROGRAM])?;
+            build(&["--profile", "webhook", "--package", WEBHOOK_PROGRAM])?;
             ("release", "webhook")
         }
     };
-    let folder = target.join(TARGET);
+    let folder = target.join(target_triple());
     Ok(Binaries {
         injector: folder.join(injector).join(INJECTOR_PROGRAM),
         webhook: folder.join(webhook).join(WEBHOOK_PROGRAM),
     })
 }
 
-fn build(root: &Path, target: &Path, packages: &[&str], profile: &str) -> anyhow::Result<()> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+fn build(root: &Path, target: &Path, what: &[&str]) -> anyhow::Result<()> {
+    // A first run waits longest for Kubernetes, so that goes first.
+    let mut cargo = Command::new("nice");
     cargo
+        .arg(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(root)
         .env("CARGO_TARGET_DIR", target)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        .args(["build", "--locked", "--target", TARGET])
-        .args(["--profile", profile]);
-    for package in packages {
-        cargo.args(["--package", package]);
-    }
+        .env("RUSTFLAGS", FLAGS)
+        .args(["build", "--locked", "--target", &target_triple()])
+        .args(what);
     run(&mut cargo).map(drop)
 }
 
-/// Builds all images. Returns an archive for each tag.
-pub fn build_images(binaries: &Binaries) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+/// Builds all images.
+pub fn build_images(binaries: &Binaries) -> anyhow::Result<Images> {
     let folder = project::target().join("images");
     let stage = stage(&folder, binaries)?;
     let apps = folder.join("apps");
@@ -177,7 +188,7 @@ fn build_each(
     folder: &Path,
     stage: &Path,
     images: &[(&'static str, PathBuf, &Path)],
-) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+) -> anyhow::Result<Images> {
     let builder = builder()?;
     let mut archives = Vec::new();
     for (tag, file, context) in images {
@@ -215,12 +226,13 @@ fn builder() -> anyhow::Result<Builder> {
     if cluster::machine_has_one() && has_buildx() {
         return Ok(Builder::Docker);
     }
-    match find("buildah") {
-        Some(program) => Ok(Builder::Buildah(program)),
-        None => bail!(
-            "no image builder found: install Docker with buildx, or buildah with: apt-get install buildah"
-        ),
+    if !cluster::machine_has_one() {
+        packages::for_own_engine()?;
     }
+    let buildah = find("buildah").context(
+        "no image builder found: install Docker with buildx, or buildah with: apt-get install buildah",
+    )?;
+    Ok(Builder::Buildah(buildah))
 }
 
 impl Builder {

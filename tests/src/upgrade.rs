@@ -46,11 +46,11 @@ pub fn check(args: &Args) -> anyhow::Result<()> {
     let previous = step(&format!("building the programs of {}", args.from), || {
         Previous::build(&args.from)
     })?;
-    let binaries = images::start_building(Profile::E2e);
+    let images = images::start_building(Profile::Dev);
     let moto = start_installing_moto();
     let cluster = Cluster::up(NAME)?;
     let checked = moto.finish().and_then(|()| {
-        cluster.load_images(binaries)?;
+        cluster.load_images(images)?;
         let archives: Vec<&Path> = previous.archives.iter().map(PathBuf::as_path).collect();
         cluster.load(&archives)?;
         check_on(&cluster, &previous)
@@ -84,7 +84,7 @@ impl Previous {
             git(&["worktree", "add", "--force", "--detach", &path, commit])?;
         }
         let binaries: Binaries =
-            images::build_binaries_of(&root, &folder.join("target"), Profile::E2e)?;
+            images::build_binaries_of(&root, &folder.join("target"), Profile::Dev)?;
         let tags = [PREVIOUS_WEBHOOK, PREVIOUS_INJECTOR];
         let archives = images::build_images_of(&root, &folder, &binaries, tags)?;
         Ok(Self { root, archives })

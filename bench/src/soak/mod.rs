@@ -55,11 +55,11 @@ struct Outcome {
 
 /// Runs on a cluster of its own, which is removed at the end, and writes docs/soak.md.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let binaries = images::start_building(images::Profile::E2e);
+    let images = images::start_building(images::Profile::Release);
     let moto = stand_in::start_installing_moto();
     let cluster = Cluster::up(NAME)?;
     let outcome = moto.finish().and_then(|()| {
-        cluster.load_images(binaries)?;
+        cluster.load_images(images)?;
         let stage = Stage::start(&cluster)?;
         let minutes = args.minutes;
         step(&format!("soaking for {minutes} minutes"), || {

@@ -16,7 +16,7 @@ pub(crate) use engine::machine_has_one;
 pub(crate) use programs::kubectl;
 pub use programs::{etcd, oldest_api_server};
 
-use crate::images::{self, Binaries};
+use crate::images::Images;
 use crate::kubectl::Kubectl;
 use crate::progress::{Beside, step};
 use kind::Kind;
@@ -121,13 +121,10 @@ impl Cluster {
         Ok(true)
     }
 
-    /// Builds the images from the binaries and loads them on the nodes.
-    pub fn load_images(&self, binaries: Beside<Binaries>) -> anyhow::Result<()> {
-        let binaries = binaries.finish()?;
-        let archives = step("building the images from the Dockerfiles", || {
-            images::build_images(&binaries)
-        })?;
-        let archives: Vec<&Path> = archives.iter().map(|(_, file)| file.as_path()).collect();
+    /// Waits for the images and loads them on the nodes.
+    pub fn load_images(&self, images: Beside<Images>) -> anyhow::Result<()> {
+        let images = images.finish()?;
+        let archives: Vec<&Path> = images.iter().map(|(_, file)| file.as_path()).collect();
         step("loading the images into the cluster", || {
             self.load(&archives)
         })
