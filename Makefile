@@ -5,31 +5,38 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit fuzz e2e oldest upgrade soak bench manifests deny sbom reproducible
+.PHONY: help demo demo-down test preflight preflight-cluster lint unit fuzz e2e oldest upgrade soak bench manifests deny sbom reproducible
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # `--bin` without a package: cargo chooses the features of the whole workspace, so that nothing is compiled twice.
-demo: ## Run the demo: a cluster, an AWS stand-in, and a pod with secrets
+demo: preflight-cluster ## Run the demo: a cluster, an AWS stand-in, and a pod with secrets
 	@echo "==> compiling the demo"
 	@$(CARGO) run --quiet --locked --bin e2e -- demo
 
 demo-down: ## Remove the demo
 	@$(CARGO) run --quiet --locked --bin e2e -- demo-down
 
-test: lint unit fuzz e2e ## Run all checks and tests, including those on a cluster
+test: preflight-cluster lint unit fuzz e2e ## Run all checks and tests, including those on a cluster
 	@echo "==> all checks and tests passed"
 
+# Nothing is built on a machine that lacks something.
+preflight:
+	@tests/preflight
+
+preflight-cluster:
+	@tests/preflight cluster
+
 # "All targets" are only those that cargo tests by default.
-lint: ## Check formatting and run clippy
+lint: preflight ## Check formatting and run clippy
 	@echo "==> checking formatting and running clippy"
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings
 	@$(CARGO) clippy --quiet --locked --workspace --test scenarios --test oldest -- -D warnings
 
 # Always the whole workspace: for a single package cargo would choose other features, and compile most crates a second time.
-unit: ## Run the tests that need no cluster
+unit: preflight ## Run the tests that need no cluster
 	@echo "==> running the tests that need no cluster"
 	@$(CARGO) test --locked --workspace
 
@@ -39,7 +46,7 @@ fuzz: ## Fuzz classes and AdmissionReviews, each for FUZZ_SECONDS (20)
 	  tests/fuzz/run $$target $(FUZZ_SECONDS) 2>&1 | grep -E '^(stat|Done|error|==>)|SUMMARY|ERROR|panicked' || exit 1; \
 	done
 
-e2e: ## Run the scenarios on a cluster; E2E_KEEP=1 keeps it running
+e2e: preflight-cluster ## Run the scenarios on a cluster; E2E_KEEP=1 keeps it running
 	@echo "==> running the end-to-end scenarios"
 	@$(CARGO) test --locked --workspace --test scenarios
 

@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::command::start;
 use crate::images::{self, Images, Profile};
 use crate::progress::{Beside, line, step};
-use crate::{install, project, stand_in};
+use crate::{install, interrupt, project, stand_in};
 
 const NAME: &str = "demo";
 const NAMESPACE: &str = "demo";
@@ -20,8 +20,15 @@ const PORT: u16 = 4566;
 
 /// Starts everything and prints the files.
 pub fn up() -> anyhow::Result<()> {
+    interrupt::then(|| {
+        let removed = end_stand_in().and_then(|()| Cluster::down_for_good(NAME));
+        if let Err(error) = removed {
+            line(&format!("could not remove the cluster: {error:#}"));
+        }
+    })?;
     let shown = start_and_show();
     if shown.is_err() {
+        interrupt::check();
         if Cluster::find(NAME).is_some() {
             line(
                 "the demo failed; the cluster is still running for inspection, remove it with: make demo-down",

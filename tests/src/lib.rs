@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`project`] | folders of the project |
 //! | [`progress`] | progress lines |
+//! | [`interrupt`] | Ctrl-C |
 //! | [`command`] | running programs |
 //! | [`go`] | programs built from Go modules |
 //! | [`node_settings`] | kernel settings of nodes |
@@ -36,6 +37,7 @@ pub mod go;
 pub mod helm;
 pub mod images;
 pub mod install;
+pub mod interrupt;
 pub mod kubectl;
 pub mod messages;
 pub mod node_settings;

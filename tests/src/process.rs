@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 
 use crate::command::run;
@@ -32,13 +32,24 @@ impl Process {
         if self.is_alive() {
             run(Command::new("kill").args([signal, &self.id.to_string()]))?;
         }
-        for _ in 0..1200 {
-            if !self.is_alive() {
-                return Ok(());
+        ensure!(
+            self.wait(Duration::from_mins(1)),
+            "process {} did not exit",
+            self.id
+        );
+        Ok(())
+    }
+
+    /// Waits until the process is gone. `false`: it is not.
+    pub(crate) fn wait(&self, limit: Duration) -> bool {
+        let start = Instant::now();
+        while self.is_alive() {
+            if start.elapsed() > limit {
+                return false;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        bail!("process {} did not exit", self.id)
+        true
     }
 }
 
