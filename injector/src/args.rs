@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use provider_class::printable::PrintableLines;
-use provider_class::{OnRefresh, RefreshInterval, Region, VariableName};
+use provider_class::{OnRefresh, RefreshInterval, Region};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -18,7 +18,6 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 #[command(version, max_term_width = 100)]
 pub struct Args {
     /// Log level on standard error: off, error, warn, info, debug or trace.
-    // Parsed only by commands that log: an app that `exec` starts may use the variable for levels of its own.
     #[arg(long, global = true, env = "LOG_LEVEL", default_value = "info")]
     log_level: OsString,
 
@@ -38,8 +37,6 @@ pub enum Command {
     /// Check classes offline. Prints the files that they would write and the IAM policy that they need, or every mistake
     /// with its line.
     Check(Check),
-    /// Become another program, with the environment variables that `fetch` wrote besides its own.
-    Exec(Exec),
 }
 
 /// Options of `fetch`.
@@ -142,41 +139,6 @@ pub struct Check {
         conflicts_with = "policy"
     )]
     pub output: Output,
-}
-
-/// Options of `exec`.
-#[derive(Debug, clap::Args)]
-pub struct Exec {
-    /// The file of the variables.
-    #[arg(long, value_name = "FILE")]
-    pub env_file: PathBuf,
-
-    /// A variable that keeps the value it has in the container; can be given several times.
-    #[arg(long, value_name = "NAME")]
-    pub except: Vec<VariableName>,
-
-    /// A variable that gets the value of another one in the file, which holds keys of Kubernetes Secrets under names that no
-    /// container has as variables; can be given several times.
-    #[arg(long, value_name = "NAME=KEY", value_parser = assignment)]
-    pub set: Vec<(VariableName, VariableName)>,
-
-    /// The same for a key that may be missing: then the variable is not set.
-    #[arg(long, value_name = "NAME=KEY", value_parser = assignment)]
-    pub set_optional: Vec<(VariableName, VariableName)>,
-
-    /// The program, looked up in PATH, and its arguments.
-    #[arg(last = true, required = true, value_name = "PROGRAM")]
-    pub command: Vec<OsString>,
-}
-
-fn assignment(text: &str) -> Result<(VariableName, VariableName), String> {
-    let (name, key) = text.split_once('=').ok_or("write NAME=KEY")?;
-    let name = name.parse::<VariableName>();
-    let key = key.parse::<VariableName>();
-    Ok((
-        name.map_err(|error| error.to_string())?,
-        key.map_err(|error| error.to_string())?,
-    ))
 }
 
 /// How `check` prints its results.

@@ -9,7 +9,6 @@ use anyhow::Context as _;
 use crate::args::{Args, Check, Command, Fetch, FetchOnce, Refresh};
 use crate::classes::ClassToFetch;
 use crate::environment::Environment;
-use crate::exec::{self, ExecError};
 use crate::kubernetes::SecretApplier;
 use crate::refresh::End;
 use crate::variables::{self, SecretVariables};
@@ -20,9 +19,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the command that the arguments name. Returns its exit status.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    if let Command::Exec(args) = &args.command {
-        return Err(exec::exec(args).into());
-    }
     args.start_logging()?;
     // Pods run on Linux; on other systems the program is for `check`.
     #[cfg(target_os = "linux")]
@@ -31,16 +27,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Command::Fetch(args) => run_fetch(args)?,
         Command::Refresh(args) => return run_refresh(args),
         Command::Check(args) => run_check(args)?,
-        Command::Exec(_) => {}
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The exit status for an error of [`run`].
-pub fn exit_status(error: &anyhow::Error) -> u8 {
-    error
-        .downcast_ref::<ExecError>()
-        .map_or(1, ExecError::exit_status)
 }
 
 /// Other processes of the same user that share the pod's process namespace must not reach the token and the writable files

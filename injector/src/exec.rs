@@ -1,4 +1,6 @@
-//! `exec`: adds the variables that `fetch` wrote to the container's own, and becomes the container's program.
+//! `aws-secrets-exec`: adds the variables that `fetch` wrote to the container's own, and becomes the container's program.
+//!
+//! It is a program of its own, because it is copied into pods: without the AWS SDK it is small.
 //!
 //! Nothing of this program may remain, so nothing is set up before it: no log, no threads, no process settings. The standard
 //! library resets what Rust's start changes (the disposition of SIGPIPE), and `execve` resets the rest.
@@ -12,10 +14,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
+use clap::Parser;
 use provider_class::VariableName;
 use zeroize::Zeroizing;
-
-use crate::args::Exec;
 
 /// Exit status of shells if a program is not found, and if it cannot be run.
 ///
@@ -24,6 +25,42 @@ const NOT_FOUND: u8 = 127;
 const NOT_EXECUTABLE: u8 = 126;
 /// Exit status if the program was not tried.
 const FAILURE: u8 = 1;
+
+/// Becomes another program, with the environment variables that `aws-secrets-injector fetch` wrote besides its own.
+#[derive(Debug, Parser)]
+#[command(name = "aws-secrets-exec", version, max_term_width = 100)]
+pub struct Exec {
+    /// The file of the variables.
+    #[arg(long, value_name = "FILE")]
+    pub env_file: PathBuf,
+
+    /// A variable that keeps the value it has in the container; can be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub except: Vec<VariableName>,
+
+    /// A variable that gets the value of another one in the file, which holds keys of Kubernetes Secrets under names that no
+    /// container has as variables; can be given several times.
+    #[arg(long, value_name = "NAME=KEY", value_parser = assignment)]
+    pub set: Vec<(VariableName, VariableName)>,
+
+    /// The same for a key that may be missing: then the variable is not set.
+    #[arg(long, value_name = "NAME=KEY", value_parser = assignment)]
+    pub set_optional: Vec<(VariableName, VariableName)>,
+
+    /// The program, looked up in PATH, and its arguments.
+    #[arg(last = true, required = true, value_name = "PROGRAM")]
+    pub command: Vec<OsString>,
+}
+
+fn assignment(text: &str) -> Result<(VariableName, VariableName), String> {
+    let (name, key) = text.split_once('=').ok_or("write NAME=KEY")?;
+    let name = name.parse::<VariableName>();
+    let key = key.parse::<VariableName>();
+    Ok((
+        name.map_err(|error| error.to_string())?,
+        key.map_err(|error| error.to_string())?,
+    ))
+}
 
 /// Why the program was not started.
 #[derive(Debug, thiserror::Error)]

@@ -19,7 +19,7 @@
 //! | [`summary`] | the same as text |
 //! | [`mount`] | from file contents to a directory, atomically |
 //! | [`variables`] | the file of all environment variables |
-//! | [`exec`](mod@exec) | sets them, and becomes the container's program |
+//! | [`exec`](mod@exec) | `aws-secrets-exec`: sets them, and becomes the container's program |
 //! | [`kubernetes`] | applies Kubernetes Secrets with the contents of files |
 //! | [`refresh`](mod@refresh) | keeps the files up to date, and notifies the app |
 
@@ -42,4 +42,4 @@ pub mod variables;
 pub mod versions;
 
 pub use args::Args;
-pub use commands::{exit_status, run};
+pub use commands::run;

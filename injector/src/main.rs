@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use aws_secrets_injector::{Args, exit_status, run};
+use aws_secrets_injector::{Args, run};
 use clap::Parser as _;
 use provider_class::printable::printable_lines;
 
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // The last lines of the log become the container's termination message, so they contain only the error.
             eprintln!("{}", printable_lines(&format!("error: {error:#}")));
-            ExitCode::from(exit_status(&error))
+            ExitCode::FAILURE
         }
     }
 }

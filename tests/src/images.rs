@@ -61,6 +61,8 @@ pub type Images = Vec<(&'static str, PathBuf)>;
 pub struct Binaries {
     /// The injector.
     pub injector: PathBuf,
+    /// The program that the injector copies into pods.
+    pub exec: PathBuf,
     /// The webhook.
     pub webhook: PathBuf,
 }
@@ -73,6 +75,7 @@ const CA_ROOTS: [&str; 3] = [
 ];
 
 const INJECTOR_PROGRAM: &str = "aws-secrets-injector";
+const EXEC_PROGRAM: &str = "aws-secrets-exec";
 const WEBHOOK_PROGRAM: &str = "aws-secrets-webhook";
 
 /// Starts building the binaries and the images while the cluster is created.
@@ -96,7 +99,8 @@ pub(crate) fn build_binaries_of(
     let build = |what: &[&str]| build(root, target, what);
     let (injector, webhook) = match profile {
         Profile::Dev => {
-            let programs = ["--bin", INJECTOR_PROGRAM, "--bin", WEBHOOK_PROGRAM];
+            let programs = [INJECTOR_PROGRAM, EXEC_PROGRAM, WEBHOOK_PROGRAM];
+            let programs = programs.map(|program| ["--bin", program]).concat();
             build(&[&["--workspace"], &programs[..]].concat())?;
             ("debug", "debug")
         }
@@ -110,6 +114,7 @@ pub(crate) fn build_binaries_of(
     let folder = target.join(target_triple());
     Ok(Binaries {
         injector: folder.join(injector).join(INJECTOR_PROGRAM),
+        exec: folder.join(injector).join(EXEC_PROGRAM),
         webhook: folder.join(webhook).join(WEBHOOK_PROGRAM),
     })
 }
@@ -169,7 +174,7 @@ pub(crate) fn build_images_of(
 fn stage(folder: &Path, binaries: &Binaries) -> anyhow::Result<PathBuf> {
     let stage = folder.join("stage");
     fs::create_dir_all(stage.join("out"))?;
-    for binary in [&binaries.injector, &binaries.webhook] {
+    for binary in [&binaries.injector, &binaries.exec, &binaries.webhook] {
         let name = binary.file_name().context("a program has a name")?;
         fs::copy(binary, stage.join("out").join(name))
             .with_context(|| format!("could not copy {}", binary.display()))?;

@@ -19,22 +19,21 @@ impl Container {
         let folder = TempDir::new().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         fs::write(folder.path().join("environ"), variables).unwrap();
-        let program = folder.path().join("aws-secrets-injector");
+        let program = folder.path().join("aws-secrets-exec");
         // Copied by another process: if this one had it open for writing, the child that another test starts at the same time
         // would have it open, too, and the kernel would not run it.
         let mut copy = Command::new("cp");
-        copy.arg(env!("CARGO_BIN_EXE_aws-secrets-injector"));
+        copy.arg(env!("CARGO_BIN_EXE_aws-secrets-exec"));
         assert!(copy.arg(program).status().unwrap().success());
         Self { folder }
     }
 
     /// `exec` with these options, as the user of an app.
     fn exec(&self, options: &[&str]) -> Command {
-        let mut command = Command::new(self.folder.path().join("aws-secrets-injector"));
+        let mut command = Command::new(self.folder.path().join("aws-secrets-exec"));
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
-            .arg("exec")
             .arg("--env-file")
             .arg(self.folder.path().join("environ"))
             .args(options)

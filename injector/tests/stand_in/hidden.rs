@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::exec::as_app;
 
-/// A process between `execve` and the call by which the program hides itself: `exec` never makes that call, and waits here for its
+/// A process after `execve`, before any call by which a program hides itself: `aws-secrets-exec` never makes one, and waits here for its
 /// variables, which come out of a pipe.
 struct Waiting {
     child: Child,
@@ -24,14 +24,14 @@ impl Waiting {
         let (program, pipe) = (folder.path().join("program"), folder.path().join("pipe"));
         // Copied by another process, see `exec`.
         let mut copy = Command::new("cp");
-        copy.arg(env!("CARGO_BIN_EXE_aws-secrets-injector"));
+        copy.arg(env!("CARGO_BIN_EXE_aws-secrets-exec"));
         assert!(copy.arg(&program).status().unwrap().success());
         fs::set_permissions(&program, Permissions::from_mode(mode)).unwrap();
         let mut make = Command::new("mkfifo");
         make.args(["--mode", "0666"]).arg(&pipe);
         assert!(make.status().unwrap().success());
         let mut command = Command::new(&program);
-        command.arg("exec").arg("--env-file").arg(&pipe);
+        command.arg("--env-file").arg(&pipe);
         command.args(["--", "true"]).stderr(Stdio::null());
         as_app(&mut command);
         // Returns once the program has been executed.

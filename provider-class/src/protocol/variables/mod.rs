@@ -142,7 +142,7 @@ pub enum EnvMethod {
     /// The kubelet reads them from a file when it starts the container (`fileKeyRef`, Kubernetes 1.35).
     #[default]
     Kubelet,
-    /// `aws-secrets-injector exec` sets them and becomes the container's own program.
+    /// `aws-secrets-exec` sets them and becomes the container's own program.
     Exec,
 }
 
@@ -183,8 +183,8 @@ pub const ENV_FILE: &str = "env";
 /// The file of all variables in [`Variables::directory`], for `exec`.
 pub const ENVIRON_FILE: &str = "environ";
 
-/// The copy of the injector's program in [`Variables::program_directory`], for `exec`.
-pub const PROGRAM_FILE: &str = "aws-secrets-injector";
+/// The program in [`Variables::program_directory`] that becomes a container's own, for `exec`.
+pub const PROGRAM_FILE: &str = "aws-secrets-exec";
 
 /// All variables of a pod.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -194,7 +194,7 @@ pub struct Variables {
     pub method: EnvMethod,
     /// Where the injector writes them, an absolute path in its container.
     pub directory: String,
-    /// Where the injector copies its own program, for [`EnvMethod::Exec`]: an absolute path in its container.
+    /// Where the injector copies [`PROGRAM_FILE`], for [`EnvMethod::Exec`]: an absolute path in its container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program_directory: Option<String>,
     /// Each name once.

@@ -89,7 +89,7 @@ const RESERVED: [&str; 27] = [
     "/usr/sbin",
     "/etc/ssl/certs/ca-certificates.crt",
     "/aws-secrets-injector",
-    "/aws-secrets-injector-exec",
+    "/aws-secrets-exec",
     STATE_DIRECTORY,
     VARIABLES_DIRECTORY,
     PROGRAM_DIRECTORY,

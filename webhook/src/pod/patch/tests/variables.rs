@@ -84,8 +84,7 @@ fn the_injector_runs_the_command_with_the_variables() {
     let after = patched(&before);
     let web = &after["spec"]["containers"][0];
     let command = json!([
-        "/var/lib/aws-secrets-injector-bin/aws-secrets-injector",
-        "exec",
+        "/var/lib/aws-secrets-injector-bin/aws-secrets-exec",
         "--env-file",
         "/var/lib/aws-secrets-injector-env/environ",
         "--",

@@ -1,4 +1,4 @@
-//! The method `exec`: the injector in front of a container's own command.
+//! The method `exec`: `aws-secrets-exec` in front of a container's own command.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,8 @@ use provider_class::ENVIRON_FILE;
 use super::super::{PlannedVariables, VARIABLES_DIRECTORY};
 use super::references::Assignment;
 
-/// The injector's program in containers that it starts.
-pub(in super::super) const PROGRAM: &str = "/var/lib/aws-secrets-injector-bin/aws-secrets-injector";
-/// Its command that sets variables and becomes another program.
-const EXEC: &str = "exec";
+/// The program that sets variables and becomes another program, in the containers that it starts.
+pub(in super::super) const PROGRAM: &str = "/var/lib/aws-secrets-injector-bin/aws-secrets-exec";
 /// What stands before the container's own command.
 const END_OF_OPTIONS: &str = "--";
 /// The option that sets a variable to a key of a Secret, as `--set=NAME=KEY`.
@@ -58,9 +56,8 @@ impl<'a> Exec<'a> {
         let mut own = container.command.as_deref().unwrap_or_default();
         let mut assigned = Vec::new();
         let mut names = BTreeSet::new();
-        while let [program, exec, options @ ..] = own
+        while let [program, options @ ..] = own
             && program == PROGRAM
-            && exec == EXEC
             && let Some(end) = options.iter().position(|word| word == END_OF_OPTIONS)
         {
             for option in &options[..end] {
@@ -91,7 +88,6 @@ pub(super) fn with_exec(
 ) -> Vec<String> {
     let mut command = vec![
         PROGRAM.to_owned(),
-        EXEC.to_owned(),
         "--env-file".to_owned(),
         format!("{VARIABLES_DIRECTORY}/{ENVIRON_FILE}"),
     ];

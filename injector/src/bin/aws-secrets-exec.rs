@@ -1,0 +1,14 @@
+//! `aws-secrets-exec`: becomes a container's program, with the environment variables that `aws-secrets-injector` wrote.
+
+use std::process::ExitCode;
+
+use aws_secrets_injector::exec::{Exec, exec};
+use clap::Parser as _;
+use provider_class::printable::printable_lines;
+
+fn main() -> ExitCode {
+    let error = exec(&Exec::parse());
+    // It becomes the termination message of the container.
+    eprintln!("{}", printable_lines(&format!("error: {error}")));
+    ExitCode::from(error.exit_status())
+}
