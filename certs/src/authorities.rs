@@ -1,4 +1,5 @@
-//! The CAs of a webhook, as they are stored in the Secret. The set only grows: a CA leaves it after its own expiry.
+//! The CAs of a webhook, as they are stored in the Secret. The set only grows: a CA leaves it after its own expiry, or if it
+//! is valid for longer than CAs are issued for.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -84,6 +85,11 @@ impl Authorities {
         self.retired
             .extend(done.map(|authority| authority.certificate));
         self.sort();
+    }
+
+    /// Removes the retired ones for which this is true.
+    pub(crate) fn forget(&mut self, is_refused: impl Fn(&Certificate) -> bool) {
+        self.retired.retain(|certificate| !is_refused(certificate));
     }
 
     /// Removes those that expired longer ago than clocks differ.

@@ -4,6 +4,11 @@
 //! Secret, and the Secret's CAs to every `caBundle`, each provided that the object has not changed since it was read. So the
 //! order of reads and writes does not matter, and a replica that was paused removes nothing that others need.
 //!
+//! A CA that is valid for longer than the configured lifetime is not accepted: it never signs, its key is deleted, and it enters
+//! no `caBundle`. Where every `caBundle` has it already, the lifetime may have been lowered, and replicas with the old setting
+//! may serve its certificates. So it leaves once every `caBundle` has had another CA for as long as clocks may differ. A replica
+//! that puts it back starts this time anew, so nobody fights over it.
+//!
 //! The serving certificate is a replica's own. It comes from a CA that every `caBundle` has contained for a while. Its renewal
 //! writes nothing, so it also happens while the API server is away.
 
@@ -46,6 +51,11 @@ impl Settings {
     /// The maximum difference between clocks. A CA is trusted this much longer than it is valid.
     pub(crate) fn slack(&self) -> Duration {
         BACKDATED.min(self.lifetimes.serving)
+    }
+
+    /// Whether a CA is valid for longer than any that these settings issue: somebody planted it, or the lifetime was lowered.
+    fn is_overlong(&self, authority: &Certificate, now: SystemTime) -> bool {
+        authority.validity.not_after > now + self.lifetimes.authority + self.slack()
     }
 }
 
@@ -133,6 +143,8 @@ pub struct Replica {
     changes: Vec<Option<SystemTime>>,
     /// The CAs of this webhook that a configuration trusts. Other replicas may serve their certificates.
     published: Vec<Certificate>,
+    /// Whether CAs that are valid for too long leave the bundles.
+    drops_overlong: bool,
 }
 
 impl Replica {
@@ -215,7 +227,19 @@ impl Replica {
             self.authorities.merge(stored);
         }
         self.authorities.expire(now, settings.slack());
+        self.authorities
+            .retire(|authority| settings.is_overlong(authority, now));
         self.note_trusted(configurations, settings, now);
+        let has_other = self.usable(settings, now).any(|authority| {
+            let since = self.trusted.get(&authority.certificate.der);
+            since.is_some_and(|since| *since + settings.slack() <= now)
+        });
+        self.drops_overlong = has_other;
+        let is_refused = |authority: &Certificate| {
+            let is_trusted = self.trusted.contains_key(&authority.der);
+            settings.is_overlong(authority, now) && (self.drops_overlong || !is_trusted)
+        };
+        self.authorities.forget(is_refused);
         let full = now + settings.lifetimes.serving;
         let newest = self.usable(settings, now).last();
         let newest = newest.map(|authority| authority.certificate.clone());
@@ -261,7 +285,9 @@ impl Replica {
     /// The CAs of this webhook in a configuration's bundles, and all that are known.
     fn bundle(&self, published: &Published, settings: &Settings, now: SystemTime) -> String {
         let known = self.authorities.certificates();
-        bundle(known.chain(own(published, settings, now)).collect())
+        let own = own(published, settings, now)
+            .filter(|authority| !self.drops_overlong || !settings.is_overlong(authority, now));
+        bundle(known.chain(own).collect())
     }
 
     /// The CAs that may sign a certificate now, the first to expire at the front.

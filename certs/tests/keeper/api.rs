@@ -11,6 +11,8 @@ use k8s_openapi::ByteString;
 use kube::Client;
 use serde_json::{Value, json};
 
+use crate::Clock;
+
 const SECRETS: &str = "/api/v1/namespaces/ns/secrets";
 const CONFIGURATIONS: &str = "/apis/admissionregistration.k8s.io/v1";
 
@@ -29,6 +31,8 @@ struct Inner {
     undoes: bool,
     /// No request is answered.
     hangs: bool,
+    /// Notes in a configuration when a keeper changed it.
+    clock: Option<Clock>,
 }
 
 impl Api {
@@ -73,6 +77,11 @@ impl Api {
         self.change(|inner| inner.undoes = true);
     }
 
+    /// Notes from now on in each configuration when a keeper changed it.
+    pub(crate) fn note_times(&self, clock: &Clock) {
+        self.change(|inner| inner.clock = Some(clock.clone()));
+    }
+
     /// Answers no request, or answers them again.
     pub(crate) fn hang(&self, hangs: bool) {
         self.change(|inner| inner.hangs = hangs);
@@ -94,6 +103,31 @@ impl Api {
             let mut secret = inner.objects[&path].clone();
             secret["data"][field] = "Z2FyYmFnZQ==".into();
             inner.store(&path, secret);
+        });
+    }
+
+    /// Sets a field of the Secret.
+    pub(crate) fn plant(&self, field: &str, pem: &str) {
+        self.change(|inner| {
+            let path = format!("{SECRETS}/certificates");
+            let mut secret = inner.objects[&path].clone();
+            secret["data"][field] = json!(ByteString(pem.as_bytes().to_vec()));
+            inner.store(&path, secret);
+        });
+    }
+
+    /// Sets the bundle of every webhook.
+    pub(crate) fn plant_bundle(&self, pem: &str) {
+        self.change(|inner| {
+            let bundle = json!(ByteString(pem.as_bytes().to_vec()));
+            let paths: Vec<String> = inner.objects.keys().cloned().collect();
+            for path in paths.iter().filter(|path| path.starts_with(CONFIGURATIONS)) {
+                let mut object = inner.objects[path].clone();
+                for webhook in object["webhooks"].as_array_mut().unwrap() {
+                    webhook["clientConfig"]["caBundle"] = bundle.clone();
+                }
+                inner.store(path, object);
+            }
         });
     }
 
@@ -176,6 +210,11 @@ impl Inner {
                     if !self.undoes {
                         webhook["clientConfig"] = applied["clientConfig"].clone();
                     }
+                }
+                if let Some(clock) = &self.clock {
+                    let time = humantime::format_rfc3339_seconds(clock.now()).to_string();
+                    object["metadata"]["managedFields"] =
+                        json!([{"manager": "webhook-certs", "operation": "Apply", "time": time}]);
                 }
                 self.store(path, object)
             }

@@ -8,6 +8,7 @@ mod directory;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use certs::issue::issue_authority;
 use certs::{
     Configuration, Keeper, Lifetimes, Problem, Resolver, SecretSource, Settings, Source, Status,
 };
@@ -42,6 +43,10 @@ struct Replica {
 
 impl Replica {
     fn new(client: Client, clock: &Clock) -> Self {
+        Self::with_lifetime(client, clock, 90 * DAY)
+    }
+
+    fn with_lifetime(client: Client, clock: &Clock, authority: Duration) -> Self {
         let source = SecretSource {
             client,
             namespace: "ns".to_owned(),
@@ -53,7 +58,7 @@ impl Replica {
             settings: Settings {
                 names: vec!["webhook.ns.svc".to_owned()],
                 lifetimes: Lifetimes {
-                    authority: 90 * DAY,
+                    authority,
                     serving: 9 * DAY,
                 },
             },
@@ -290,4 +295,100 @@ async fn a_clock_that_was_wrong_by_a_day_heals() {
     clock.advance(Duration::from_secs(10));
     replica.keep().await.unwrap();
     assert!(replica.status().is_serving(clock.now()));
+}
+
+/// A CA with the webhook's common name: its certificate, and its certificate with its key.
+fn planted(clock: &Clock, lifetime: Duration) -> [String; 2] {
+    let names = ["webhook.ns.svc".to_owned()];
+    let authority = issue_authority(&names, clock.now(), lifetime).unwrap();
+    let pem = authority.certificate.pem.clone();
+    [pem.clone(), pem + authority.key()]
+}
+
+#[tokio::test]
+async fn an_authority_that_lives_longer_than_configured_is_not_taken_over_from_the_secret() {
+    for lifetime in [91 * DAY, 36_500 * DAY] {
+        for is_signing in [false, true] {
+            let (api, clock) = (Api::new(), Clock::new());
+            let mut replica = Replica::new(api.client(), &clock);
+            replica.keep().await.unwrap();
+            let bundle = api.bundle();
+            let signing = api.secret("signing.pem");
+            let [certificate, with_key] = planted(&clock, lifetime);
+            if is_signing {
+                api.plant("signing.pem", &(signing.clone() + &with_key));
+            } else {
+                api.plant("retired.pem", &certificate);
+            }
+            // Also by a replica that starts now.
+            let mut new = Replica::new(api.client(), &clock);
+            new.keep().await.unwrap();
+            replica.keep().await.unwrap();
+            assert_eq!(api.bundle(), bundle, "{lifetime:?} {is_signing}");
+            assert_eq!(api.secret("signing.pem"), signing);
+            assert_eq!(api.secret("retired.pem"), "");
+            assert_eq!(replica.status().problem, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_that_lives_as_long_as_configured_is_taken_over() {
+    let (api, clock) = (Api::new(), Clock::new());
+    let mut replica = Replica::new(api.client(), &clock);
+    replica.keep().await.unwrap();
+    let [certificate, _] = planted(&clock, 90 * DAY);
+    api.plant("retired.pem", &certificate);
+    replica.keep().await.unwrap();
+    assert!(api.bundle().contains(&certificate));
+}
+
+#[tokio::test]
+async fn one_in_every_bundle_leaves_once_others_have_been_trusted_for_an_hour() {
+    let (api, clock) = (Api::new(), Clock::new());
+    let mut replica = Replica::new(api.client(), &clock);
+    replica.keep().await.unwrap();
+    let own = api.bundle();
+    let [certificate, _] = planted(&clock, 36_500 * DAY);
+    api.plant_bundle(&(certificate.clone() + &own));
+    replica.keep().await.unwrap();
+    assert_eq!(api.secret("retired.pem"), "", "it is not taken over");
+    clock.advance(Duration::from_mins(61));
+    replica.keep().await.unwrap();
+    assert_eq!(api.bundle(), own);
+}
+
+#[tokio::test]
+async fn a_lowered_lifetime_replaces_the_authority_without_a_gap_or_a_fight() {
+    let (api, clock) = (Api::new(), Clock::new());
+    api.note_times(&clock);
+    let mut old = Replica::with_lifetime(api.client(), &clock, 3650 * DAY);
+    old.keep().await.unwrap();
+    let before = api.bundle();
+    let mut new = Replica::new(api.client(), &clock);
+    new.keep().await.unwrap();
+    old.keep().await.unwrap();
+    clock.advance(Duration::from_secs(10));
+    new.keep().await.unwrap();
+    assert!(new.status().is_serving(clock.now()));
+    assert_eq!(api.secret("retired.pem"), before, "its key is gone");
+    assert!(api.bundle().contains(&before), "the old replica serves it");
+    // The rollout takes hours, and the old replica restores what it knows.
+    for _ in 0..4 {
+        clock.advance(Duration::from_mins(61));
+        new.keep().await.unwrap();
+        old.keep().await.unwrap();
+        new.keep().await.unwrap();
+        assert_eq!(new.status().problem, None);
+        assert!(api.bundle().contains(&before));
+    }
+    drop(old);
+    for _ in 0..2 {
+        clock.advance(Duration::from_mins(61));
+        new.keep().await.unwrap();
+    }
+    assert!(!api.bundle().contains(&before));
+    assert_eq!(authorities(&api.bundle()), 1);
+    assert_eq!(api.secret("retired.pem"), "");
+    assert!(new.status().is_serving(clock.now()));
 }
