@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::format_collect, reason = "short texts of tests")]
 
+use serde_json::json;
+
 use provider_class::{Class, ClassError, Contents, SecretProviderClassSpec, collisions};
 
 fn parse(name: &str, objects: String) -> Result<Class, String> {
@@ -72,6 +74,51 @@ fn many_directories_are_compared() {
         format!("- {{objectName: s, objectType: secretsmanager, objectAlias: {deep}{n}}}\n")
     });
     assert!(parse("a", entries.collect()).is_ok());
+}
+
+#[test]
+fn names_are_compared_with_few_patterns() {
+    let entries = (0..MANY).map(|n| {
+        format!("- {{objectName: s{n}, objectType: secretsmanager, wholeFile: false, jsonKeys: {{prefix: s{n}-}}}}\n")
+    });
+    let objects: String = entries.collect();
+    let keys =
+        (0..1000).map(|n| json!({"objectName": format!("s{n}-key"), "key": format!("k{n}")}));
+    let mut spec = SecretProviderClassSpec::aws([("objects", objects.as_str())]);
+    spec.secret_objects =
+        vec![json!({"secretName": "db", "type": "Opaque", "data": keys.collect::<Vec<_>>()})];
+    let error = Class::parse("a", &spec).unwrap_err().to_string();
+    assert!(
+        error.contains("50000 entries have jsonKeys or an objectPath"),
+        "{error}"
+    );
+    let few: Vec<&str> = objects.lines().take(256).collect();
+    spec.parameters.insert("objects".to_owned(), few.join("\n"));
+    let error = Class::parse("a", &spec).unwrap_err().to_string();
+    assert!(error.contains("\"s256-key\""), "{error}");
+    let keys = spec.secret_objects[0]["data"].as_array_mut().unwrap();
+    keys.truncate(256);
+    Class::parse("a", &spec).unwrap();
+}
+
+#[test]
+fn many_unknown_files_are_not_looked_for_one_by_one() {
+    let entries =
+        (0..MANY).map(|n| format!("- {{objectName: s{n}, objectType: secretsmanager}}\n"));
+    let keys = (0..1000).map(|n| json!({"objectName": format!("x{n}"), "key": format!("k{n}")}));
+    let mut spec = SecretProviderClassSpec::aws([("objects", entries.collect::<String>())]);
+    spec.secret_objects =
+        vec![json!({"secretName": "db", "type": "Opaque", "data": keys.collect::<Vec<_>>()})];
+    let error = Class::parse("a", &spec).unwrap_err().to_string();
+    assert_eq!(error.lines().count(), 51, "{error}");
+}
+
+#[test]
+fn many_unknown_fields_are_warned_about_with_a_bound() {
+    let fields = (0..MANY).map(|n| format!("  objectAliasOfEntry{n}: x\n"));
+    let entry = "- objectName: a\n  objectType: secretsmanager\n".to_owned();
+    let class = parse("a", entry + &fields.collect::<String>()).unwrap();
+    assert_eq!(class.warnings.len(), 50);
 }
 
 #[test]

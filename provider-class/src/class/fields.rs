@@ -94,6 +94,9 @@ impl<'a, 'f> Fields<'a, 'f> {
                 self.findings.problem(field, message);
                 continue;
             }
+            if !self.findings.has_room_for_warnings() {
+                continue;
+            }
             let hint = match nearest(key, &self.known) {
                 Some(meant) => format!("did you mean {meant}?"),
                 None => "remove it, or correct its name".to_owned(),

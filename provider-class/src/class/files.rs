@@ -109,8 +109,22 @@ fn named(object: &Object) -> impl Iterator<Item = Named<'_>> {
     whole.into_iter().chain(parts)
 }
 
+/// Outputs of a class of which the file names are known only at fetch: names in templates, variables and Secrets are compared
+/// with each of them.
+const MOST_OPEN: usize = 256;
+
 /// Finds every file of a class that collides with another one.
 pub(crate) fn check(objects: &[Object], templates: &[Template], findings: &mut Findings) {
+    let open = objects.iter().flat_map(Object::open_files).count();
+    if open > MOST_OPEN {
+        findings.problem(
+            "objects",
+            format!(
+                "{open} entries have jsonKeys or an objectPath, or are parts of such an entry, but at most {MOST_OPEN} can: split the class"
+            ),
+        );
+        return;
+    }
     let mut seen = Paths::default();
     let mut meeting = Vec::new();
     let of_objects = objects.iter().flat_map(named);

@@ -15,7 +15,7 @@ pub(crate) struct Findings {
     pub(crate) is_cut: bool,
 }
 
-/// Number of listed problems; a class with more usually repeats one mistake.
+/// Number of listed problems, and of warnings; a class with more usually repeats one mistake.
 pub(crate) const MOST_PROBLEMS: usize = 50;
 
 impl Findings {
@@ -38,7 +38,18 @@ impl Findings {
     }
 
     pub(crate) fn warning(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.warnings.push(Problem::new(field, message));
+        self.push_warning(Problem::new(field, message));
+    }
+
+    pub(crate) fn push_warning(&mut self, warning: Problem) {
+        if self.has_room_for_warnings() {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// Asked before a warning that takes a while to make.
+    pub(crate) fn has_room_for_warnings(&self) -> bool {
+        self.warnings.len() < MOST_PROBLEMS
     }
 
     /// Keeps the value of a result, and its error as a problem of the field.

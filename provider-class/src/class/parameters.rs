@@ -122,6 +122,9 @@ fn warn_of_unknown(parameters: &BTreeMap<String, String>, findings: &mut Finding
         .keys()
         .filter(|key| !KNOWN.contains(&key.as_str()))
     {
+        if !findings.has_room_for_warnings() {
+            return;
+        }
         let hint = if key.eq_ignore_ascii_case("secretObjects") {
             ": secretObjects belongs under spec, beside parameters".to_owned()
         } else if let Some(meant) = nearest(key, &KNOWN) {

@@ -2,16 +2,27 @@
 
 /// Most edits that still are a spelling mistake. A short name allows fewer: a third of its length.
 const MOST_EDITS: usize = 3;
+/// Bytes of the longest name that is compared: people type no longer ones, and a comparison takes the square of the length.
+const LONGEST: usize = 64;
+/// Known names that a name is compared with, of those with about its length.
+const MOST_COMPARED: usize = 32;
+/// Known names that are looked at.
+const MOST_KNOWN: usize = 1024;
 
-/// The known name with the fewest edits, if these are few. Letter case does not matter.
+/// The known name with the fewest edits, if these are few. Letter case does not matter. Its cost has a bound, whatever the
+/// names are; where the known names are a tenant's own, ask once for a class.
 pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    if name.len() > LONGEST {
+        return None;
+    }
     let most = MOST_EDITS.min(name.chars().count() / 3);
     let lower = name.to_lowercase();
     let mut best = None;
-    for known in known {
-        if name.len().abs_diff(known.len()) > most {
-            continue;
-        }
+    let similar = known
+        .iter()
+        .take(MOST_KNOWN)
+        .filter(|known| name.len().abs_diff(known.len()) <= most);
+    for known in similar.take(MOST_COMPARED) {
         let edits = strsim::osa_distance(&lower, &known.to_lowercase());
         if edits <= most && best.is_none_or(|(fewest, _)| edits < fewest) {
             best = Some((edits, *known));
@@ -38,5 +49,20 @@ mod tests {
         ] {
             assert_eq!(nearest(name, &known), meant, "{name}");
         }
+    }
+
+    #[test]
+    fn long_names_and_those_after_many_others_are_not_compared() {
+        let [fits, long] = [LONGEST, LONGEST + 1].map(|length| "x".repeat(length));
+        assert_eq!(nearest(&fits, &[&fits]), Some(fits.as_str()));
+        assert_eq!(nearest(&long, &[&long]), None);
+        let mut known = vec!["abcdef"; MOST_COMPARED - 1];
+        known.push("uvwxyz");
+        assert_eq!(nearest("uvwxyy", &known), Some("uvwxyz"));
+        known.insert(0, "abcdef");
+        assert_eq!(nearest("uvwxyy", &known), None);
+        let mut known = vec!["another length"; MOST_KNOWN];
+        known.push("uvwxyz");
+        assert_eq!(nearest("uvwxyz", &known), None);
     }
 }

@@ -44,6 +44,9 @@ pub(crate) fn read(
     let mut names = BTreeSet::new();
     let mut secrets = Vec::new();
     for (index, value) in written.iter().enumerate() {
+        if findings.is_full() {
+            break;
+        }
         let mut reader = Reader {
             index,
             name: None,
@@ -94,7 +97,8 @@ fn bounded(written: &[Value]) -> Result<(), String> {
 
 /// The files of the class.
 struct Files<'a> {
-    objects: &'a [Object],
+    /// The objects with files of which the names are known only at fetch.
+    open: Vec<&'a Object>,
     /// Those whose names are known.
     by_path: BTreeMap<&'a str, (&'a FilePath, Presence)>,
     /// The file of each objectName.
@@ -111,8 +115,9 @@ impl<'a> Files<'a> {
             let file = object.whole.as_ref()?.file()?;
             Some((object.name.as_str(), &file.path))
         });
+        let has_open = |object: &&Object| object.open_files().next().is_some();
         Self {
-            objects,
+            open: objects.iter().filter(has_open).collect(),
             by_path: files
                 .map(|(file, presence)| (file.path.as_str(), (&file.path, presence)))
                 .collect(),
@@ -130,10 +135,7 @@ impl<'a> Files<'a> {
                 shown(path.as_str())
             ));
         }
-        let presences = self
-            .objects
-            .iter()
-            .filter_map(|object| object.presence(name));
+        let presences = self.open.iter().filter_map(|object| object.presence(name));
         if let Some(presence) = presences.min() {
             // The name of a file is translated already.
             let path = FilePath::translate(name, PathTranslation::Off);
@@ -150,7 +152,7 @@ impl<'a> Files<'a> {
 
     fn list(&self) -> String {
         let known = self.by_path.keys().map(|path| (*path).to_owned());
-        let open = self.objects.iter().flat_map(Object::open_files);
+        let open = self.open.iter().copied().flat_map(Object::open_files);
         let names: Vec<String> = known.chain(open.map(ToString::to_string)).collect();
         listed(&names)
     }
@@ -225,6 +227,9 @@ impl Reader<'_> {
         let mut keys = BTreeSet::new();
         let mut data = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
+            if self.findings.is_full() {
+                return None;
+            }
             let Some(item) = self.item(index, item) else {
                 continue;
             };
@@ -314,6 +319,9 @@ impl Reader<'_> {
 
     fn warn_of_unknown(&mut self, path: &str, fields: &Map<String, Value>, known: &[&str]) {
         for name in fields.keys().filter(|name| !known.contains(&name.as_str())) {
+            if !self.findings.has_room_for_warnings() {
+                return;
+            }
             let hint = nearest(name, known)
                 .map(|meant| format!(": did you mean {meant}?"))
                 .unwrap_or_default();
@@ -342,7 +350,7 @@ impl Reader<'_> {
 
     fn warning(&mut self, path: &str, message: impl Into<String>) {
         let problem = self.about(path, message);
-        self.findings.warnings.push(problem);
+        self.findings.push_warning(problem);
     }
 
     fn about(&self, path: &str, message: impl Into<String>) -> Problem {
