@@ -56,10 +56,14 @@ fn injected(pod: &Value) -> Result<Admitted, Refusal> {
 }
 
 /// The class `pod-identity` uses EKS Pod Identity, all others the role of the ServiceAccount. The class `synced` describes a
-/// Kubernetes Secret.
+/// Kubernetes Secret, and `aliased` has an objectAlias.
 fn class(mount: &ClassMount) -> MountedClass {
     let name = mount.class.name();
-    let objects = format!("- {{objectName: {name}, objectType: secretsmanager}}\n");
+    let object = match name {
+        "aliased" => "shop/db, objectAlias: db",
+        name => name,
+    };
+    let objects = format!("- {{objectName: {object}, objectType: secretsmanager}}\n");
     let mut parameters = BTreeMap::from([("objects".to_owned(), objects)]);
     if name == "pod-identity" {
         parameters.insert("usePodIdentity".to_owned(), "true".to_owned());

@@ -1,6 +1,6 @@
 //! Results as text for people and as JSON for programs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use provider_class::{
@@ -127,7 +127,7 @@ const SECRETS: &str =
 
 /// Marks a file that `*` makes a variable, and says so below the files.
 const VARIABLE_MARK: &str = " [variable]";
-const VARIABLE_NOTE: &str = "  [variable]: the annotation aws-secrets-injector.io/env: \"*\" makes the file an environment variable of its name\n";
+const VARIABLE_NOTE: &str = "  [variable]: the annotation aws-secrets-injector.io/env: \"*\" makes the file an environment variable of its alias\n";
 
 /// Says below the files what a pattern means.
 const OPEN_NOTE: &str = "  <each …>: names that are known only at fetch; env: \"*\" makes no variables of them, but NAME=FILE does\n";
@@ -189,13 +189,12 @@ impl Row {
                 source,
                 is_known: true,
                 is_optional,
-                variable: VariableName::of_file(file.path.as_str()),
+                variable: None,
             },
             Output::Open(open) => Self::open(open, is_optional, source),
         }
     }
 
-    /// `*` makes no variables of such files.
     fn open(open: &OpenFiles, is_optional: bool, source: String) -> Self {
         Self {
             path: open.to_string(),
@@ -208,7 +207,7 @@ impl Row {
     }
 }
 
-/// All files of a class and the source of each.
+/// All files of a class, the source of each, and what `*` makes of it.
 fn rows_of(class: &Class) -> Vec<Row> {
     let mut all: Vec<Row> = class.objects.iter().flat_map(rows).collect();
     for template in &class.templates {
@@ -220,6 +219,10 @@ fn rows_of(class: &Class) -> Vec<Row> {
         ));
     }
     all
+    let variables = class.variables();
+    let mut variables: HashMap<&str, VariableName> = variables
+        .map(|(name, file, _)| (file.path.as_str(), name))
+        .collect();
 }
 
 /// The files of an entry and the source of each.
@@ -229,6 +232,9 @@ fn rows(object: &Object) -> Vec<Row> {
         Request::Parameter(_) => "parameter",
         Request::Path(_) => "parameters below",
     };
+    for row in &mut all {
+        row.variable = variables.remove(row.path.as_str());
+    }
     let source = format!("{service} {}", object.request);
     let mut rows = Vec::new();
     if let Some(whole) = &object.whole {

@@ -49,26 +49,26 @@ fn a_valid_class_shows_its_files_with_mode_and_source() {
     assert_eq!(
         lines[1..],
         [
-            "a_b 0644 secret a/b [variable]",
+            "a_b 0644 secret a/b",
             "user 0400 secret a/b, jmesPath user [variable]",
-            "_p 0644 parameter /p:3 [variable]"
+            "_p 0644 parameter /p:3"
         ]
     );
     assert!(text(&output.stdout).contains(
-        "\n  [variable]: the annotation aws-secrets-injector.io/env: \"*\" makes the file an environment variable of its name\n"
+        "\n  [variable]: the annotation aws-secrets-injector.io/env: \"*\" makes the file an environment variable of its alias\n"
     ));
     assert!(text(&output.stderr).is_empty());
 }
 
 #[test]
 fn files_that_a_star_makes_variables_are_marked() {
-    let plain = "- {objectName: db-password, objectType: secretsmanager}\n";
+    let plain = "- {objectName: LUA_INIT, objectType: secretsmanager}\n";
     let variable = "- {objectName: db, objectType: secretsmanager, objectAlias: DB_PASSWORD}\n";
     let class = class("db", &[], &format!("{plain}{variable}"));
     let (output, _folder) = check(&class, &[]);
     let printed = text(&output.stdout);
     let lines: Vec<&str> = printed.lines().skip(1).collect();
-    assert!(lines[0].ends_with("  secret db-password"), "{printed}");
+    assert!(lines[0].ends_with("  secret LUA_INIT"), "{printed}");
     assert!(lines[1].ends_with("  secret db [variable]"), "{printed}");
     assert!(lines[2].starts_with("  [variable]: "), "{printed}");
     let (output, _folder) = check(&class, &["--output", "json"]);

@@ -61,6 +61,14 @@ impl Object {
             .filter_map(|(output, presence)| Some((output.file()?, presence)))
     }
 
+    /// The same, without the file that has the name of the object.
+    pub(crate) fn aliased_files(&self) -> impl Iterator<Item = (&File, Presence)> {
+        let unnamed = usize::from(self.whole.is_some() && !self.has_alias);
+        self.outputs()
+            .skip(unnamed)
+            .filter_map(|(output, presence)| Some((output.file()?, presence)))
+    }
+
     /// Files of this entry of which the names are known only at fetch.
     pub fn open_files(&self) -> impl Iterator<Item = &OpenFiles> {
         let open = self.outputs().filter_map(|(output, _)| output.open());

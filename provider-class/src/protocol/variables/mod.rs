@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Class, File, Object, Presence};
+
 pub use env_file::{UnwritableValue, env_file, null_separated};
 
 /// The name of an environment variable, as every version of Kubernetes accepts it: `[-._a-zA-Z][-._a-zA-Z0-9]*`.
@@ -30,19 +32,31 @@ impl VariableName {
         &self.0
     }
 
-    /// The variable that `*` makes of a file: only where the file's name is one that every shell can use,
-    /// `[_a-zA-Z][_a-zA-Z0-9]*`, and not one by which programs find code to run.
+    /// The variable that `*` makes of a file with this name: one that every shell can use, `[_a-zA-Z][_a-zA-Z0-9]*`.
     ///
     /// Source: <https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html>, "Name".
-    pub fn of_file(file: &str) -> Option<Self> {
+    fn of_file(file: &str) -> Option<Self> {
         let is_plain = file
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if is_plain && !loads_code(file) {
-            file.parse().ok()
-        } else {
-            None
-        }
+        is_plain.then(|| file.parse().ok())?
+    }
+}
+
+impl Class {
+    /// The variables that `*` makes, each with its file: only names that the class gives as an `objectAlias`. So its author
+    /// chooses them, and never who names the objects in AWS or writes the keys of a JSON value. No list of names by which
+    /// programs find code to run could be complete.
+    pub fn variables(&self) -> impl Iterator<Item = (VariableName, &File, Presence)> {
+        let of_objects = self.objects.iter().flat_map(Object::aliased_files);
+        let of_templates = self.templates.iter();
+        let of_templates = of_templates.map(|template| (&template.file, Presence::Required));
+        of_objects
+            .chain(of_templates)
+            .filter_map(|(file, presence)| {
+                let name = VariableName::of_file(file.path.as_str())?;
+                Some((name, file, presence))
+            })
     }
 }
 
@@ -72,36 +86,6 @@ impl VariableName {
 /// The Secret and the key that such a name stands for.
 pub fn secret_key(name: &str) -> Option<(&str, &str)> {
     name.strip_prefix(OF_SECRETS)?.split_once(KEY)
-}
-
-/// Is this a variable by which loaders, shells and language runtimes find code to run? Whoever writes a class chooses the names
-/// of its files, and must not run code in the apps of pods that asked for its values. No such list is complete.
-///
-/// Source: <https://man7.org/linux/man-pages/man8/ld.so.8.html>, and the manuals of the shells and languages.
-fn loads_code(name: &str) -> bool {
-    const NAMES: [&str; 20] = [
-        "BASH_ENV",
-        "CLASSPATH",
-        "ENV",
-        "GCONV_PATH",
-        "IFS",
-        "JAVA_TOOL_OPTIONS",
-        "JDK_JAVA_OPTIONS",
-        "NODE_OPTIONS",
-        "NODE_PATH",
-        "PATH",
-        "PERL5LIB",
-        "PERL5OPT",
-        "PHPRC",
-        "PROMPT_COMMAND",
-        "PYTHONHOME",
-        "PYTHONPATH",
-        "PYTHONSTARTUP",
-        "RUBYLIB",
-        "RUBYOPT",
-        "_JAVA_OPTIONS",
-    ];
-    name.starts_with("LD_") || NAMES.contains(&name)
 }
 
 impl FromStr for VariableName {
@@ -220,6 +204,7 @@ impl Variables {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::SecretProviderClassSpec;
 
     #[test]
     fn names_are_those_that_kubernetes_accepts() {
@@ -262,22 +247,37 @@ mod tests {
     }
 
     #[test]
-    fn a_star_takes_files_whose_names_every_shell_can_use() {
-        for (file, is_variable) in [
-            ("dbpassword", true),
-            ("DB_PASSWORD", true),
-            ("_1", true),
-            ("1", false),
-            ("db.password", false),
-            ("db-password", false),
-            ("app/db", false),
-            ("PATH", false),
-            ("LD_PRELOAD", false),
-            ("NODE_OPTIONS", false),
-            ("PATHS", true),
-            ("", false),
-        ] {
-            assert_eq!(VariableName::of_file(file).is_some(), is_variable, "{file}");
-        }
+    fn a_star_takes_aliases_that_every_shell_can_use() {
+        let objects = "- {objectName: LUA_INIT, objectType: secretsmanager}
+- {objectName: /NODE_OPTIONS, objectType: ssmparameter}
+- {objectName: a, objectAlias: dbpassword, objectType: secretsmanager}
+- {objectName: b, objectAlias: db-password, objectType: secretsmanager}
+- {objectName: c, objectAlias: app/db, objectType: secretsmanager}
+- {objectName: d, objectAlias: 1d, objectType: secretsmanager}
+- objectName: JSON
+  objectType: secretsmanager
+  jsonKeys: {prefix: KEY_}
+  jmesPath: [{path: user, objectAlias: DB_USER}, {path: p, objectAlias: _1, optional: true}]
+- {objectPath: /app, objectType: ssmparameter, objectAlias: APP, recursive: false}
+";
+        let spec =
+            SecretProviderClassSpec::aws([("objects", objects), ("pathTranslation", "False")]);
+        let class = Class::parse("db", &spec).unwrap();
+        let variables = class.variables();
+        let found: Vec<_> = variables
+            .map(|(name, file, presence)| {
+                assert_eq!(name.as_str(), file.path.as_str());
+                (name.to_string(), presence)
+            })
+            .collect();
+        let expected = [
+            ("dbpassword", Presence::Required),
+            ("DB_USER", Presence::Required),
+            ("_1", Presence::Optional),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(name, presence)| (name.to_owned(), presence))
+        );
     }
 }

@@ -78,7 +78,7 @@ pub const ANNOTATIONS: [Annotation; 18] = [
     },
     Annotation {
         name: ENV,
-        values: "comma-separated `NAME=FILE`: environment variables with the contents of files, in the containers that get the files. FILE is as `aws-secrets-injector check` prints it, or its absolute path where several directories have it. `*` adds all files whose names are variable names (letters, digits, `_`)",
+        values: "comma-separated `NAME=FILE`: environment variables with the contents of files, in the containers that get the files. FILE is as `aws-secrets-injector check` prints it, or its absolute path where several directories have it. `*` adds every file whose `objectAlias` is a variable name (letters, digits, `_`)",
         default: "no variables",
         example: "DB_PASSWORD=shop_password",
         read: |draft, text| items(text).map(|items| draft.variables = Some(items)),

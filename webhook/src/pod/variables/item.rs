@@ -12,7 +12,7 @@ pub(crate) const MOST_ITEMS: usize = 128;
 pub struct RequestedVariables {
     /// Variables with a file each, each name once.
     pub items: Vec<Item>,
-    /// `*`: a variable for each file whose name is a variable name.
+    /// `*`: a variable for each `objectAlias` that is a variable name.
     pub all: bool,
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn items(text: &str) -> Result<(Vec<Item>, bool), String> {
     let count = text.split(',').count();
     if count > MOST_ITEMS {
         return Err(format!(
-            "has {count} items, but can have at most {MOST_ITEMS}: use fewer, or \"*\" for all files"
+            "has {count} items, but can have at most {MOST_ITEMS}: use fewer, or \"*\" for all aliases"
         ));
     }
     let mut items = Vec::new();

@@ -124,17 +124,15 @@ pub(crate) fn plan(
         variables.push(planned(item.name.clone(), files.find(item)?, false));
     }
     if requested.all {
-        for (path, several) in &files.by_path {
-            let Some(name) = VariableName::of_file(path) else {
-                continue;
-            };
+        for (name, several) in files.of_star() {
             if names.contains(&name) {
                 continue;
             }
             if several.len() > 1 {
+                let path = several[0].path;
                 return Err(format!(
                     "\"*\" finds {path:?} in several directories ({}): add an item for the one to use, such as {name}={}/{path}",
-                    directories(several),
+                    directories(&several),
                     several[0].mount_path
                 ));
             }
@@ -142,7 +140,7 @@ pub(crate) fn plan(
         }
         if variables.is_empty() {
             return Err(format!(
-                "\"*\" finds no file whose name is a variable name (letters, digits, \"_\"): set objectAlias in the class, or write NAME=FILE; {}",
+                "\"*\" finds no objectAlias that is a variable name (letters, digits, \"_\"): set one in the class, or write NAME=FILE; {}",
                 files.list()
             ));
         }
@@ -193,6 +191,21 @@ impl<'a> PodFiles<'a> {
             by_path,
             directories,
         }
+    }
+
+    /// The files that `*` stands for, by the variable's name.
+    fn of_star(&self) -> BTreeMap<VariableName, Vec<PodFile<'a>>> {
+        let mut by_name: BTreeMap<VariableName, Vec<PodFile<'_>>> = BTreeMap::new();
+        for mounted in self.classes {
+            for (name, file, presence) in mounted.class.variables() {
+                by_name.entry(name).or_default().push(PodFile {
+                    mount_path: &mounted.mount_path,
+                    path: file.path.as_str(),
+                    presence,
+                });
+            }
+        }
+        by_name
     }
 
     /// No directory of files may be where the injected volumes are mounted.

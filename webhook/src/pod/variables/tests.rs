@@ -57,7 +57,7 @@ fn items_name_files_by_their_path_or_absolute_path() {
 }
 
 #[test]
-fn a_star_stands_for_the_files_with_a_variable_name() {
+fn a_star_stands_for_the_aliases_that_are_variable_names() {
     assert_eq!(
         plan_of("*", &[B]).unwrap(),
         ["password*=/b/password", "user*=/b/user"]
@@ -104,7 +104,7 @@ fn everything_else_is_refused_with_what_to_write() {
         assert!(error.contains(message), "{text}: {error}");
     }
     let error = plan_of("*", &[("/c", &["key.pem"])]).unwrap_err();
-    assert!(error.contains("finds no file whose name"), "{error}");
+    assert!(error.contains("finds no objectAlias that is"), "{error}");
 }
 
 #[test]
@@ -199,7 +199,8 @@ fn planned_of(text: &str, objects: &str) -> Result<Vec<(String, String, bool)>, 
 fn an_item_may_name_a_file_that_is_optional_or_known_only_at_fetch() {
     let objects =
         "- {objectName: a, objectType: secretsmanager, wholeFile: false, jsonKeys: {prefix: db/}}
-- {objectName: b, objectType: secretsmanager, optional: true}
+- {objectName: b, objectAlias: b, objectType: secretsmanager, optional: true}
+- {objectName: PATH, objectType: secretsmanager}
 - {objectPath: /app, objectType: ssmparameter, objectAlias: app, optional: true}";
     let one = |name: &str, file: &str, is_optional| {
         Ok(vec![(name.to_owned(), file.to_owned(), is_optional)])
@@ -213,12 +214,12 @@ fn an_item_may_name_a_file_that_is_optional_or_known_only_at_fetch() {
     assert_eq!(planned_of("*", objects), one("b", "b", true));
     let error = planned_of("A=other", objects).unwrap_err();
     assert!(
-        error.ends_with("the files are b, db/<each key>, app/<each parameter>"),
+        error.ends_with("the files are PATH, b, db/<each key>, app/<each parameter>"),
         "{error}"
     );
     let error = planned_of("*", objects.lines().next().unwrap()).unwrap_err();
     assert!(
-        error.contains("finds no file") && error.ends_with("<each key>"),
+        error.contains("finds no objectAlias") && error.ends_with("<each key>"),
         "{error}"
     );
 }
