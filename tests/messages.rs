@@ -8,7 +8,7 @@ use e2e::documents::pages;
 use e2e::messages::{Message, messages, policy_messages};
 
 /// What is printed, and is no message of its own.
-const OTHERS: [(&str, &[&str]); 31] = [
+const OTHERS: [(&str, &[&str]); 30] = [
     ("certs/src/authorities.rs", &["-----END PRIVATE KEY-----"]),
     (
         "injector/src/service.rs",
@@ -22,10 +22,6 @@ const OTHERS: [(&str, &[&str]); 31] = [
     ("provider-class/src/class/title.rs", &["annotation objects"]),
     // Words by which others' messages are told apart.
     ("injector/src/aws/hint.rs", &["HTTP status", "master key"]),
-    (
-        "injector/src/aws/outside.rs",
-        &["the canonical string for this request"],
-    ),
     // What `check` prints when all is well, and what it has skipped.
     (
         "injector/src/check/show.rs",

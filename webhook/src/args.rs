@@ -15,6 +15,7 @@ use provider_class::{Region, network};
 use tracing_subscriber::EnvFilter;
 
 use crate::logging;
+use crate::panics;
 use crate::pod::annotations::Resources;
 use crate::pod::injection::{ApiServer, InjectorSettings, OF_EACH_POD};
 use crate::pod::quantity::quantity;
@@ -217,6 +218,7 @@ impl Args {
             LogFormat::Text => logging::start_text(filter),
             LogFormat::Json => logging::start_json(filter),
         }
+        panics::log();
     }
 
     /// What is injected.

@@ -15,12 +15,12 @@ pub(crate) fn start_text(filter: EnvFilter) {
         .init();
 }
 
-/// Starts the log as JSON, which escapes by itself.
+/// Starts the log as JSON.
 pub(crate) fn start_json(filter: EnvFilter) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
-        .with_writer(io::stderr)
+        .with_writer(|| PrintableLines::json_to(io::stderr()))
         .json()
         .flatten_event(true)
         .init();

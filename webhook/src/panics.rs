@@ -4,6 +4,11 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 
+/// Sends the messages of panics, which may quote a tenant's text, through the log.
+pub(crate) fn log() {
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+}
+
 /// The outcome of a request's work, or `None` if it panicked. What requests share is replaced as a whole, so a panic leaves
 /// nothing half done.
 ///

@@ -8,11 +8,10 @@ use std::fmt;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::aws::http::{NoResponse, is_too_long, no_response};
-use crate::aws::outside;
+use crate::aws::outside::Sent;
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +49,7 @@ impl Cause {
         E: ProvideErrorMetadata + Error + 'static,
     {
         match error {
-            SdkError::ServiceError(context) => Self::refused(context.err(), context.raw().status()),
+            SdkError::ServiceError(context) => Self::refused(context.err(), context.raw()),
             SdkError::ResponseError(_) if is_too_long(error) => Self::too_long(),
             SdkError::ResponseError(context) => {
                 let status = context.raw().status();
@@ -86,19 +85,17 @@ impl Cause {
         })
     }
 
-    /// From the operation's error and the response's HTTP status.
-    fn refused(error: &impl ProvideErrorMetadata, status: StatusCode) -> Self {
-        let message = outside::message(error.message().unwrap_or_default());
-        match error.code() {
-            Some(code) => Self::Refused {
-                code: outside::code(code),
-                message,
-            },
-            None if status.is_success() => Self::cut_short(),
-            None => Self::Refused {
-                code: format!("HTTP status {status}"),
-                message,
-            },
+    /// From the operation's error and the response.
+    fn refused(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> Self {
+        let status = response.status();
+        if error.code().is_none() && status.is_success() {
+            return Self::cut_short();
+        }
+        let sent = Sent::with(response);
+        let code = error.code().and_then(|code| sent.code(code));
+        Self::Refused {
+            code: code.unwrap_or_else(|| format!("HTTP status {status}")),
+            message: sent.message(error.message().unwrap_or_default()),
         }
     }
 

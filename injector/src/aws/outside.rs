@@ -1,95 +1,175 @@
-//! Makes text from AWS, a proxy or the Pod Identity agent safe for messages.
+//! Makes text from AWS, a proxy, the Pod Identity agent or the API server safe for messages.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::body::SdkBody;
+use hyper::Request;
 use provider_class::printable::printable;
+use zeroize::Zeroizing;
 
 /// More than AWS's longest sentences, which name a role, a resource and a policy.
 const LONGEST_MESSAGE: usize = 1000;
-const LONGEST_CODE: usize = 100;
-/// Longer than any name that AWS quotes, and shorter than any token of STS or of Kubernetes.
-const LONGEST_WORD: usize = 200;
-/// How a JSON web token begins, however short it is.
-const TOKEN_BEGIN: &str = "eyJ";
-/// Where a message begins to repeat the request: AWS says how it should have been signed, which includes the session token,
-/// and other servers print its headers.
-const REPEATED: [&str; 2] = ["the canonical string for this request", "authorization:"];
+const LONGEST_CODE: usize = 64;
+/// Letters and digits in a row that a message and a secret do not have in common by chance.
+const PIECE: usize = 8;
+/// Printed in place of a message that repeats a secret of the request.
+const REPEATED: &str =
+    "the message repeats the token or the signature of the request, so it is not shown";
 
-/// An error's text: on one line, cut to length, and without tokens, which a response could repeat from the request.
-pub(crate) fn message(text: &str) -> String {
-    // The rest is cut anyway, and a long text need not be searched to its end.
-    let text: String = text.chars().take(LONGEST_MESSAGE * 8).collect();
-    let lower = text.to_ascii_lowercase();
-    let repeated = REPEATED.iter().filter_map(|begin| lower.find(begin)).min();
-    let mut rest = text[..repeated.unwrap_or(text.len())].trim();
-    let mut safe = String::new();
-    while !rest.is_empty() {
-        let end = rest.find(|c| !is_of_token(c)).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(end);
-        let is_token = word.len() > LONGEST_WORD || is_web_token(word);
-        safe += if is_token { "…" } else { word };
-        let next = after.find(is_of_token).unwrap_or(after.len());
-        safe += &after[..next];
-        rest = &after[next..];
+/// The headers with a secret.
+const HEADERS: [&str; 3] = [
+    "authorization",
+    "proxy-authorization",
+    "x-amz-security-token",
+];
+/// The field of a form with a secret.
+const FIELD: &[u8] = b"WebIdentityToken=";
+
+/// The secrets of a request: the pod's token, the session's token, the signature, the proxy's password. No message may repeat
+/// one of them. The response carries them to whoever reads its error.
+#[derive(Clone, Default)]
+pub(crate) struct Sent(Arc<[Zeroizing<Vec<u8>>]>);
+
+impl Sent {
+    pub(crate) fn of(request: &Request<SdkBody>) -> Self {
+        let headers = HEADERS.iter().filter_map(|name| {
+            let value = request.headers().get(*name)?.to_str().ok()?;
+            // `Bearer TOKEN`, `… Signature=…`, or just the token.
+            let value = value.trim_end_matches('=');
+            value.rsplit([' ', '=']).next().map(str::as_bytes)
+        });
+        let body = request.body().bytes().unwrap_or_default();
+        let field = body
+            .windows(FIELD.len())
+            .position(|window| window == FIELD)
+            .and_then(|start| {
+                body[start + FIELD.len()..]
+                    .split(|byte| *byte == b'&')
+                    .next()
+            });
+        Self(headers.chain(field).map(letters).collect())
     }
-    printable(&safe, LONGEST_MESSAGE)
+
+    /// Those of the request that a response answers.
+    pub(crate) fn with(response: &HttpResponse) -> Self {
+        response.extension().cloned().unwrap_or_default()
+    }
+
+    /// The first line of an error's text, cut to length. AWS says in the following ones how a request should have been signed.
+    pub(crate) fn message(&self, text: &str) -> String {
+        let line = text.trim_start().lines().next().unwrap_or_default();
+        let line = printable(line.trim_end(), LONGEST_MESSAGE);
+        if self.is_repeated_in(&line) {
+            REPEATED.to_owned()
+        } else {
+            line
+        }
+    }
+
+    /// An error's code, if it has the form of one.
+    pub(crate) fn code(&self, text: &str) -> Option<String> {
+        let is_code = (1..=LONGEST_CODE).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        (is_code && !self.is_repeated_in(text)).then(|| text.to_owned())
+    }
+
+    /// Does a text have a piece of a secret, whatever stands between its letters?
+    fn is_repeated_in(&self, text: &str) -> bool {
+        let text = letters(text.as_bytes());
+        let pieces: HashSet<&[u8]> = text.windows(PIECE).collect();
+        self.0
+            .iter()
+            .any(|secret| secret.windows(PIECE).any(|piece| pieces.contains(piece)))
+    }
 }
 
-/// An error's code.
-pub(crate) fn code(text: &str) -> String {
-    printable(text, LONGEST_CODE)
-}
-
-/// Characters of base64 in both alphabets, which tokens consist of, and the percent sign of forms.
-fn is_of_token(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "-_+/=.%".contains(c)
-}
-
-fn is_web_token(word: &str) -> bool {
-    word.find(TOKEN_BEGIN)
-        .is_some_and(|begin| word[begin..].contains('.'))
+/// The letters and digits.
+fn letters(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let letters = text.iter().copied().filter(u8::is_ascii_alphanumeric);
+    Zeroizing::new(letters.collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzaG9wOndlYiJ9.c2lnbmF0dXJl";
+
+    fn sent(headers: &[(&'static str, &str)], body: &str) -> Sent {
+        let mut request = Request::new(SdkBody::from(body));
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        Sent::of(&request)
+    }
+
     #[test]
-    fn tokens_are_left_out_and_names_stay() {
+    fn a_message_that_repeats_a_secret_is_not_shown() {
         let session = "IQoJb3JpZ2luX2VjEXAMPLE+/=".repeat(20);
-        for (text, expected) in [
+        let signed = "AWS4-HMAC-SHA256 Credential=ASIA/20260101/us-east-2/secretsmanager/aws4_request, SignedHeaders=host, Signature=9f86d081884c7d659a2f";
+        let form = format!("Action=AssumeRoleWithWebIdentity&WebIdentityToken={TOKEN}&Version=1");
+        let spaced: String = TOKEN.chars().flat_map(|letter| [letter, ' ']).collect();
+        for (sent, repeated) in [
+            (sent(&[("authorization", TOKEN)], ""), TOKEN),
             (
-                "User: arn:aws:sts::123456789012:assumed-role/app/shop.web-7d4b9 is not authorized to perform: ssm:GetParameters on resource: arn:aws:ssm:us-east-2:123456789012:parameter/app/denied because no identity-based policy allows it",
-                None,
+                sent(&[("authorization", &format!("Bearer {TOKEN}"))], ""),
+                TOKEN,
             ),
+            (sent(&[], &form), TOKEN),
+            (sent(&[], &form), &spaced),
+            (sent(&[("authorization", signed)], ""), "9f86d081884c7d65"),
+            (sent(&[("x-amz-security-token", &session)], ""), &session),
             (
-                "token eyJhbGciOiJ.eyJzdWIi.c2ln is bad",
-                Some("token … is bad"),
+                sent(&[("proxy-authorization", "Basic dXNlcjpwYXNzd29yZA==")], ""),
+                "dXNlcjpwYXNzd29yZA==",
             ),
-            ("WebIdentityToken=eyJhbGciOiJ.eyJzdWIi.c2ln&x", Some("…&x")),
-            (&format!("a {session} b"), Some("a … b")),
-            (
-                "The signature does not match. The Canonical String for this request should have been\n'POST\nx-amz-security-token:abc'",
-                Some("The signature does not match."),
-            ),
-            (
-                "GET / HTTP/1.1\r\nProxy-Authorization: Basic dXNlcjpw",
-                Some(r"GET / HTTP/1.1\r\nProxy-"),
-            ),
-            ("a\nERROR b\u{1b}[2J", Some(r"a\nERROR b\u{1b}[2J")),
         ] {
-            assert_eq!(message(text), expected.unwrap_or(text));
+            for text in [
+                repeated.to_owned(),
+                format!("your token {repeated} is bad"),
+                repeated[repeated.len() / 2..].to_owned(),
+            ] {
+                assert_eq!(sent.message(&text), REPEATED, "{text}");
+            }
+            assert_eq!(sent.code(&repeated[..PIECE + 4]), None);
         }
     }
 
     #[test]
-    fn a_long_text_is_cut() {
+    fn what_aws_says_is_shown() {
+        let signed = "AWS4-HMAC-SHA256 Credential=ASIA/20260101/us-east-2/secretsmanager/aws4_request, SignedHeaders=host, Signature=9f86d081884c7d659a2f";
+        let sent = sent(
+            &[("authorization", signed), ("x-amz-security-token", TOKEN)],
+            "",
+        );
+        for (text, expected) in [
+            (
+                "User: arn:aws:sts::123456789012:assumed-role/app/shop.web-7d4b9 is not authorized to perform: secretsmanager:GetSecretValue on resource: arn:aws:secretsmanager:us-east-2:123456789012:secret:app/denied because no identity-based policy allows it",
+                None,
+            ),
+            (
+                "The signature does not match.\n\nThe Canonical String for this request should have been\n'POST\nx-amz-security-token:abc'",
+                Some("The signature does not match."),
+            ),
+            ("a\u{1b}[2J\rERROR b", Some(r"a\u{1b}[2J\rERROR b")),
+            ("", None),
+        ] {
+            assert_eq!(sent.message(text), expected.unwrap_or(text));
+        }
         assert_eq!(
-            message(&"word ".repeat(1 << 18)).chars().count(),
+            sent.message(&"word ".repeat(1 << 18)).chars().count(),
             LONGEST_MESSAGE + 1
         );
-        let token = format!("{}eyJhbGciOiJ.{}", "x ".repeat(490), "A".repeat(5000));
-        assert!(
-            !message(&token).contains('A'),
-            "a token is left out before the cut"
+        assert_eq!(
+            sent.code("AccessDeniedException").as_deref(),
+            Some("AccessDeniedException")
         );
+        for code in ["", "a b", "a\u{1b}", "a\n", &"x".repeat(LONGEST_CODE + 1)] {
+            assert_eq!(sent.code(code), None, "{code}");
+        }
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
+use provider_class::printable::{LONGEST_LINE, printable, printable_json};
+use provider_class::yaml::Place;
 use provider_class::{
     Class, FileMode, Object, OpenFiles, Output, Region, Request, SecretObject, VariableName, policy,
 };
@@ -13,24 +15,31 @@ use crate::args::PolicyOf;
 
 /// A finding on one line, with its place in the file or else in `objects`.
 pub(super) fn line(checked: &Checked, finding: &Finding) -> String {
-    let mut line = format!("{}:", checked.file.display());
-    let problem = &finding.problem;
-    if let Some(place) = finding.place {
-        let _ = write!(line, "{}:", place.line);
-    }
-    let Some(name) = &checked.name else {
-        return line + " " + &problem.message;
-    };
-    let _ = write!(line, " class {name:?}");
-    if let Some(namespace) = &checked.namespace {
-        let _ = write!(line, " in namespace {namespace:?}");
-    }
-    let mut problem = problem.clone();
+    let start = start(checked, finding.place);
+    let mut problem = finding.problem.clone();
     if !finding.is_inner {
         problem.field.place = None;
     }
-    let _ = write!(line, ": {problem}");
-    line
+    let line = match checked.name {
+        Some(_) => format!("{start}: {problem}"),
+        None => format!("{start} {}", problem.message),
+    };
+    printable(&line, LONGEST_LINE)
+}
+
+/// File, line and class.
+pub(super) fn start(checked: &Checked, place: Option<Place>) -> String {
+    let mut start = format!("{}:", checked.file.display());
+    if let Some(place) = place {
+        let _ = write!(start, "{}:", place.line);
+    }
+    if let Some(name) = &checked.name {
+        let _ = write!(start, " class {name:?}");
+        if let Some(namespace) = &checked.namespace {
+            let _ = write!(start, " in namespace {namespace:?}");
+        }
+    }
+    start
 }
 
 /// Files and policies of valid classes, or only a policy.
@@ -57,7 +66,7 @@ pub(super) fn text(checked: &[Checked], options: Options<'_>) -> String {
 }
 
 fn pretty(value: &Value) -> String {
-    format!("{value:#}\n")
+    printable_json(&format!("{value:#}\n"))
 }
 
 fn files(checked: &Checked, default_region: Option<&Region>) -> String {
@@ -90,10 +99,9 @@ fn files(checked: &Checked, default_region: Option<&Region>) -> String {
         let variable = row.variable.map_or("", |_| VARIABLE_MARK);
         let optional = if row.is_optional { OPTIONAL_MARK } else { "" };
         let (path, mode, source) = (row.path, row.mode, row.source);
-        let _ = writeln!(
-            text,
-            "  {path:<width$}  {mode}  {source}{variable}{optional}"
-        );
+        let row = format!("  {path:<width$}  {mode}  {source}{variable}{optional}");
+        text += &printable(&row, LONGEST_LINE);
+        text.push('\n');
     }
     if has_variables {
         text += VARIABLE_NOTE;
@@ -116,7 +124,9 @@ fn secrets(class: &Class) -> String {
             .map(|data| format!("{}={}", data.key, data.file))
             .collect();
         let (name, secret_type) = (&secret.name, &secret.secret_type);
-        let _ = writeln!(text, "  {name}  {secret_type}  {}", keys.join(", "));
+        let row = format!("  {name}  {secret_type}  {}", keys.join(", "));
+        text += &printable(&row, LONGEST_LINE);
+        text.push('\n');
     }
     text
 }
@@ -209,6 +219,10 @@ impl Row {
 
 /// All files of a class, the source of each, and what `*` makes of it.
 fn rows_of(class: &Class) -> Vec<Row> {
+    let variables = class.variables();
+    let mut variables: HashMap<&str, VariableName> = variables
+        .map(|(name, file, _)| (file.path.as_str(), name))
+        .collect();
     let mut all: Vec<Row> = class.objects.iter().flat_map(rows).collect();
     for template in &class.templates {
         let output = Output::File(template.file.clone());
@@ -218,11 +232,10 @@ fn rows_of(class: &Class) -> Vec<Row> {
             format!("template {}", template.index),
         ));
     }
+    for row in &mut all {
+        row.variable = variables.remove(row.path.as_str());
+    }
     all
-    let variables = class.variables();
-    let mut variables: HashMap<&str, VariableName> = variables
-        .map(|(name, file, _)| (file.path.as_str(), name))
-        .collect();
 }
 
 /// The files of an entry and the source of each.
@@ -232,9 +245,6 @@ fn rows(object: &Object) -> Vec<Row> {
         Request::Parameter(_) => "parameter",
         Request::Path(_) => "parameters below",
     };
-    for row in &mut all {
-        row.variable = variables.remove(row.path.as_str());
-    }
     let source = format!("{service} {}", object.request);
     let mut rows = Vec::new();
     if let Some(whole) = &object.whole {
@@ -283,7 +293,7 @@ pub(super) fn json(checked: &Checked, default_region: Option<&Region>) -> String
         "readerPolicy": class.and_then(|class| policy::of_readers(&[class], region)),
         "problems": checked.findings.iter().map(problem).collect::<Vec<_>>(),
     });
-    format!("{object}\n")
+    printable_json(&format!("{object}\n"))
 }
 
 fn secret(secret: &SecretObject) -> Value {

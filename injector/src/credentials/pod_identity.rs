@@ -15,8 +15,9 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::token;
+use crate::aws::outside::Sent;
 use crate::aws::retry::{Attempt, Backoff, Retry, retry};
-use crate::aws::{Cause, Deadline, Failure, HttpClient, PAGE, is_too_long, outside};
+use crate::aws::{Cause, Deadline, Failure, HttpClient, PAGE, is_too_long};
 use crate::environment::Environment;
 use crate::service::Service;
 
@@ -94,6 +95,7 @@ async fn ask_once(uri: &str, token: &str) -> Result<Credentials, Attempt> {
         .map_err(|_| too_slow(uri))?
         .map_err(|error| Cause::of_connection(&error).unwrap_or(Cause::NotSent))?;
     let status = response.status();
+    let sent = Sent::with(&response);
     let body = ByteStream::new(response.into_body()).collect();
     let body = tokio::time::timeout(RESPONSE_TIMEOUT, body)
         .await
@@ -107,7 +109,7 @@ async fn ask_once(uri: &str, token: &str) -> Result<Credentials, Attempt> {
         })?;
     let body = Zeroizing::new(body.to_vec());
     if !status.is_success() {
-        return Err(refused(status.as_u16(), &body));
+        return Err(refused(status.as_u16(), &body, &sent));
     }
     let credentials: AgentCredentials = serde_json::from_slice(&body)
         .map_err(|_| Cause::Malformed("it is not in the agent's format".to_owned()))?;
@@ -128,11 +130,11 @@ fn too_slow(uri: &str) -> Cause {
 }
 
 /// The agent responds with 5xx while it starts, and with 429 while EKS throttles it.
-fn refused(status: u16, body: &[u8]) -> Attempt {
+fn refused(status: u16, body: &[u8], sent: &Sent) -> Attempt {
     Attempt {
         cause: Cause::Refused {
             code: format!("HTTP status {status}"),
-            message: message(body),
+            message: message(body, sent),
         },
         retry: match status {
             429 => Retry::UntilDeadline,
@@ -144,15 +146,15 @@ fn refused(status: u16, body: &[u8]) -> Attempt {
 }
 
 /// The agent's reason for a refusal: text, or JSON with a message.
-fn message(body: &[u8]) -> String {
+fn message(body: &[u8], sent: &Sent) -> String {
     #[derive(Deserialize)]
     struct Refusal {
         message: String,
     }
     match serde_json::from_slice::<Refusal>(body) {
-        Ok(refusal) => outside::message(&refusal.message),
+        Ok(refusal) => sent.message(&refusal.message),
         Err(_) if body.trim_ascii_start().starts_with(b"<") => PAGE.to_owned(),
-        Err(_) => outside::message(&String::from_utf8_lossy(body)),
+        Err(_) => sent.message(&String::from_utf8_lossy(body)),
     }
 }
 

@@ -10,6 +10,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 use zeroize::Zeroizing;
 
 use super::status::{Object, refused};
+use crate::aws::outside::Sent;
 use crate::aws::retry::{Attempt, Backoff, Retry, retry};
 use crate::aws::{Cause, Deadline, HttpClient, is_too_long};
 use crate::credentials::token;
@@ -117,6 +118,7 @@ impl Session<'_> {
             .map_err(|_| too_slow())?
             .map_err(|error| again(Cause::of_connection(&error).unwrap_or(Cause::NotSent)))?;
         let status = response.status();
+        let sent = Sent::with(&response);
         let body = ByteStream::new(response.into_body()).collect();
         let body = tokio::time::timeout(RESPONSE_TIMEOUT, body)
             .await
@@ -130,7 +132,7 @@ impl Session<'_> {
             })?;
         let body = Zeroizing::new(body.to_vec());
         if !status.is_success() {
-            return Err(refused(status.as_u16(), &body));
+            return Err(refused(status.as_u16(), &body, &sent));
         }
         let mut object: Object = serde_json::from_slice(&body)
             .map_err(|_| Cause::Malformed("it is not an object of Kubernetes".to_owned()))?;

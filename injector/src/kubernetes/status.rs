@@ -1,9 +1,11 @@
 //! What the API server says about an object, and why it refuses a request. No value of a Secret is read.
 
+use provider_class::printable::printable;
 use serde::Deserialize;
 
+use crate::aws::Cause;
+use crate::aws::outside::Sent;
 use crate::aws::retry::{Attempt, Retry};
-use crate::aws::{Cause, outside};
 
 /// Stands in a message in place of a Secret's contents. What comes after it may quote them all the same, such as the first characters
 /// of a value that should be JSON.
@@ -43,9 +45,10 @@ impl Object {
     /// Everybody who manages it, for a message.
     pub(super) fn managers(&self) -> String {
         const MOST: usize = 5;
+        const MOST_LETTERS: usize = 100;
         let managers = self.metadata.managed_fields.iter().take(MOST);
         let mut names: Vec<String> = managers
-            .map(|fields| format!("{:?}", outside::code(&fields.manager)))
+            .map(|fields| format!("{:?}", printable(&fields.manager, MOST_LETTERS)))
             .collect();
         names.dedup();
         if names.is_empty() {
@@ -79,22 +82,18 @@ struct StatusCause {
 }
 
 /// The failure of an attempt with this HTTP status.
-pub(super) fn refused(status: u16, body: &[u8]) -> Attempt {
+pub(super) fn refused(status: u16, body: &[u8], sent: &Sent) -> Attempt {
     let said: Status = serde_json::from_slice(body).unwrap_or_default();
     let is_of_manager = said
         .details
         .iter()
         .flat_map(|details| &details.causes)
         .any(|cause| cause.reason == "FieldManagerConflict");
-    let code = if said.reason.is_empty() {
-        format!("HTTP status {status}")
-    } else {
-        outside::code(&said.reason)
-    };
+    let code = sent.code(&said.reason);
     Attempt {
         cause: Cause::Refused {
-            code,
-            message: outside::message(without_contents(&said.message)),
+            code: code.unwrap_or_else(|| format!("HTTP status {status}")),
+            message: sent.message(without_contents(&said.message)),
         },
         retry: match status {
             // Somebody changed the object at the same time.
@@ -130,9 +129,11 @@ mod tests {
             (429, b"", Retry::UntilDeadline),
             (503, b"not JSON", Retry::Few),
         ] {
-            assert_eq!(refused(status, body).retry, retry, "{status}");
+            let attempt = refused(status, body, &Sent::default());
+            assert_eq!(attempt.retry, retry, "{status}");
         }
-        let Cause::Refused { code, message } = refused(409, of_manager).cause else {
+        let Cause::Refused { code, message } = refused(409, of_manager, &Sent::default()).cause
+        else {
             panic!()
         };
         assert_eq!(
@@ -144,7 +145,7 @@ mod tests {
     #[test]
     fn a_message_ends_where_it_could_quote_a_value() {
         let body = br#"{"reason": "Invalid", "message": "Secret \"pull\" is invalid: data[.dockerconfigjson]: Invalid value: \"<secret contents redacted>\": invalid character 'h' looking for beginning of value"}"#;
-        let Cause::Refused { message, .. } = refused(422, body).cause else {
+        let Cause::Refused { message, .. } = refused(422, body, &Sent::default()).cause else {
             panic!()
         };
         assert_eq!(

@@ -87,7 +87,7 @@ async fn one_parameter_that_is_too_long_spoils_no_other() {
 async fn what_a_service_says_is_one_short_line_without_control_characters() {
     let stage = Stage::start().await;
     let message = format!(
-        "no\nERROR forged\u{1b}[2J\u{202e}{}",
+        "no\rERROR forged\u{1b}[2J\u{202e}{}\nERROR of the next line",
         "and more ".repeat(40_000)
     );
     for (operation, code) in [
@@ -99,7 +99,7 @@ async fn what_a_service_says_is_one_short_line_without_control_characters() {
     for parameters in [&[][..], &POD_IDENTITY] {
         let (stderr, _) = measured(&stage, parameters, ENTRY).await;
         assert!(
-            stderr.contains(r"no\nERROR forged\u{1b}[2J\u{202e}and more"),
+            stderr.contains(r"no\rERROR forged\u{1b}[2J\u{202e}and more"),
             "{stderr}"
         );
         assert!(stderr.chars().count() < 1500, "{stderr}");

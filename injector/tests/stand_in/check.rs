@@ -320,3 +320,58 @@ fn the_role_for_kubernetes_secrets_is_printed_ready_to_apply() {
     let (output, _folder) = check(&class, &["--rbac"]);
     assert!(!output.status.success());
 }
+
+#[test]
+fn nothing_in_a_class_or_its_file_name_steers_the_terminal_or_forges_a_line() {
+    let hostile = "\u{1b}]0;x\u{7}\u{9b}2J\u{202e}";
+    let in_yaml = r"x\e]0;x\a\x9b2J\u202E\nerror: forged";
+    let secrets = SECRETS.replace("type: Opaque", &format!("type: \"{in_yaml}\""));
+    let path = format!(
+        "- objectName: a\n  objectType: secretsmanager\n  jmesPath: [{{path: \"'{in_yaml}'\", objectAlias: b}}]\n"
+    );
+    let name = class("db", &[], TWO).replace("name: db", &format!("name: \"{in_yaml}\""));
+    for class in [
+        class("db", &[], TWO) + &secrets,
+        class("db", &[], &path),
+        name,
+    ] {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = format!("a{hostile}\nerror: forged.yaml");
+        std::fs::write(folder.path().join(file), class).unwrap();
+        for options in [&[][..], &["--output", "json"], &["--policy"]] {
+            let output = std::process::Command::new(env!("CARGO_BIN_EXE_aws-secrets-injector"))
+                .env_clear()
+                .arg("check")
+                .arg(folder.path())
+                .args(options)
+                .output()
+                .unwrap();
+            for printed in [text(&output.stdout), text(&output.stderr)] {
+                let is_plain = |c: char| c == '\n' || c == '…' || (' '..='~').contains(&c);
+                assert!(printed.chars().all(is_plain), "{printed:?}");
+                assert!(!printed.contains("\nerror: forged"), "{printed:?}");
+                if options == ["--output", "json"] {
+                    for line in printed.lines().filter(|line| line.starts_with('{')) {
+                        serde_json::from_str::<Value>(line).unwrap();
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wrong_command_line_steers_no_terminal() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_aws-secrets-injector"))
+        .env_clear()
+        .args(["check", "--output", "\u{9b}2J\u{1b}]0;x\u{7}", "x"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let printed = text(&output.stderr);
+    assert!(printed.contains(r"\u{9b}2J"), "{printed:?}");
+    assert!(
+        !printed.contains(['\u{9b}', '\u{1b}', '\u{7}']),
+        "{printed:?}"
+    );
+}

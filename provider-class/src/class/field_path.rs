@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::printable::printable;
 use crate::yaml::Place;
 
 /// Which field of a class a message is about: its path, the object that its entry names, and its line.
@@ -29,7 +30,7 @@ const MAX_PATH: usize = 200;
 impl Field {
     pub(crate) fn new(path: impl Into<String>) -> Self {
         Self {
-            path: bounded(path.into(), MAX_PATH),
+            path: printable(&path.into(), MAX_PATH),
             object: None,
             place: None,
         }
@@ -92,27 +93,6 @@ impl fmt::Display for Field {
             None => Ok(()),
         }
     }
-}
-
-/// One line without control characters, and not longer than a bound.
-pub(crate) fn bounded(text: String, most: usize) -> String {
-    let is_fine = text.len() <= most && !text.contains(char::is_control);
-    if is_fine {
-        return text;
-    }
-    let mut bounded = String::new();
-    for (count, character) in text.chars().enumerate() {
-        if count == most {
-            bounded.push('…');
-            break;
-        }
-        if character.is_control() {
-            bounded.extend(character.escape_default());
-        } else {
-            bounded.push(character);
-        }
-    }
-    bounded
 }
 
 #[cfg(test)]

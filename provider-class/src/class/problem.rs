@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use super::field_path::{Field, bounded};
+use super::field_path::Field;
 use super::resource::PROVIDER;
 use super::title::Title;
+use crate::printable::printable;
 
 /// One thing that is wrong (or, as a warning, doubtful) in a class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ impl Problem {
     pub(crate) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             field: Field::new(field),
-            message: bounded(message.into(), MAX_MESSAGE),
+            message: printable(&message.into(), MAX_MESSAGE),
         }
     }
 }
@@ -88,11 +89,11 @@ mod tests {
         let long = "é".repeat(100_000);
         let problem = Problem::new(
             format!("objects[0].a\nerror: forged{long}"),
-            format!("\u{1b}[2J{long}"),
+            format!("\u{1b}[2J\u{202e}{long}"),
         );
         let shown = problem.to_string();
         assert_eq!(shown.lines().count(), 1);
-        assert!(!shown.contains('\u{1b}'), "{shown}");
+        assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
         assert!(shown.chars().count() < 1300);
         assert!(shown.starts_with("objects[0].a\\nerror: forged"), "{shown}");
     }

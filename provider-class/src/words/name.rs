@@ -158,9 +158,12 @@ pub(crate) fn blank(character: char) -> Option<String> {
         '\t' => Some("a tab".to_owned()),
         '\n' | '\r' => Some("a line break".to_owned()),
         '\u{a0}' | '\u{202f}' => Some(format!("a no-break space (U+{code:04X})")),
-        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}' | '\u{feff}' => {
-            Some(format!("an invisible character (U+{code:04X})"))
-        }
+        '\u{ad}'
+        | '\u{61c}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}'
+        | '\u{feff}' => Some(format!("an invisible character (U+{code:04X})")),
         _ if character.is_whitespace() => Some(format!("a space (U+{code:04X})")),
         _ if character.is_control() => Some(format!("a control character (U+{code:04X})")),
         _ => None,

@@ -29,6 +29,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 
+use crate::aws::outside::Sent;
 use crate::environment::Proxies;
 use connections::Connections;
 pub use error::{CaFileError, HttpError};
@@ -118,14 +119,17 @@ impl HttpConnector for HttpClient {
         let proxy = self.connections.proxy(request.uri());
         let proxy = proxy.and_then(|proxy| proxy.uri().authority().cloned());
         let longest = self.longest_response;
+        let sent = Sent::of(&request);
         let response = self.pool.request(request);
         HttpConnectorFuture::new(async move {
             let response = response
                 .await
                 .map_err(|error| error::classify(server.as_ref(), proxy.as_ref(), &error))?;
             let response = response.map(|body| SdkBody::from_body_1_x(Limited::new(body, longest)));
-            HttpResponse::try_from(response)
-                .map_err(|error| ConnectorError::other(error.into(), None))
+            let mut response = HttpResponse::try_from(response)
+                .map_err(|error| ConnectorError::other(error.into(), None))?;
+            response.add_extension(sent);
+            Ok(response)
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Types of Secrets, and the keys that each must have.
 
+use crate::printable::steers;
 use crate::words::name::shown;
 use crate::words::nearest::nearest;
 
@@ -25,6 +26,13 @@ const KNOWN: [(&str, &[&str]); 6] = [
 
 /// Checks a type. The error says what to write.
 pub(super) fn check(secret_type: &str) -> Result<(), String> {
+    if let Some(character) = secret_type.chars().find(|character| steers(*character)) {
+        return Err(format!(
+            "is {}, which has the control character U+{:04X} in it: remove it",
+            shown(secret_type),
+            u32::from(character)
+        ));
+    }
     if secret_type == TOKEN {
         return Err(format!(
             "{TOKEN} is not allowed: Kubernetes would put a token of a ServiceAccount into the Secret; write \"Opaque\""
