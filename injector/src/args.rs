@@ -122,14 +122,9 @@ pub struct Check {
     #[arg(long, value_name = "NAME", requires = "rbac")]
     pub service_account: Option<String>,
 
-    /// With --rbac: the namespace of classes that name none.
-    #[arg(
-        long,
-        value_name = "NAME",
-        requires = "rbac",
-        default_value = "default"
-    )]
-    pub namespace: String,
+    /// With --rbac: the namespace of the pods, `default` if not set. A class that names another one is an error.
+    #[arg(long, value_name = "NAME", requires = "rbac")]
+    pub namespace: Option<String>,
 
     /// Output format: text for people, or json for programs, with one object per class and line.
     #[arg(

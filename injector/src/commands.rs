@@ -217,7 +217,7 @@ fn run_check(args: &Check) -> anyhow::Result<()> {
             .as_deref()
             .map(|service_account| check::Rbac {
                 service_account,
-                namespace: &args.namespace,
+                namespace: args.namespace.as_deref(),
             }),
         output: args.output,
     };

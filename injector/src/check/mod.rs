@@ -46,8 +46,8 @@ pub struct Options<'a> {
 pub struct Rbac<'a> {
     /// The pod's ServiceAccount.
     pub service_account: &'a str,
-    /// The namespace of classes that name none.
-    pub namespace: &'a str,
+    /// The namespace of the pods, in which each class must be.
+    pub namespace: Option<&'a str>,
 }
 
 /// A class and what was found in it; or a file or document that could not be read as a class.
@@ -237,6 +237,9 @@ impl Checks {
                     report.warnings.push(line);
                 }
             }
+        }
+        if let Some(rbac) = options.rbac {
+            report.errors.extend(rbac::elsewhere(&self.checked, rbac));
         }
         report.text = match options.output {
             Output::Json => self

@@ -3,9 +3,33 @@
 use std::fmt::Write as _;
 
 use provider_class::Class;
+use provider_class::printable::{LONGEST_LINE, printable, printable_json};
 use serde_json::{Value, json};
 
-use super::{Checked, Rbac};
+use super::{Checked, Rbac, show};
+
+/// The namespace of classes that name none, as for kubectl.
+const DEFAULT: &str = "default";
+
+/// Classes in another namespace than the one that is asked for, a line each: nobody should get permissions there by mistake.
+pub(super) fn elsewhere(checked: &[Checked], rbac: Rbac<'_>) -> Vec<String> {
+    let Some(wanted) = rbac.namespace else {
+        return Vec::new();
+    };
+    let other = checked.iter().filter_map(|checked| {
+        let class = checked.class.as_ref()?;
+        if class.secret_objects.is_empty() {
+            return None;
+        }
+        let own = checked.namespace.as_deref().filter(|own| *own != wanted)?;
+        let start = show::start(checked, None);
+        Some(printable(
+            &format!("{start}: metadata.namespace is {own:?}, but --namespace is {wanted:?}: give the namespace of the class, or correct it"),
+            LONGEST_LINE,
+        ))
+    });
+    other.collect()
+}
 
 /// YAML for `kubectl apply -f -`: a Role and a RoleBinding for each class with Secrets.
 pub(super) fn text(checked: &[Checked], rbac: Rbac<'_>) -> String {
@@ -17,13 +41,14 @@ pub(super) fn text(checked: &[Checked], rbac: Rbac<'_>) -> String {
         if class.secret_objects.is_empty() {
             continue;
         }
-        let namespace = checked.namespace.as_deref().unwrap_or(rbac.namespace);
+        let namespace = checked.namespace.as_deref().or(rbac.namespace);
+        let namespace = namespace.unwrap_or(DEFAULT);
         for object in [
             role(class, namespace),
             binding(class, namespace, rbac.service_account),
         ] {
             // JSON is YAML, and writing to a String does not fail.
-            let _ = write!(text, "---\n{object:#}\n");
+            let _ = write!(text, "---\n{}\n", printable_json(&format!("{object:#}")));
         }
     }
     text

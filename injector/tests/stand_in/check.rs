@@ -322,6 +322,27 @@ fn the_role_for_kubernetes_secrets_is_printed_ready_to_apply() {
 }
 
 #[test]
+fn no_role_is_printed_for_another_namespace_than_the_one_that_is_asked_for() {
+    let class = class("db", &[], TWO) + SECRETS;
+    let class = class.replace("  name: db\n", "  name: db\n  namespace: kube-system\n");
+    let rbac = ["--rbac", "--service-account", "web"];
+    let (output, _folder) = check(&class, &[&rbac[..], &["--namespace", "shop"]].concat());
+    assert!(!output.status.success());
+    assert!(text(&output.stdout).is_empty(), "{}", text(&output.stdout));
+    let errors = text(&output.stderr);
+    let words = "class \"db\" in namespace \"kube-system\": metadata.namespace is \"kube-system\", but --namespace is \"shop\"";
+    assert!(errors.contains(words), "{errors}");
+    for own in [
+        &rbac[..],
+        &[&rbac[..], &["--namespace", "kube-system"]].concat(),
+    ] {
+        let (output, _folder) = check(&class, own);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert_eq!(text(&output.stdout).matches("\"kube-system\"").count(), 3);
+    }
+}
+
+#[test]
 fn nothing_in_a_class_or_its_file_name_steers_the_terminal_or_forges_a_line() {
     let hostile = "\u{1b}]0;x\u{7}\u{9b}2J\u{202e}";
     let in_yaml = r"x\e]0;x\a\x9b2J\u202E\nerror: forged";
