@@ -134,6 +134,24 @@ async fn a_variable_may_name_a_key_that_must_then_exist() {
     }
 }
 
+#[tokio::test]
+async fn a_key_that_ends_a_line_steers_a_terminal_or_turns_the_writing_around_is_refused() {
+    for (key, code) in [
+        ("a\nb", "000A"),
+        ("a\u{1b}[2J", "001B"),
+        ("a\u{202e}b", "202E"),
+    ] {
+        let stage = stage(&serde_json::json!({key: "1"}).to_string()).await;
+        let outcome = stage.fetch(&DIRECTORIES, OBJECTS).await;
+        outcome.assert_error(&[
+            &format!("jsonKeys[{key:?}]: cannot be a file: "),
+            &format!("has the character U+{code}"),
+            "rename the key",
+        ]);
+        assert!(!outcome.stderr.contains(key), "{}", outcome.stderr);
+    }
+}
+
 #[test]
 fn check_shows_the_pattern_of_names() {
     let (output, _folder) = check(&class("db", &DIRECTORIES, OBJECTS), &[]);

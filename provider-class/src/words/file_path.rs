@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::printable::steers;
+
 /// How `/` in a name becomes a file name (`pathTranslation`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathTranslation {
@@ -30,6 +32,16 @@ pub enum InvalidFilePath {
     /// NUL ends a path for the kernel.
     #[error("{0:?} has a NUL character, which no file name can have")]
     Nul(String),
+    /// Whoever lists the files would see other names, or more of them.
+    #[error(
+        "{start:?} has the character U+{code:04X}, which ends a line, steers a terminal or changes the direction of writing"
+    )]
+    Steers {
+        /// Its first characters.
+        start: String,
+        /// The character.
+        code: u32,
+    },
     /// Longer than `NAME_MAX`.
     #[error(
         "the name that starts with {start:?} is {bytes} bytes long, more than the {MAX_COMPONENT} that a file name can have"
@@ -64,7 +76,9 @@ impl InvalidFilePath {
             Self::TooLong { .. } | Self::LongPath { .. } => {
                 format!("{self}: give it a shorter objectAlias")
             }
-            Self::Reserved(_) => format!("{self}: choose another objectAlias"),
+            Self::Reserved(_) | Self::Steers { .. } => {
+                format!("{self}: choose another objectAlias")
+            }
         }
     }
 }
@@ -95,6 +109,12 @@ impl FilePath {
         };
         if translated.contains('\0') {
             return Err(InvalidFilePath::Nul(name.to_owned()));
+        }
+        if let Some(character) = translated.chars().find(|character| steers(*character)) {
+            return Err(InvalidFilePath::Steers {
+                start: name.chars().take(40).collect(),
+                code: character.into(),
+            });
         }
         let components: Vec<&str> = translated
             .split('/')
@@ -202,6 +222,27 @@ mod tests {
             FilePath::translate("..data", UNDERSCORE),
             Err(InvalidFilePath::Reserved(_))
         ));
+    }
+
+    #[test]
+    fn no_name_ends_a_line_steers_a_terminal_or_turns_the_writing_around() {
+        for character in [
+            '\n', '\r', '\t', '\u{1b}', '\u{7f}', '\u{9b}', '\u{2028}', '\u{202e}', '\u{2066}',
+            '\u{200f}',
+        ] {
+            let name = format!("a{character}b");
+            for translation in [PathTranslation::Off, UNDERSCORE] {
+                let error = FilePath::translate(&name, translation).unwrap_err();
+                let code = u32::from(character);
+                let start = name.clone();
+                assert_eq!(error, InvalidFilePath::Steers { start, code });
+            }
+            FilePath::translate("a/b", PathTranslation::Replace(character)).unwrap_err();
+        }
+        for name in ["a b", "größe", "हिन्दी", "名前", "می‌خواهم", "👩‍🔧", "e\u{301}"]
+        {
+            FilePath::translate(name, PathTranslation::Off).unwrap();
+        }
     }
 
     #[test]
