@@ -3,17 +3,29 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
 use crate::exec::as_app;
+use crate::support::{ENTRY, Stage};
 
-/// A process after `execve`, before any call by which a program hides itself: `aws-secrets-exec` never makes one, and waits here for its
-/// variables, which come out of a pipe.
+const INJECTOR: &str = env!("CARGO_BIN_EXE_aws-secrets-injector");
+const EXEC: &str = env!("CARGO_BIN_EXE_aws-secrets-exec");
+
+/// A process after `execve`, before any call by which a program hides itself: `aws-secrets-exec` never makes one, and waits here
+/// for its variables, which come out of a pipe.
 struct Waiting {
     child: Child,
     _folder: TempDir,
+}
+
+/// Copies a program. By another process, see `exec`.
+fn install(program: &str, path: &Path, mode: u32) {
+    let mut copy = Command::new("cp");
+    assert!(copy.arg(program).arg(path).status().unwrap().success());
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
 impl Waiting {
@@ -22,11 +34,7 @@ impl Waiting {
         let of_folder = Permissions::from_mode(0o755);
         fs::set_permissions(folder.path(), of_folder).unwrap();
         let (program, pipe) = (folder.path().join("program"), folder.path().join("pipe"));
-        // Copied by another process, see `exec`.
-        let mut copy = Command::new("cp");
-        copy.arg(env!("CARGO_BIN_EXE_aws-secrets-exec"));
-        assert!(copy.arg(&program).status().unwrap().success());
-        fs::set_permissions(&program, Permissions::from_mode(mode)).unwrap();
+        install(EXEC, &program, mode);
         let mut make = Command::new("mkfifo");
         make.args(["--mode", "0666"]).arg(&pipe);
         assert!(make.status().unwrap().success());
@@ -66,4 +74,26 @@ fn a_program_that_its_user_cannot_read_is_hidden_before_it_hides_itself() {
         assert!(readable.lets(program, file), "{file}: nothing is tested");
         assert!(!unreadable.lets(program, file), "{file}");
     }
+}
+
+/// The files of the image: containers with `exec` get their program from an injector that its user cannot read.
+#[tokio::test]
+async fn fetch_copies_the_program_beside_one_that_its_user_cannot_read() {
+    let stage = Stage::with_secret("one").await;
+    let of_folder = Permissions::from_mode(0o777);
+    fs::set_permissions(stage.path(""), of_folder).unwrap();
+    let program = stage.path("aws-secrets-injector");
+    install(INJECTOR, &program, 0o111);
+    install(EXEC, &stage.path("aws-secrets-exec"), 0o555);
+    let injected = stage.injected("fetch", &[("db", ENTRY)], "exec", &[("A", "a")]);
+    let mut command = Command::new(program);
+    command.env_clear().args(injected.get_args());
+    for (name, value) in injected.get_envs() {
+        command.env(name, value.unwrap());
+    }
+    as_app(&mut command);
+    let outcome = stage.run(command).await;
+    assert!(outcome.success, "{}", outcome.stderr);
+    let copy = fs::metadata(stage.path("bin/aws-secrets-exec")).unwrap();
+    assert_eq!(copy.permissions().mode() & 0o7777, 0o555);
 }

@@ -2,7 +2,6 @@
 //! server fills in makes no difference, and a container keeps what other webhooks change in all containers of a pod.
 
 use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec, Volume, VolumeMount};
-use provider_class::SNAPSHOT_VARIABLE;
 use provider_class::network::{AGENT, AgentUri};
 
 use crate::pod::quantity::amount;
@@ -28,8 +27,7 @@ pub(super) fn with_changes_of_others(
     spec: &PodSpec,
 ) -> Container {
     let mut container = planned.clone();
-    // That of another plan is from an exported pod, perhaps of another version.
-    if snapshot(existing) != snapshot(planned) {
+    if !has_plan(existing, planned) {
         return container;
     }
     if existing.image.is_some() {
@@ -61,11 +59,18 @@ pub(super) fn with_changes_of_others(
     container
 }
 
-/// The classes that it fetches.
-fn snapshot(container: &Container) -> Option<&str> {
-    let mut variables = container.env.iter().flatten();
-    let snapshot = variables.find(|variable| variable.name == SNAPSHOT_VARIABLE)?;
-    snapshot.value.as_deref()
+/// Was it planned like this one, whatever was added since? Otherwise it is from an exported pod or another version of the webhook, and
+/// its image may not know what this plan needs.
+fn has_plan(existing: &Container, planned: &Container) -> bool {
+    let mut variables = planned.env.iter().flatten();
+    existing.args == planned.args
+        && (existing.liveness_probe.is_some() || planned.liveness_probe.is_none())
+        && variables.all(|planned| {
+            let mut existing = existing.env.iter().flatten();
+            existing.any(|other| {
+                other.name == planned.name && plain_variable(other) == plain_variable(planned)
+            })
+        })
 }
 
 /// Do other webhooks set this variable in all containers, without effect on where the injector sends a token?
@@ -85,6 +90,7 @@ fn is_token(mount: &VolumeMount, spec: &PodSpec) -> bool {
     let mut volumes = spec.volumes.iter().flatten();
     mount.read_only == Some(true)
         && mount.mount_path.starts_with(TOKENS)
+        && mount.mount_path.split('/').all(|part| part != "..")
         && volumes.any(|volume| volume.name == mount.name && volume.projected.is_some())
 }
 
@@ -96,13 +102,10 @@ pub(super) fn is_current(existing: &Container, wanted: &Container, spec: &PodSpe
 /// Without the API server's defaults, and its lists in one order.
 fn plain(container: &Container, spec: &PodSpec) -> Container {
     let mut container = container.clone();
-    for variable in container.env.iter_mut().flatten() {
-        variable.value.take_if(|value| value.is_empty());
-        let source = variable.value_from.as_mut();
-        if let Some(field) = source.and_then(|source| source.field_ref.as_mut()) {
-            field.api_version.take_if(|version| version == "v1");
-        }
-    }
+    let variables = container.env.iter().flatten();
+    let mut variables: Vec<EnvVar> = variables.map(plain_variable).collect();
+    variables.sort_by(|one, other| one.name.cmp(&other.name));
+    container.env = Some(variables);
     for mount in container.volume_mounts.iter_mut().flatten() {
         mount.read_only.take_if(|read_only| !*read_only);
         mount.sub_path.take_if(|path| path.is_empty());
@@ -119,11 +122,20 @@ fn plain(container: &Container, spec: &PodSpec) -> Container {
     container
         .termination_message_path
         .take_if(|path| path == "/dev/termination-log");
-    let variables = container.env.get_or_insert_default();
-    variables.sort_by(|one, other| one.name.cmp(&other.name));
     let mounts = container.volume_mounts.get_or_insert_default();
     mounts.sort_by(|one, other| one.mount_path.cmp(&other.mount_path));
     container
+}
+
+fn plain_variable(variable: &EnvVar) -> EnvVar {
+    let mut variable = variable.clone();
+    // Some programs leave it out.
+    variable.value.take_if(|value| value.is_empty());
+    let source = variable.value_from.as_mut();
+    if let Some(field) = source.and_then(|source| source.field_ref.as_mut()) {
+        field.api_version.take_if(|version| version == "v1");
+    }
+    variable
 }
 
 /// The same part of the same volume, as readable or writable as it should be.

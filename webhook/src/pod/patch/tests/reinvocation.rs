@@ -141,6 +141,9 @@ fn an_injected_container_has_nothing_that_is_not_planned() {
         mounts(json!({"name": "host", "mountPath": "/host"})),
         mounts(json!({"name": "host", "mountPath": "/var/run/secrets/x", "readOnly": true})),
         mounts(json!({"name": "projected", "mountPath": "/etc/ssl/certs", "readOnly": true})),
+        mounts(
+            json!({"name": "projected", "mountPath": "/var/run/secrets/../../../etc/ssl/certs", "readOnly": true}),
+        ),
         variable("AWS_ENDPOINT_URL_STS", "https://evil.example"),
         variable("AWS_CA_BUNDLE", "/var/run/secrets/x/ca"),
         variable("AWS_CONTAINER_CREDENTIALS_FULL_URI", "https://evil.example"),
@@ -189,6 +192,21 @@ fn an_injected_volume_has_nothing_that_is_not_planned() {
     let mut between = first;
     between["spec"]["volumes"][1]["emptyDir"]["sizeLimit"] = "1024Ki".into();
     assert_eq!(patched(&between), between);
+}
+
+/// An image of an earlier version does not know what the kubelet would ask.
+#[test]
+fn a_container_of_another_plan_gets_the_image_of_this_one() {
+    let mut before = small();
+    for (name, value) in [("refresh-interval", "5m"), ("refresh-metrics-port", "9090")] {
+        before["metadata"]["annotations"][format!("aws-secrets-injector.io/{name}")] = value.into();
+    }
+    let first = patched(&before);
+    let mut exported = first.clone();
+    let sidecar = exported["spec"]["initContainers"][1].as_object_mut();
+    sidecar.unwrap().remove("livenessProbe");
+    exported["spec"]["initContainers"][1]["image"] = "injector:0".into();
+    assert_eq!(patched(&exported), first);
 }
 
 /// A service mesh with mutual TLS lets its proxy ask, because the kubelet has no certificate.
