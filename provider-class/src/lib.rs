@@ -81,4 +81,5 @@ pub use words::file_mode::FileMode;
 pub use words::file_path::{FilePath, PathTranslation};
 pub use words::jmes_path::JmesPath;
 pub use words::listed::listed;
+pub use words::object_name::{InvalidName, Namespace, ObjectName};
 pub use words::region::Region;

@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, Command, Parser, ValueEnum};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::Client;
-use provider_class::{Region, network};
+use provider_class::{Namespace, ObjectName, Region, network};
 use tracing_subscriber::EnvFilter;
 
 use crate::logging;
@@ -44,17 +44,17 @@ pub struct Args {
 
     /// The namespace that the webhook runs in.
     #[arg(long, env = "POD_NAMESPACE", default_value = "aws-secrets-injector")]
-    pub namespace: String,
+    pub namespace: Namespace,
     /// The Service through which the API server calls the webhook.
     #[arg(long, env = "SERVICE_NAME", default_value = "aws-secrets-injector")]
-    pub service: String,
+    pub service: ObjectName,
     /// The Secret with its CAs.
     #[arg(
         long,
         env = "AUTHORITIES_SECRET",
         default_value = "aws-secrets-injector-authorities"
     )]
-    pub authorities_secret: String,
+    pub authorities_secret: ObjectName,
     /// A directory with tls.crt and tls.key from cert-manager, used instead of that Secret. cert-manager then writes the
     /// caBundle.
     #[arg(long, env = "CERTIFICATE_DIRECTORY")]
@@ -65,14 +65,14 @@ pub struct Args {
         env = "MUTATING_WEBHOOK_CONFIGURATION",
         default_value = "aws-secrets-injector"
     )]
-    pub mutating_webhook_configuration: String,
+    pub mutating_webhook_configuration: ObjectName,
     /// The ValidatingWebhookConfiguration that gets the caBundle.
     #[arg(
         long,
         env = "VALIDATING_WEBHOOK_CONFIGURATION",
         default_value = "aws-secrets-injector"
     )]
-    pub validating_webhook_configuration: String,
+    pub validating_webhook_configuration: ObjectName,
     /// Validity period of the CA certificate, e.g. 3650d.
     #[arg(long, env = "AUTHORITY_LIFETIME", default_value = "3650d", value_parser = lifetime)]
     authority_lifetime: Duration,
@@ -253,8 +253,8 @@ impl Args {
     /// The webhook configurations that get the caBundle.
     pub fn configurations(&self) -> Vec<Configuration> {
         vec![
-            Configuration::Mutating(self.mutating_webhook_configuration.clone()),
-            Configuration::Validating(self.validating_webhook_configuration.clone()),
+            Configuration::Mutating(self.mutating_webhook_configuration.to_string()),
+            Configuration::Validating(self.validating_webhook_configuration.to_string()),
         ]
     }
 
@@ -265,8 +265,8 @@ impl Args {
         }
         Source::Secret(Box::new(SecretSource {
             client: client.clone(),
-            namespace: self.namespace.clone(),
-            name: self.authorities_secret.clone(),
+            namespace: self.namespace.to_string(),
+            name: self.authorities_secret.to_string(),
             configurations: self.configurations(),
             settings: certs::Settings {
                 names: self.server_names(),

@@ -301,7 +301,7 @@ fn secret(secret: &SecretObject) -> Value {
     let data: serde_json::Map<String, Value> = data
         .map(|data| (data.key.clone(), data.file.as_str().into()))
         .collect();
-    json!({"name": secret.name, "type": secret.secret_type, "data": data})
+    json!({"name": secret.name.as_str(), "type": secret.secret_type, "data": data})
 }
 
 fn problem(finding: &Finding) -> Value {

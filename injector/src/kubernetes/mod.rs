@@ -21,7 +21,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::future::join_all;
-use provider_class::{API_CA_FILE, API_TOKEN_FILE, Owner, SYNC_VARIABLE, SecretObject, SecretSync};
+use provider_class::{
+    API_CA_FILE, API_TOKEN_FILE, InvalidName, Namespace, Owner, SYNC_VARIABLE, SecretObject,
+    SecretSync,
+};
 
 use crate::aws::{Cause, Deadline};
 use crate::classes::ClassToFetch;
@@ -46,6 +49,9 @@ pub enum SetupError {
     /// No owner by which a field manager could be named.
     #[error("environment variable {SYNC_VARIABLE} has an owner whose uid is not a UID")]
     Uid,
+    /// The kubelet sets it.
+    #[error("environment variable POD_NAMESPACE: {0}")]
+    Namespace(#[from] InvalidName),
 }
 
 /// Why a Secret was not applied.
@@ -130,7 +136,7 @@ impl SecretApplier {
         let server = ApiServer::new(
             &variable("KUBERNETES_SERVICE_HOST")?,
             &variable("KUBERNETES_SERVICE_PORT")?,
-            &variable("POD_NAMESPACE")?,
+            &variable("POD_NAMESPACE")?.parse::<Namespace>()?,
             directory.join(API_TOKEN_FILE),
             directory.join(API_CA_FILE),
         );
@@ -184,13 +190,13 @@ impl SecretApplier {
         directory: &Path,
         deadline: Deadline,
     ) -> Result<(), ApplyError> {
-        let name = secret.name.as_str();
+        let name = &secret.name;
         let secret = Secret::read(secret, directory).map_err(|error| ApplyError::Value {
-            secret: name.to_owned(),
+            secret: name.to_string(),
             error,
         })?;
         let failed = |cause| ApplyError::Api {
-            secret: name.to_owned(),
+            secret: name.to_string(),
             cause,
         };
         let session = self.server.session().map_err(failed)?;
@@ -207,7 +213,7 @@ impl SecretApplier {
         let existing = send(secret.name_only(), READER, true).await?;
         if !existing.is_new && !existing.is_managed_by(MANAGER) {
             return Err(ApplyError::Foreign {
-                secret: name.to_owned(),
+                secret: name.to_string(),
                 managers: existing.managers(),
             });
         }

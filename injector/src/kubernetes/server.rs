@@ -7,6 +7,7 @@ use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
+use provider_class::{Namespace, ObjectName};
 use zeroize::Zeroizing;
 
 use super::status::{Object, refused};
@@ -37,7 +38,7 @@ pub(super) struct ApiServer {
 
 /// A server-side apply.
 pub(super) struct Apply<'a> {
-    pub(super) secret: &'a str,
+    pub(super) secret: &'a ObjectName,
     pub(super) body: Zeroizing<Vec<u8>>,
     /// Who manages the fields in the body.
     pub(super) manager: &'a str,
@@ -49,7 +50,7 @@ impl ApiServer {
     pub(super) fn new(
         host: &str,
         port: &str,
-        namespace: &str,
+        namespace: &Namespace,
         token_file: PathBuf,
         ca_file: PathBuf,
     ) -> Self {

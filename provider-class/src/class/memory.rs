@@ -138,7 +138,7 @@ impl SecretObject {
     fn heap(&self) -> usize {
         let words = self.labels.iter().chain(&self.annotations);
         let keys = self.data.iter();
-        text(&self.name)
+        text(self.name.as_str())
             + text(&self.secret_type)
             + words
                 .map(|(name, value)| text(name) + text(value))

@@ -1,6 +1,7 @@
 //! Names and values that the API server accepts.
 
 use super::name::shown;
+use super::object_name::ObjectName;
 
 /// Longest name of an object, and longest key of a Secret.
 const LONGEST_NAME: usize = 253;
@@ -35,12 +36,9 @@ pub(crate) enum InvalidForKubernetes {
 /// The name of a Secret, a DNS subdomain.
 ///
 /// Source: <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names>.
-pub(crate) fn secret_name(text: &str) -> Result<String, InvalidForKubernetes> {
-    if is_subdomain(text) {
-        Ok(text.to_owned())
-    } else {
-        Err(InvalidForKubernetes::Name(shown(text)))
-    }
+pub(crate) fn secret_name(text: &str) -> Result<ObjectName, InvalidForKubernetes> {
+    text.parse()
+        .map_err(|_| InvalidForKubernetes::Name(shown(text)))
 }
 
 /// A key of a Secret's data.
@@ -83,7 +81,7 @@ pub(crate) fn label_value(text: &str) -> Result<String, InvalidForKubernetes> {
     }
 }
 
-fn is_subdomain(text: &str) -> bool {
+pub(super) fn is_subdomain(text: &str) -> bool {
     let is_alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_label = |label: &str| {
         let bytes = label.as_bytes();

@@ -11,4 +11,5 @@ pub(crate) mod kubernetes;
 pub(crate) mod listed;
 pub(crate) mod name;
 pub(crate) mod nearest;
+pub(crate) mod object_name;
 pub(crate) mod region;

@@ -4,6 +4,7 @@ use kube::ResourceExt as _;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, Operation};
 use provider_class::{Class, ClassError, InvalidClass, ResolveError, SecretProviderClassSpec};
 
+use crate::admission::names;
 use crate::admission::refusal::class_message;
 use crate::admission::response::{Outcome, refused, with_warnings};
 use crate::cluster::classes::ClassObject;
@@ -28,7 +29,14 @@ pub(crate) async fn answer(
     let name = class.name_any();
     // What the log has of them; the sender may have written anything.
     let (uid, logged) = (text::name(&request.uid), text::name(&name));
-    let namespace = request.namespace.as_deref().map(text::name);
+    let namespace = match names::namespace(request, class) {
+        Ok(namespace) => namespace,
+        Err(bad) => {
+            let outcome = Outcome::Refused("invalid-name");
+            return (refused(response, UNPROCESSABLE, &bad.to_string()), outcome);
+        }
+    };
+    let namespace = namespace.as_str();
     match check(&name, &class.spec, region).await {
         Ok(warnings) => (with_warnings(response, &warnings), Outcome::Allowed),
         Err(invalid) if is_older_mistake(request) => {

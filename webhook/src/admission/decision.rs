@@ -6,7 +6,8 @@ use json_patch::Patch;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use provider_class::{
-    Class, ClassError, Credentials, EnvMethod, OnRefresh, SecretProviderClassSpec, Title,
+    Class, ClassError, Credentials, EnvMethod, Namespace, ObjectName, OnRefresh,
+    SecretProviderClassSpec, Title,
 };
 
 use crate::admission::refusal::Refusal;
@@ -61,8 +62,13 @@ pub struct Admitted {
 }
 
 impl Admission {
-    /// Decides about a pod; `namespace` is the request's, as the pod itself may not say it yet.
-    pub(crate) async fn admit(&self, pod: &Pod, namespace: &str) -> Result<Admitted, Refusal> {
+    /// Decides about a pod of this ServiceAccount; `namespace` is the request's, as the pod itself may not say it yet.
+    pub(crate) async fn admit(
+        &self,
+        pod: &Pod,
+        namespace: &Namespace,
+        account: &ObjectName,
+    ) -> Result<Admitted, Refusal> {
         let Some(mut request) =
             PodRequest::read(pod.annotations()).map_err(Refusal::Annotations)?
         else {
@@ -100,9 +106,9 @@ impl Admission {
         check_together(&classes)?;
         self.choose_env_method(&mut request, pod, &classes).await?;
         if request.secret_objects == SecretObjects::Sync {
-            self.check_sync(pod, namespace, &classes).await?;
+            self.check_sync(namespace, account, &classes).await?;
         }
-        let role = self.role(pod, namespace, &classes).await?;
+        let role = self.role(namespace, account, &classes).await?;
         let mut admitted = inject(Inputs {
             request: &request,
             classes: &classes,
@@ -121,8 +127,8 @@ impl Admission {
     /// Checks that the pod may apply the Secrets of its classes.
     async fn check_sync(
         &self,
-        pod: &Pod,
-        namespace: &str,
+        namespace: &Namespace,
+        account: &ObjectName,
         classes: &[MountedClass],
     ) -> Result<(), Refusal> {
         let secrets = PodSecrets::of(classes);
@@ -133,14 +139,13 @@ impl Admission {
         let Some(access) = &self.access else {
             return Err(Refusal::SyncNotAllowed);
         };
-        let account = service_account(pod);
         let missing = access.missing(namespace, account, &names).await?;
         match missing.and_then(|name| secrets.get(name)) {
             None => Ok(()),
             Some(of_pod) => Err(Refusal::NoRight {
-                account: account.to_owned(),
-                namespace: namespace.to_owned(),
-                secret: of_pod.secret.name.clone(),
+                account: account.clone(),
+                namespace: namespace.clone(),
+                secret: of_pod.secret.name.to_string(),
                 class: of_pod.class.to_owned(),
             }),
         }
@@ -174,7 +179,7 @@ impl Admission {
     async fn classes(
         &self,
         request: &PodRequest,
-        namespace: &str,
+        namespace: &Namespace,
     ) -> Result<Vec<MountedClass>, Refusal> {
         let mut classes = Vec::with_capacity(request.classes.len());
         let mut bytes = 0;
@@ -205,7 +210,11 @@ impl Admission {
         Ok(classes)
     }
 
-    async fn class(&self, class: &RequestedClass, namespace: &str) -> Result<KnownClass, Refusal> {
+    async fn class(
+        &self,
+        class: &RequestedClass,
+        namespace: &Namespace,
+    ) -> Result<KnownClass, Refusal> {
         match class {
             RequestedClass::Named(name) => Ok(self.stores.class(namespace, name).await?),
             RequestedClass::Annotated(parameters) => {
@@ -218,8 +227,8 @@ impl Admission {
     /// The ServiceAccount's role, where a class needs one.
     async fn role(
         &self,
-        pod: &Pod,
-        namespace: &str,
+        namespace: &Namespace,
+        name: &ObjectName,
         classes: &[MountedClass],
     ) -> Result<Option<Role>, Refusal> {
         let needs_it = classes
@@ -228,23 +237,15 @@ impl Admission {
         if !needs_it {
             return Ok(None);
         }
-        let name = service_account(pod);
         let account = self.stores.service_account(namespace, name).await?;
         Role::read(account.annotations())
             .map(Some)
             .map_err(|error| Refusal::Role {
-                name: name.to_owned(),
-                namespace: namespace.to_owned(),
+                name: name.clone(),
+                namespace: namespace.clone(),
                 error,
             })
     }
-}
-
-/// The name of the pod's ServiceAccount. The API server fills it in, but not in the pods that other programs send for a dry run.
-fn service_account(pod: &Pod) -> &str {
-    let spec = pod.spec.as_ref();
-    let name = spec.and_then(|spec| spec.service_account_name.as_deref());
-    name.filter(|name| !name.is_empty()).unwrap_or("default")
 }
 
 /// The patch of a pod that has all that it needs.

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `pods`, `classes` | the two handlers: reviews of pods, reviews of SecretProviderClasses |
+//! | `names` | names that are parts of requests to the API server, checked before all else |
 //! | `decision` | from a pod to its patch |
 //! | `refusal` | every reason to refuse a pod |
 //! | `response` | the response of a review: warnings, refusals, and its outcome for the metrics |
@@ -11,9 +12,11 @@ pub(crate) mod classes;
 pub(crate) mod decision;
 pub(crate) mod pods;
 
+mod names;
 mod refusal;
 mod response;
 
 pub use decision::{Admitted, inject};
+pub use names::BadName;
 pub use refusal::Refusal;
 pub use response::Outcome;

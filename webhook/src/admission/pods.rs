@@ -4,7 +4,9 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, Operation};
 
-use crate::admission::decision::Admission;
+use crate::admission::decision::{Admission, Admitted};
+use crate::admission::names;
+use crate::admission::refusal::Refusal;
 use crate::admission::response::{Outcome, refused, with_warnings};
 use crate::text;
 
@@ -19,16 +21,12 @@ pub(crate) async fn answer(
     let Some(pod) = request.object.as_ref().filter(|_| is_creation) else {
         return (response, Outcome::Unchanged);
     };
-    let namespace = request
-        .namespace
-        .as_deref()
-        .or(pod.metadata.namespace.as_deref())
-        .unwrap_or("default");
     let name = name_of(pod);
     // What the log has of them; the sender may have written anything.
-    let (uid, logged_namespace) = (text::name(&request.uid), text::name(namespace));
+    let uid = text::name(&request.uid);
     let uid = uid.as_str();
-    match admission.admit(pod, namespace).await {
+    let logged_namespace = request.namespace.as_deref().map(text::name);
+    match admit(admission, request, pod).await {
         Ok(admitted) if admitted.patch.is_empty() => {
             tracing::debug!(
                 uid,
@@ -81,6 +79,16 @@ pub(crate) async fn answer(
             )
         }
     }
+}
+
+async fn admit(
+    admission: &Admission,
+    request: &AdmissionRequest<Pod>,
+    pod: &Pod,
+) -> Result<Admitted, Refusal> {
+    let namespace = names::namespace(request, pod)?;
+    let account = names::service_account(pod)?;
+    admission.admit(pod, &namespace, &account).await
 }
 
 /// The pod's name, or what its controller will begin it with.

@@ -1,7 +1,10 @@
 //! Every reason to refuse a pod, with a message that says how to fix it.
 
-use provider_class::{ClassError, Collision, InvalidClass, NoRegion, ResolveError, Title};
+use provider_class::{
+    ClassError, Collision, InvalidClass, Namespace, NoRegion, ObjectName, ResolveError, Title,
+};
 
+use crate::admission::names::BadName;
 use crate::cluster::features::OldKubernetes;
 use crate::cluster::lookup::LookupError;
 use crate::pod::annotations::{InvalidAnnotation, PREFIX, REFRESH_INTERVAL, SECRET_OBJECTS};
@@ -18,6 +21,9 @@ use crate::text;
 /// Why a pod is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
+    /// A name that Kubernetes does not allow.
+    #[error(transparent)]
+    Name(#[from] BadName),
     /// Annotations that cannot be followed.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Annotations(Vec<InvalidAnnotation>),
@@ -44,9 +50,9 @@ pub enum Refusal {
     )]
     Role {
         /// The ServiceAccount.
-        name: String,
+        name: ObjectName,
         /// The pod's namespace.
-        namespace: String,
+        namespace: Namespace,
         /// What is wrong.
         error: InvalidRole,
     },
@@ -82,9 +88,9 @@ pub enum Refusal {
     )]
     NoRight {
         /// The ServiceAccount.
-        account: String,
+        account: ObjectName,
         /// The pod's namespace.
-        namespace: String,
+        namespace: Namespace,
         /// The Secret.
         secret: String,
         /// Its class.
@@ -154,7 +160,8 @@ impl Refusal {
     }
 
     /// All values of [`Refusal::reason`], and the reason of a review that met an internal error.
-    pub const REASONS: [&str; 20] = [
+    pub const REASONS: [&str; 21] = [
+        "invalid-name",
         "invalid-annotation",
         "windows",
         "no-class",
@@ -180,6 +187,7 @@ impl Refusal {
     /// A word for logs and metrics.
     pub fn reason(&self) -> &'static str {
         match self {
+            Self::Name(_) => "invalid-name",
             Self::Annotations(_) => "invalid-annotation",
             Self::Windows => "windows",
             Self::Lookup(LookupError::NoClass { .. }) => "no-class",

@@ -6,6 +6,7 @@ use k8s_openapi::api::authorization::v1::{
 };
 use kube::api::PostParams;
 use kube::{Api, Client};
+use provider_class::{Namespace, ObjectName};
 
 use crate::cluster::lookup::LookupError;
 
@@ -30,8 +31,8 @@ impl Access {
     /// The first of these Secrets that the ServiceAccount may not apply.
     pub(crate) async fn missing<'a>(
         &self,
-        namespace: &str,
-        account: &str,
+        namespace: &Namespace,
+        account: &ObjectName,
         secrets: &[&'a str],
     ) -> Result<Option<&'a str>, LookupError> {
         let pairs = secrets
@@ -50,8 +51,8 @@ impl Access {
 
     async fn may(
         &self,
-        namespace: &str,
-        account: &str,
+        namespace: &Namespace,
+        account: &ObjectName,
         secret: &str,
         verb: &str,
     ) -> Result<bool, LookupError> {
@@ -64,7 +65,7 @@ impl Access {
                     "system:authenticated".to_owned(),
                 ]),
                 resource_attributes: Some(ResourceAttributes {
-                    namespace: Some(namespace.to_owned()),
+                    namespace: Some(namespace.to_string()),
                     verb: Some(verb.to_owned()),
                     resource: Some("secrets".to_owned()),
                     name: Some(secret.to_owned()),

@@ -1,6 +1,6 @@
 //! Why an object that a pod needs could not be read.
 
-use provider_class::{GROUP, KIND, VERSIONS};
+use provider_class::{GROUP, KIND, Namespace, ObjectName, VERSIONS};
 
 use crate::cluster::api_error::ApiError;
 use crate::pod::annotations::CLASSES;
@@ -14,9 +14,9 @@ pub enum LookupError {
     )]
     NoClass {
         /// The class.
-        name: String,
+        name: ObjectName,
         /// The pod's namespace.
-        namespace: String,
+        namespace: Namespace,
     },
     /// The cluster does not know the kind.
     #[error("this cluster has no {KIND} resources ({GROUP}/{}): install their CRD, either with the Secrets Store CSI Driver, or by the chart's value crds.install=true or crd.yaml of the release", VERSIONS[0])]
@@ -27,9 +27,9 @@ pub enum LookupError {
     )]
     NoServiceAccount {
         /// The ServiceAccount.
-        name: String,
+        name: ObjectName,
         /// The pod's namespace.
-        namespace: String,
+        namespace: Namespace,
     },
     /// The nodes, whose labels name the default region.
     #[error(

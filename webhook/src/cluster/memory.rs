@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kube::runtime::watcher::Event;
+use provider_class::{Namespace, ObjectName};
 
 /// What an object takes beside itself: its key, and its part of the map.
 const PLACE: usize = 384;
@@ -28,6 +29,11 @@ pub(crate) struct Key(String);
 impl Key {
     pub(crate) fn new(namespace: &str, name: &str) -> Self {
         Self(format!("{namespace}/{name}"))
+    }
+
+    /// Of an object that a review needs.
+    pub(crate) fn of(namespace: &Namespace, name: &ObjectName) -> Self {
+        Self::new(namespace.as_str(), name.as_str())
     }
 }
 

@@ -11,7 +11,7 @@ use kube::api::{Api, ApiResource, GroupVersionKind, PartialObjectMeta};
 use kube::core::response::reason::NOT_FOUND;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, ResourceExt as _};
-use provider_class::{GROUP, KIND, PLURAL, VERSIONS};
+use provider_class::{GROUP, KIND, Namespace, ObjectName, PLURAL, VERSIONS};
 
 use crate::cluster::api_error::ApiError;
 use crate::cluster::classes::{ClassObject, KnownClass, parse};
@@ -189,20 +189,21 @@ impl Stores {
     /// A class of a namespace.
     pub(crate) async fn class(
         &self,
-        namespace: &str,
-        name: &str,
+        namespace: &Namespace,
+        name: &ObjectName,
     ) -> Result<KnownClass, LookupError> {
-        if let Some(found) = self.classes.get(&Key::new(namespace, name)) {
+        if let Some(found) = self.classes.get(&Key::of(namespace, name)) {
             return Ok(found);
         }
         let resource = class_resource();
-        let api = Api::<ClassObject>::namespaced_with(self.client.clone(), namespace, &resource);
-        match api.get(name).await {
-            Ok(found) => Ok(parse(name, found.spec)),
+        let api =
+            Api::<ClassObject>::namespaced_with(self.client.clone(), namespace.as_str(), &resource);
+        match api.get(name.as_str()).await {
+            Ok(found) => Ok(parse(name.as_str(), found.spec)),
             Err(kube::Error::Api(status)) if status.reason == NOT_FOUND => {
                 Err(LookupError::NoClass {
-                    name: name.to_owned(),
-                    namespace: namespace.to_owned(),
+                    name: name.clone(),
+                    namespace: namespace.clone(),
                 })
             }
             // Where the API server does not know the kind, it answers in plain text, without a reason.
@@ -217,18 +218,18 @@ impl Stores {
     /// A ServiceAccount of a namespace.
     pub(crate) async fn service_account(
         &self,
-        namespace: &str,
-        name: &str,
+        namespace: &Namespace,
+        name: &ObjectName,
     ) -> Result<Arc<ServiceAccountMeta>, LookupError> {
-        if let Some(found) = self.service_accounts.get(&Key::new(namespace, name)) {
+        if let Some(found) = self.service_accounts.get(&Key::of(namespace, name)) {
             return Ok(found);
         }
-        let api: Api<ServiceAccountMeta> = Api::namespaced(self.client.clone(), namespace);
-        match api.get_opt(name).await {
+        let api: Api<ServiceAccountMeta> = Api::namespaced(self.client.clone(), namespace.as_str());
+        match api.get_opt(name.as_str()).await {
             Ok(Some(found)) => Ok(Arc::new(found)),
             Ok(None) => Err(LookupError::NoServiceAccount {
-                name: name.to_owned(),
-                namespace: namespace.to_owned(),
+                name: name.clone(),
+                namespace: namespace.clone(),
             }),
             Err(error) => Err(lookup(
                 format!("{SERVICE_ACCOUNT} {name:?} in namespace {namespace:?}"),

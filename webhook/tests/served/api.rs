@@ -246,6 +246,13 @@ impl Api {
         of_reviews.cloned().collect()
     }
 
+    /// How many watches are open.
+    pub(crate) fn watches(&self) -> usize {
+        let mut watches = self.0.watches.lock().unwrap();
+        watches.retain(|(_, watch)| !watch.is_closed());
+        watches.len()
+    }
+
     /// The Secret with the certificates.
     pub(crate) fn secret(&self) -> Value {
         self.objects()[SECRET].clone()

@@ -7,6 +7,7 @@ mod health;
 mod life;
 mod load;
 mod memory;
+mod names;
 mod objects;
 mod patience;
 mod restart;

@@ -205,15 +205,8 @@ impl Connection {
 
     /// Admits a class: a new one, or one that was `old` before.
     pub(crate) async fn admit_class(&mut self, class: &Value, old: Option<&Value>) -> Value {
-        let kind = "SecretProviderClass";
-        let version = class["apiVersion"].as_str().unwrap().rsplit('/').next();
-        self.review(VALIDATE_CLASSES, json!({
-            "kind": {"group": "secrets-store.csi.x-k8s.io", "version": version, "kind": kind},
-            "resource": {"group": "secrets-store.csi.x-k8s.io", "version": version, "resource": "secretproviderclasses"},
-            "operation": if old.is_some() { "UPDATE" } else { "CREATE" },
-            "object": class,
-            "oldObject": old,
-        })).await
+        self.review(VALIDATE_CLASSES, class_request(class, old))
+            .await
     }
 
     pub(crate) async fn review(&mut self, path: &str, request: Value) -> Value {
@@ -281,7 +274,8 @@ impl Connection {
     }
 }
 
-fn pod_request(pod: &Value) -> Value {
+/// The request of a review that creates a pod.
+pub(crate) fn pod_request(pod: &Value) -> Value {
     json!({
         "kind": {"group": "", "version": "v1", "kind": "Pod"},
         "resource": {"group": "", "version": "v1", "resource": "pods"},
@@ -290,10 +284,26 @@ fn pod_request(pod: &Value) -> Value {
     })
 }
 
-fn review(mut request: Value) -> Value {
+/// The request of a review of a class: a new one, or one that was `old` before.
+pub(crate) fn class_request(class: &Value, old: Option<&Value>) -> Value {
+    let kind = "SecretProviderClass";
+    let version = class["apiVersion"].as_str().unwrap().rsplit('/').next();
+    json!({
+        "kind": {"group": "secrets-store.csi.x-k8s.io", "version": version, "kind": kind},
+        "resource": {"group": "secrets-store.csi.x-k8s.io", "version": version, "resource": "secretproviderclasses"},
+        "operation": if old.is_some() { "UPDATE" } else { "CREATE" },
+        "object": class,
+        "oldObject": old,
+    })
+}
+
+/// The review of a request.
+pub(crate) fn review(mut request: Value) -> Value {
     request["uid"] = "705ab4f5".into();
     request["userInfo"] = json!({});
-    request["namespace"] = "shop".into();
+    if request["namespace"].is_null() {
+        request["namespace"] = "shop".into();
+    }
     json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request})
 }
 

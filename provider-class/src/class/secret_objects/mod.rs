@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::{FilePath, Presence};
+use crate::{FilePath, ObjectName, Presence};
 
 pub(crate) use read::read;
 pub use tls::TlsError;
@@ -23,7 +23,7 @@ pub use tls::TlsError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretObject {
     /// Its name.
-    pub name: String,
+    pub name: ObjectName,
     /// Its type, such as `Opaque`.
     pub secret_type: String,
     /// Its labels.
@@ -66,7 +66,8 @@ impl SecretObject {
         let data: Vec<Value> = data
             .map(|data| json!({"objectName": data.file.as_str(), "key": data.key}))
             .collect();
-        let mut entry = json!({"secretName": self.name, "type": self.secret_type, "data": data});
+        let mut entry =
+            json!({"secretName": self.name.as_str(), "type": self.secret_type, "data": data});
         for (field, words) in [("labels", &self.labels), ("annotations", &self.annotations)] {
             if !words.is_empty() {
                 entry[field] = json!(words);

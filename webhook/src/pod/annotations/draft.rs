@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use provider_class::{EnvMethod, OnRefresh, RefreshInterval};
+use provider_class::{EnvMethod, ObjectName, OnRefresh, RefreshInterval};
 
 use super::{
     CPU_REQUEST, ClassMount, DEFAULT_MOUNT_PATH, InvalidAnnotation, MEMORY_REQUEST, OBJECTS,
@@ -16,7 +16,7 @@ use crate::pod::variables::{Item, RequestedVariables};
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     /// Classes, some with directories of their own.
-    pub(super) classes: Vec<(String, Option<String>)>,
+    pub(super) classes: Vec<(ObjectName, Option<String>)>,
     /// The objects of a class of the pod's own, and its other parameters.
     pub(super) objects: Option<String>,
     pub(super) parameters: Option<BTreeMap<String, String>>,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt as _;
-use provider_class::{EnvMethod, IN_ANNOTATIONS, OnRefresh, RefreshInterval};
+use provider_class::{EnvMethod, IN_ANNOTATIONS, ObjectName, OnRefresh, RefreshInterval};
 
 use crate::pod::names::is_chosen;
 use crate::pod::variables::RequestedVariables;
@@ -120,7 +120,7 @@ pub struct ClassMount {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RequestedClass {
     /// The SecretProviderClass of this name.
-    Named(String),
+    Named(ObjectName),
     /// The class that the pod's annotations describe, by its parameters.
     Annotated(BTreeMap<String, String>),
 }
@@ -129,7 +129,7 @@ impl RequestedClass {
     /// Its name, for messages.
     pub fn name(&self) -> &str {
         match self {
-            Self::Named(name) => name,
+            Self::Named(name) => name.as_str(),
             Self::Annotated(_) => IN_ANNOTATIONS,
         }
     }

@@ -1,6 +1,8 @@
 //! The values of annotations, one parser each. The error says what is wrong with a value; the annotation's name is for the
 //! caller to add.
 
+use provider_class::ObjectName;
+
 use super::SecretObjects;
 use crate::pod::bounds::MOST_CONTAINERS;
 use crate::pod::injection::STATE_DIRECTORY;
@@ -15,7 +17,7 @@ pub(crate) const MOST_CLASSES: usize = 64;
 const LONGEST_PATH: usize = 1024;
 
 /// `db`, `db,mail`, `db=/etc/db,mail`: classes, some with directories of their own.
-pub(super) fn class_mounts(text: &str) -> Result<Vec<(String, Option<String>)>, String> {
+pub(super) fn class_mounts(text: &str) -> Result<Vec<(ObjectName, Option<String>)>, String> {
     // Counted before anything is compared.
     let count = text.split(',').count();
     if count > MOST_CLASSES {
@@ -29,12 +31,12 @@ pub(super) fn class_mounts(text: &str) -> Result<Vec<(String, Option<String>)>, 
             Some((class, path)) => (class.trim(), Some(mount_path(path.trim())?)),
             None => (item, None),
         };
-        if !is_name(class) {
+        let Ok(class) = class.parse() else {
             return Err(format!(
                 "{class:?} is not the name of a SecretProviderClass: write NAME or NAME=/path, or a comma-separated list of them"
             ));
-        }
-        mounts.push((class.to_owned(), path));
+        };
+        mounts.push((class, path));
     }
     Ok(mounts)
 }
@@ -47,20 +49,6 @@ pub(super) fn secret_objects(text: &str) -> Result<SecretObjects, String> {
         "ignore" => Ok(SecretObjects::Ignore),
         other => Err(format!("{other:?} is not \"env\", \"sync\" or \"ignore\"")),
     }
-}
-
-/// A DNS subdomain, as Kubernetes names objects.
-fn is_name(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(is_label)
-}
-
-fn is_label(text: &str) -> bool {
-    !text.is_empty()
-        && !text.starts_with('-')
-        && !text.ends_with('-')
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
 /// Paths where a mount, there or below, would break the container or hide what Kubernetes puts there. In most images `/var/run` is a
@@ -164,7 +152,10 @@ pub(super) fn container_names(text: &str) -> Result<Vec<String>, String> {
         ));
     }
     let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
-    match names.iter().find(|name| !is_name(name)) {
+    match names
+        .iter()
+        .find(|name| name.parse::<ObjectName>().is_err())
+    {
         Some(bad) => Err(format!(
             "{bad:?} is not the name of a container: write a comma-separated list of names"
         )),

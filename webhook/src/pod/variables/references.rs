@@ -206,7 +206,7 @@ fn check_key(
     Err(UnusableReference::NoSuchKey(Box::new(NoSuchKey {
         container: container.name.clone(),
         variable: variable.to_owned(),
-        secret: of_pod.secret.name.clone(),
+        secret: of_pod.secret.name.to_string(),
         key: key.to_owned(),
         class: of_pod.class.to_owned(),
         keys: keys.join(", "),

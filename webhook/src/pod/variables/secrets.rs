@@ -24,7 +24,7 @@ impl ServedSecrets {
         let mut keys = BTreeMap::new();
         for data in &secret.data {
             // Names and keys of Secrets have no other characters than names of variables.
-            let Ok(name) = VariableName::of_secret_key(&secret.name, &data.key) else {
+            let Ok(name) = VariableName::of_secret_key(secret.name.as_str(), &data.key) else {
                 continue;
             };
             let variable = PlannedVariable {
@@ -36,7 +36,8 @@ impl ServedSecrets {
             };
             keys.insert(data.key.clone(), variable);
         }
-        self.0.insert(secret.name.clone(), ServedSecret { keys });
+        self.0
+            .insert(secret.name.to_string(), ServedSecret { keys });
     }
 
     pub(super) fn is_empty(&self) -> bool {
