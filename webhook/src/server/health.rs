@@ -15,8 +15,8 @@ use tokio::runtime::Runtime;
 use crate::cluster::stores::Stores;
 use crate::panics::contained;
 use crate::server::metrics::{self, Metrics};
+use crate::server::plain::serve;
 use crate::server::readiness::Readiness;
-use crate::server::serve::{PROBES, serve_plain};
 
 /// `/healthz`: the process answers. `/readyz`: it can answer reviews, or why not. `/metrics`: for Prometheus.
 pub(crate) fn router(stores: Stores, readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Router {
@@ -64,8 +64,7 @@ pub(crate) fn start(listener: TcpListener, router: Router) -> io::Result<()> {
 fn run(runtime: &Runtime, listener: std::net::TcpListener, router: Router) -> ! {
     let served = runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
-        let serve = serve_plain(listener, router, PROBES);
-        Ok::<_, io::Error>(contained(serve).await)
+        Ok::<_, io::Error>(contained(serve(listener, router)).await)
     });
     tracing::error!("health and metrics server stopped: {served:?}");
     // The kubelet would restart the container anyway, but later, and blindly until then.

@@ -3,7 +3,8 @@
 //! | module | holds |
 //! |---|---|
 //! | `listen` | binds an address |
-//! | `serve` | accepts connections, TLS, graceful shutdown |
+//! | `serve` | accepts connections of reviews, TLS, graceful shutdown |
+//! | `plain` | accepts connections for probes and metrics |
 //! | `connections` | open connections, and which one is closed to make room for another |
 //! | `router` | the paths, the limits of every request, and the count of every review |
 //! | `bodies`, `weight` | memory limits: of bodies as they arrive, and of what they become once parsed |
@@ -24,6 +25,7 @@ pub(crate) mod serve;
 mod answers;
 mod bodies;
 mod listen;
+mod plain;
 mod weight;
 
 pub use connections::Limits;

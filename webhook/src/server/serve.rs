@@ -1,4 +1,4 @@
-//! The HTTP servers: over TLS for the API server, plain for probes.
+//! The HTTP server for reviews, over TLS.
 
 use std::convert::Infallible;
 use std::io;
@@ -47,14 +47,6 @@ pub const REVIEWS: Limits = Limits {
     reading: Duration::from_secs(10),
 };
 
-/// Those of the kubelet and of Prometheus.
-pub(crate) const PROBES: Limits = Limits {
-    all: 128,
-    of_one: 64,
-    grace: Duration::from_secs(1),
-    reading: Duration::from_secs(10),
-};
-
 /// rustls settings: TLS 1.2 and 1.3, with the certificate that the resolver serves.
 pub fn tls_acceptor(resolver: Arc<Resolver>) -> Result<TlsAcceptor, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -69,8 +61,7 @@ pub fn tls_acceptor(resolver: Arc<Resolver>) -> Result<TlsAcceptor, rustls::Erro
 /// What a connection reaches.
 #[derive(Clone)]
 struct Endpoint {
-    /// Without one it is plain HTTP.
-    tls: Option<TlsAcceptor>,
+    tls: TlsAcceptor,
     router: Router,
 }
 
@@ -87,7 +78,7 @@ pub async fn serve_tls(
     drain: Duration,
 ) {
     let endpoint = Endpoint {
-        tls: Some(acceptor),
+        tls: acceptor,
         router,
     };
     let connections = Connections::new(limits);
@@ -103,13 +94,6 @@ pub async fn serve_tls(
     if tokio::time::timeout(half, connections.end()).await.is_err() {
         tracing::warn!("some requests were still open after {drain:?}");
     }
-}
-
-/// Serves without TLS, for as long as the program runs.
-pub(crate) async fn serve_plain(listener: TcpListener, router: Router, limits: Limits) {
-    let endpoint = Endpoint { tls: None, router };
-    let connections = Connections::new(limits);
-    accept(&listener, &endpoint, &connections, std::future::pending()).await;
 }
 
 /// Takes connections, and starts a task for each, until `end` comes.
@@ -161,11 +145,8 @@ async fn find_place(connections: &Connections, peer: SocketAddr) -> Option<Place
 
 impl Endpoint {
     async fn connection(self, stream: TcpStream, peer: SocketAddr, place: Place) {
-        let Some(acceptor) = self.tls else {
-            return converse(stream, peer, place, self.router).await;
-        };
         let stream = tokio::select! {
-            stream = handshake(acceptor, stream, peer) => stream,
+            stream = handshake(self.tls, stream, peer) => stream,
             () = place.closing() => None,
         };
         if let Some(stream) = stream {

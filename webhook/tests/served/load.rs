@@ -1,12 +1,14 @@
 //! What a few requests, or a stranger with many connections, can do to the others.
 
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use aws_secrets_webhook::server::{Limits, REVIEWS};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpSocket;
 
 use crate::api::class;
 use crate::patience::{LIMIT, in_time};
@@ -140,6 +142,43 @@ async fn probes_are_answered_while_every_thread_of_the_reviews_is_busy() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// Pods without any rights hold connections open, and take each one again that they lose.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_does_not_wait_for_anybody_elses_connection() {
+    let webhook = Webhook::start(cluster()).await;
+    let mut held = tokio::task::JoinSet::new();
+    for number in 0..300 {
+        let address = webhook.health;
+        held.spawn(async move {
+            loop {
+                let socket = TcpSocket::new_v4().unwrap();
+                let client = [127, 0, 1, number_of_pod(number)].into();
+                socket.bind(SocketAddr::new(client, 0)).unwrap();
+                if let Ok(mut stream) = socket.connect(address).await {
+                    // Until the server closes it.
+                    let _ = stream.read(&mut [0]).await;
+                }
+            }
+        });
+    }
+    // With a second for each of them, they would take longer than everything here may.
+    let probes = async {
+        for _ in 0..100 {
+            assert_eq!(webhook.get("/readyz").await.0, StatusCode::OK);
+        }
+    };
+    in_time("probes are answered", probes).await;
+}
+
+/// Of three pods that take turns.
+fn number_of_pod(connection: usize) -> u8 {
+    match connection % 3 {
+        0 => 1,
+        1 => 2,
+        _ => 3,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
