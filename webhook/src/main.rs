@@ -7,8 +7,11 @@ use aws_secrets_webhook::server::listen;
 use aws_secrets_webhook::{Args, Webhook};
 use clap::Parser as _;
 use kube::Client;
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Threads for reviews. Each can take some megabytes while it parses a class, and four answer more reviews than an API server asks.
+const MOST_THREADS: usize = 4;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -23,7 +26,12 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
-    let runtime = Runtime::new().context("could not start the runtime")?;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(processors.min(MOST_THREADS))
+        .enable_all()
+        .build()
+        .context("could not start the runtime")?;
     runtime.block_on(serve(args))
 }
 

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use crate::Args;
 use crate::admission::decision::Admission;
 use crate::cluster::access::Access;
+use crate::cluster::answers::bounded;
 use crate::cluster::features::Features;
 use crate::cluster::kubernetes_version::KubernetesVersion;
 use crate::cluster::region::DefaultRegion;
@@ -34,6 +35,7 @@ pub struct Webhook {
 impl Webhook {
     /// Starts to watch the cluster, and to issue and rotate certificates. Called inside a Tokio runtime.
     pub fn new(args: &Args, client: Client) -> Self {
+        let client = bounded(client);
         let resolver = Arc::new(Resolver::default());
         let keeper = Keeper::new(args.certificates(&client), Arc::clone(&resolver));
         let certificates = keeper.status();

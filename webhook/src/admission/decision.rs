@@ -15,6 +15,7 @@ use crate::cluster::access::Access;
 use crate::cluster::classes::{self, KnownClass, StoredClass, UnusableClass};
 use crate::cluster::features::{ENV_FILES, Feature, Features, RESTART_ALL_CONTAINERS};
 use crate::cluster::kubernetes_version::KubernetesVersion;
+use crate::cluster::lookup::Deadline;
 use crate::cluster::region::DefaultRegion;
 use crate::cluster::stores::Stores;
 use crate::pod::annotations::{
@@ -81,22 +82,23 @@ impl Admission {
         if is_windows(pod) {
             return Err(Refusal::Windows);
         }
+        let deadline = Deadline::start();
         if request.refresh.is_some()
-            && let Some(version) = self.version.without_sidecars().await
+            && let Some(version) = self.version.without_sidecars(deadline).await
         {
             return Err(Refusal::NoSidecars { version });
         }
         for feature in needed_features(&request) {
-            if let Some(old) = self.features.missing(feature).await? {
+            if let Some(old) = self.features.missing(feature, deadline).await? {
                 return Err(Refusal::OldKubernetes(old));
             }
         }
         let mut warnings = std::mem::take(&mut request.warnings);
-        let classes = self.classes(&request, namespace).await?;
+        let classes = self.classes(&request, namespace, deadline).await?;
         let mut default_region = None;
         for MountedClass { class, .. } in &classes {
             if default_region.is_none() {
-                default_region = self.region.of(class).await?;
+                default_region = self.region.of(class, deadline).await?;
             }
             class.resolve_region(default_region.as_ref())?;
             for warning in &class.warnings {
@@ -104,11 +106,13 @@ impl Admission {
             }
         }
         check_together(&classes)?;
-        self.choose_env_method(&mut request, pod, &classes).await?;
+        self.choose_env_method(&mut request, pod, &classes, deadline)
+            .await?;
         if request.secret_objects == SecretObjects::Sync {
-            self.check_sync(namespace, account, &classes).await?;
+            self.check_sync(namespace, account, &classes, deadline)
+                .await?;
         }
-        let role = self.role(namespace, account, &classes).await?;
+        let role = self.role(namespace, account, &classes, deadline).await?;
         let mut admitted = inject(Inputs {
             request: &request,
             classes: &classes,
@@ -130,6 +134,7 @@ impl Admission {
         namespace: &Namespace,
         account: &ObjectName,
         classes: &[MountedClass],
+        deadline: Deadline,
     ) -> Result<(), Refusal> {
         let secrets = PodSecrets::of(classes);
         let names = secrets.all()?;
@@ -139,8 +144,8 @@ impl Admission {
         let Some(access) = &self.access else {
             return Err(Refusal::SyncNotAllowed);
         };
-        let missing = access.missing(namespace, account, &names).await?;
-        match missing.and_then(|name| secrets.get(name)) {
+        let missing = access.missing(namespace, account, &names, deadline).await?;
+        match missing.and_then(|name| secrets.get(name.as_str())) {
             None => Ok(()),
             Some(of_pod) => Err(Refusal::NoRight {
                 account: account.clone(),
@@ -158,6 +163,7 @@ impl Admission {
         request: &mut PodRequest,
         pod: &Pod,
         classes: &[MountedClass],
+        deadline: Deadline,
     ) -> Result<(), Refusal> {
         if request.variables.is_some()
             || request.env_method == Some(EnvMethod::Exec)
@@ -166,7 +172,7 @@ impl Admission {
         {
             return Ok(());
         }
-        let old = self.features.missing(&ENV_FILES).await?;
+        let old = self.features.missing(&ENV_FILES, deadline).await?;
         match (request.env_method, old) {
             (Some(_), Some(old)) => return Err(Refusal::OldKubernetes(old)),
             (None, Some(_)) => request.env_method = Some(EnvMethod::Exec),
@@ -180,12 +186,13 @@ impl Admission {
         &self,
         request: &PodRequest,
         namespace: &Namespace,
+        deadline: Deadline,
     ) -> Result<Vec<MountedClass>, Refusal> {
         let mut classes = Vec::with_capacity(request.classes.len());
         let mut bytes = 0;
         for ClassMount { class, mount_path } in &request.classes {
             let name = class.name();
-            match self.class(class, namespace).await? {
+            match self.class(class, namespace, deadline).await? {
                 Ok(StoredClass {
                     class: stored,
                     parameters,
@@ -201,6 +208,12 @@ impl Admission {
                     });
                 }
                 Err(UnusableClass::TooLarge { bytes: own }) => bytes += own + mount_path.len(),
+                Err(UnusableClass::Malformed(reason)) => {
+                    return Err(Refusal::Malformed {
+                        class: name.to_owned(),
+                        reason,
+                    });
+                }
                 Err(UnusableClass::Invalid(error)) => return Err(ClassError::clone(&error).into()),
             }
         }
@@ -214,9 +227,10 @@ impl Admission {
         &self,
         class: &RequestedClass,
         namespace: &Namespace,
+        deadline: Deadline,
     ) -> Result<KnownClass, Refusal> {
         match class {
-            RequestedClass::Named(name) => Ok(self.stores.class(namespace, name).await?),
+            RequestedClass::Named(name) => Ok(self.stores.class(namespace, name, deadline).await?),
             RequestedClass::Annotated(parameters) => {
                 let spec = SecretProviderClassSpec::aws(parameters.clone());
                 Ok(classes::parse(class.name(), spec))
@@ -230,6 +244,7 @@ impl Admission {
         namespace: &Namespace,
         name: &ObjectName,
         classes: &[MountedClass],
+        deadline: Deadline,
     ) -> Result<Option<Role>, Refusal> {
         let needs_it = classes
             .iter()
@@ -237,14 +252,12 @@ impl Admission {
         if !needs_it {
             return Ok(None);
         }
-        let account = self.stores.service_account(namespace, name).await?;
-        Role::read(account.annotations())
-            .map(Some)
-            .map_err(|error| Refusal::Role {
-                name: name.clone(),
-                namespace: namespace.clone(),
-                error,
-            })
+        let role = self.stores.role(namespace, name, deadline).await?;
+        role.map(Some).map_err(|error| Refusal::Role {
+            name: name.clone(),
+            namespace: namespace.clone(),
+            error,
+        })
     }
 }
 

@@ -38,6 +38,14 @@ pub enum Refusal {
     /// A class of another provider, or of none.
     #[error(transparent)]
     Provider(ClassError),
+    /// A class that the API server's schema would not allow.
+    #[error("class {class:?}: {reason}: apply this version's CRD, and the class again")]
+    Malformed {
+        /// The class.
+        class: String,
+        /// What does not fit.
+        reason: String,
+    },
     /// No region for a class.
     #[error(transparent)]
     NoRegion(#[from] NoRegion),
@@ -192,7 +200,7 @@ impl Refusal {
             Self::Windows => "windows",
             Self::Lookup(LookupError::NoClass { .. }) => "no-class",
             Self::Lookup(LookupError::NoCrd) => "no-crd",
-            Self::InvalidClass(_) => "invalid-class",
+            Self::InvalidClass(_) | Self::Malformed { .. } => "invalid-class",
             Self::Provider(_) => "other-provider",
             Self::NoRegion(_) => "no-region",
             Self::Collision(_) => "collision",

@@ -5,14 +5,18 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
-use kube::core::{NotUsed, Object};
 use provider_class::{Class, ClassError, SecretProviderClassSpec};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::cluster::memory::{ENTRY, Keep, Key};
+use crate::cluster::objects::ClassObject;
 use crate::pod::snapshot_size;
 
-/// A `SecretProviderClass` as the API server holds it.
-pub(crate) type ClassObject = Object<SecretProviderClassSpec, NotUsed>;
+/// Bytes of the longest `parameters` and of the longest `secretObjects` that are read, in JSON. The API server writes six bytes for
+/// each `<`, `>` and `&`.
+const LONGEST_PARAMETERS: usize = 2 * snapshot_size::MOST;
+const LONGEST_SECRET_OBJECTS: usize = snapshot_size::MOST;
 
 /// A class that pods can use. Clones share it.
 #[derive(Clone, Debug)]
@@ -29,14 +33,74 @@ pub(crate) enum UnusableClass {
     Invalid(Arc<ClassError>),
     /// It does not fit into the injector's environment, without the path of its directory.
     TooLarge { bytes: usize },
+    /// The API server's schema would not allow it.
+    Malformed(String),
 }
 
 /// What is known of a class.
 pub(crate) type KnownClass = Result<StoredClass, UnusableClass>;
 
-/// Parses a class. `name` is for messages.
-pub(crate) fn parse(name: &str, spec: SecretProviderClassSpec) -> KnownClass {
+/// A spec whose parts are not read yet.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Unread<'a> {
+    provider: Option<String>,
+    #[serde(borrow)]
+    parameters: Option<&'a RawValue>,
+    #[serde(borrow)]
+    secret_objects: Option<&'a RawValue>,
+}
+
+impl Unread<'_> {
+    fn bytes(part: Option<&RawValue>) -> usize {
+        part.map_or(0, |part| part.get().len())
+    }
+}
+
+/// Reads a class of the API server: first its provider, then its size, and only then the rest. `name` is for messages.
+pub(crate) fn read(name: &str, spec: Option<&RawValue>) -> KnownClass {
+    let unread = match spec {
+        Some(spec) => serde_json::from_str::<Option<Unread<'_>>>(spec.get())
+            .map_err(malformed)?
+            .unwrap_or_default(),
+        None => Unread::default(),
+    };
+    let mut spec = SecretProviderClassSpec {
+        provider: unread.provider,
+        ..SecretProviderClassSpec::default()
+    };
     Class::check_provider(name, &spec).map_err(invalid)?;
+    let parameters = Unread::bytes(unread.parameters);
+    let secret_objects = Unread::bytes(unread.secret_objects);
+    if parameters > LONGEST_PARAMETERS || secret_objects > LONGEST_SECRET_OBJECTS {
+        let bytes = parameters + secret_objects;
+        return Err(UnusableClass::TooLarge { bytes });
+    }
+    spec.parameters = part(unread.parameters)?;
+    spec.secret_objects = part(unread.secret_objects)?;
+    parse(name, spec)
+}
+
+fn part<T: Default + serde::de::DeserializeOwned>(
+    text: Option<&RawValue>,
+) -> Result<T, UnusableClass> {
+    let Some(text) = text else {
+        return Ok(T::default());
+    };
+    let part: Option<T> = serde_json::from_str(text.get()).map_err(malformed)?;
+    Ok(part.unwrap_or_default())
+}
+
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "it is the argument of map_err"
+)]
+fn malformed(error: serde_json::Error) -> UnusableClass {
+    UnusableClass::Malformed(error.to_string())
+}
+
+/// Parses a class, if it fits into the injector's environment. `name` is for messages.
+pub(crate) fn parse(name: &str, spec: SecretProviderClassSpec) -> KnownClass {
     // To parse it would take a while.
     let bytes = snapshot_size::bytes(name, "", &spec.parameters);
     if bytes > snapshot_size::MOST {
@@ -60,23 +124,21 @@ impl Keep for ClassObject {
         Key::new(&self.namespace().unwrap_or_default(), &self.name_any())
     }
 
-    /// Nothing of other providers' classes, nor of one that is too large. Whoever needs one asks the API server.
+    /// What it was read to, or in a word why no pod can use it: whoever needs it need not ask the API server for megabytes.
     fn kept(self) -> Option<(KnownClass, usize)> {
         let key = self.namespace().map_or(0, |namespace| namespace.len()) + self.name_any().len();
         // A panic of the parser must not end the watch: the class is then asked for, and the panic fails that request.
         let name = self.name_any();
-        let known = catch_unwind(|| parse(&name, self.spec)).ok()?;
+        let known = catch_unwind(|| read(&name, self.spec.as_deref())).ok()?;
         let bytes = match &known {
             Ok(stored) => {
                 let parameters = stored.parameters.iter();
                 let text = parameters.map(|(name, value)| name.len() + value.len() + ENTRY);
                 stored.class.memory() + text.sum::<usize>()
             }
-            Err(UnusableClass::Invalid(error)) => match &**error {
-                ClassError::Invalid(_) => error.memory(),
-                ClassError::OtherProvider { .. } | ClassError::NoProvider { .. } => return None,
-            },
-            Err(UnusableClass::TooLarge { .. }) => return None,
+            Err(UnusableClass::Invalid(error)) => error.memory(),
+            Err(UnusableClass::TooLarge { .. }) => 0,
+            Err(UnusableClass::Malformed(reason)) => reason.len(),
         };
         Some((known, key + bytes))
     }
@@ -118,10 +180,33 @@ mod tests {
     }
 
     #[test]
-    fn other_providers_and_too_large_classes_are_not_kept() {
+    fn of_other_providers_and_too_large_classes_only_that_is_kept() {
         let objects = "- {objectName: a, objectType: ssmparameter}\n";
-        assert!(kept("vault", objects).is_none());
-        assert!(kept("AWS", objects).is_none());
-        assert!(kept("aws", &objects.repeat(4000)).is_none());
+        for (provider, objects) in [
+            ("vault", &"x".repeat(1_000_000)),
+            ("AWS", &objects.to_owned()),
+            ("aws", &objects.repeat(4000)),
+            ("aws", &"x".repeat(1_000_000)),
+        ] {
+            let (known, bytes) = kept(provider, objects).unwrap();
+            assert!(known.is_err(), "{provider}");
+            assert!(bytes < 1000, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_read_before_its_size_and_what_has_no_form_is_said() {
+        let read = |spec: &str| read("db", Some(&RawValue::from_string(spec.to_owned()).unwrap()));
+        let many = "{\"\":0},".repeat(200_000);
+        let spec = format!(r#"{{"provider":"aws","secretObjects":[{many}{{}}]}}"#);
+        let bytes = match read(&spec) {
+            Err(UnusableClass::TooLarge { bytes }) => bytes,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(bytes, many.len() + 4);
+        let malformed = read(r#"{"provider":"aws","parameters":{"objects":[]}}"#);
+        assert!(matches!(malformed, Err(UnusableClass::Malformed(_))));
+        let other = read(r#"{"provider":"vault","parameters":{"objects":[]}}"#);
+        assert!(matches!(other, Err(UnusableClass::Invalid(_))));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kube::Client;
 
 use crate::cluster::kubernetes_version::{KubernetesVersion, minor};
-use crate::cluster::lookup::LookupError;
+use crate::cluster::lookup::{Deadline, LookupError};
 use crate::cluster::nodes::{Kubelet, Nodes};
 use crate::pod::annotations::{ENV, ENV_METHOD, ON_REFRESH, PREFIX};
 
@@ -110,10 +110,11 @@ impl Features {
     pub(crate) async fn missing(
         &self,
         feature: &'static Feature,
+        deadline: Deadline,
     ) -> Result<Option<OldKubernetes>, LookupError> {
         let version = self
             .version
-            .get()
+            .get(deadline)
             .await
             .map_err(|error| LookupError::Failed {
                 what: "the cluster's version".to_owned(),
@@ -122,7 +123,7 @@ impl Features {
         if feature.is_missing_in(&version) {
             return Ok(Some(OldKubernetes::Cluster { feature, version }));
         }
-        let oldest = self.nodes.oldest(|oldest| feature.keep(oldest));
+        let oldest = self.nodes.oldest(deadline, |oldest| feature.keep(oldest));
         let oldest = oldest.await.map_err(|error| LookupError::Failed {
             what: "the nodes' versions".to_owned(),
             error,

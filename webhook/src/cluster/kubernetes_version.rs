@@ -8,6 +8,7 @@ use std::time::Duration;
 use kube::Client;
 
 use crate::cluster::api_error::ApiError;
+use crate::cluster::lookup::Deadline;
 use crate::cluster::remembered::Remembered;
 
 /// The first minor version of Kubernetes 1 that has them switched on.
@@ -33,21 +34,21 @@ impl KubernetesVersion {
     }
 
     /// The API server's version, such as `1.35` or `1.35+`.
-    pub(crate) async fn get(&self) -> Result<String, ApiError> {
+    pub(crate) async fn get(&self, deadline: Deadline) -> Result<String, ApiError> {
         let client = self.client.clone();
         let ask = async move {
             let info = client.apiserver_version().await?;
             Ok(format!("{}.{}", info.major, info.minor))
         };
         self.version
-            .get(|_| KEEP, "the cluster's version", ask)
+            .get(deadline, |_| KEEP, "the cluster's version", ask)
             .await
     }
 
     /// The cluster's version where that is too old. If it cannot be read, it is assumed to be new enough: the policy in the API
     /// server refuses a sidecar that lost its restartPolicy.
-    pub(crate) async fn without_sidecars(&self) -> Option<String> {
-        let version = self.get().await.ok()?;
+    pub(crate) async fn without_sidecars(&self, deadline: Deadline) -> Option<String> {
+        let version = self.get(deadline).await.ok()?;
         let is_old = minor(&version).is_some_and(|minor| minor < FIRST);
         is_old.then_some(version)
     }

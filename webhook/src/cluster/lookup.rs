@@ -1,9 +1,53 @@
 //! Why an object that a pod needs could not be read.
 
+use std::time::Duration;
+
 use provider_class::{GROUP, KIND, Namespace, ObjectName, VERSIONS};
+
+use tokio::time::Instant;
 
 use crate::cluster::api_error::ApiError;
 use crate::pod::annotations::CLASSES;
+
+/// How long a review waits for the API server, all its questions together. The API server itself waits some seconds for the answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+const TOO_LATE: &str = "it took longer than 2 s";
+
+/// When a review stops waiting for the API server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(Instant);
+
+impl Deadline {
+    /// Of a review that begins.
+    pub(crate) fn start() -> Self {
+        Self(Instant::now() + PATIENCE)
+    }
+
+    /// The output, if it comes in time.
+    pub(crate) async fn wait<T>(self, work: impl Future<Output = T>) -> Result<T, TooLate> {
+        tokio::time::timeout_at(self.0, work)
+            .await
+            .map_err(|_| TooLate)
+    }
+
+    /// An answer of the API server, if it comes in time.
+    pub(crate) async fn answer<T>(
+        self,
+        ask: impl Future<Output = kube::Result<T>>,
+    ) -> kube::Result<T> {
+        self.wait(ask).await?
+    }
+}
+
+/// The deadline has passed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TooLate;
+
+impl From<TooLate> for kube::Error {
+    fn from(TooLate: TooLate) -> Self {
+        Self::Service(TOO_LATE.into())
+    }
+}
 
 /// Why an object could not be read.
 #[derive(Debug, thiserror::Error)]

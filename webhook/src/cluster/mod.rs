@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `stores` | classes and ServiceAccounts, kept in memory by watches |
 //! | `classes` | classes, parsed when they arrive |
+//! | `objects` | what is read of an object |
 //! | `memory` | objects in memory, with a limit |
-//! | `lookup` | why an object could not be read |
+//! | `answers` | the bound of the API server's answers |
+//! | `lookup` | how long a review waits for the API server, and why an object could not be read |
 //! | `region` | the default region of classes |
 //! | `kubernetes_version` | the API server's version: whether the cluster has native sidecars |
 //! | `nodes` | the oldest kubelet |
@@ -21,6 +23,9 @@ pub(crate) mod kubernetes_version;
 pub(crate) mod lookup;
 pub(crate) mod region;
 pub(crate) mod stores;
+
+pub(crate) mod answers;
+pub(crate) mod objects;
 
 mod api_error;
 mod memory;

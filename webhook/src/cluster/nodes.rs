@@ -9,10 +9,12 @@ use serde::Deserialize;
 
 use crate::cluster::api_error::ApiError;
 use crate::cluster::kubernetes_version::minor;
+use crate::cluster::lookup::Deadline;
 use crate::cluster::remembered::Remembered;
 
-/// Nodes that one answer of the API server may have. Each has some 20 KB there, most of it the list of its images.
-const PAGE: u32 = 500;
+/// Nodes that one answer of the API server may have. Each has some 20 KB there, most of it the list of its images, and answers have a
+/// bound.
+const PAGE: u32 = 100;
 
 /// Finds the oldest kubelet. Clones share what is known.
 #[derive(Clone)]
@@ -82,11 +84,12 @@ impl Nodes {
     /// The oldest kubelet; none where the cluster has no nodes. `keep` says for how long an answer is used.
     pub(crate) async fn oldest(
         &self,
+        deadline: Deadline,
         keep: impl Fn(Option<&Kubelet>) -> Duration,
     ) -> Result<Option<Kubelet>, ApiError> {
         let ask = ask(self.client.clone());
         self.oldest
-            .get(|oldest| keep(oldest.as_ref()), "the nodes", ask)
+            .get(deadline, |oldest| keep(oldest.as_ref()), "the nodes", ask)
             .await
     }
 }

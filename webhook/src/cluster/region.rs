@@ -10,21 +10,18 @@ use provider_class::{Class, Region};
 use tokio::sync::watch;
 
 use crate::cluster::api_error::ApiError;
-use crate::cluster::lookup::LookupError;
+use crate::cluster::lookup::{Deadline, LookupError};
 use crate::panics::spawn_vital;
 
 /// Set by the cloud provider. Source: <https://kubernetes.io/docs/reference/labels-annotations-taints/>.
 const LABEL: &str = "topology.kubernetes.io/region";
 
 /// Nodes that are looked at: all of a cluster are in one region, or, if not, the first ones tell.
-const NODES: u32 = 500;
+const NODES: u32 = 250;
 
 /// The time to the next list of nodes: after a failure, and where nodes name no region (they may later).
-const AGAIN: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_secs(1);
 const LATER: Duration = Duration::from_secs(30);
-
-/// How long a request waits for the first list. The API server itself waits 10 s for an answer by default.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is known of the default region.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,18 +56,22 @@ impl DefaultRegion {
     ///
     /// # Errors
     /// Nodes could not be listed so far.
-    pub(crate) async fn of(&self, class: &Class) -> Result<Option<Region>, LookupError> {
+    pub(crate) async fn of(
+        &self,
+        class: &Class,
+        deadline: Deadline,
+    ) -> Result<Option<Region>, LookupError> {
         match class.region {
             Some(_) => Ok(None),
-            None => self.get().await,
+            None => self.get(deadline).await,
         }
     }
 
-    async fn get(&self) -> Result<Option<Region>, LookupError> {
+    async fn get(&self, deadline: Deadline) -> Result<Option<Region>, LookupError> {
         let mut known = self.0.clone();
         let found = known.wait_for(|known| matches!(known, Known::NoRegion | Known::Region(_)));
         // Without an answer in time, or with the finder gone, what is known so far tells.
-        let _ = tokio::time::timeout(PATIENCE, found).await;
+        let _ = deadline.wait(found).await;
         let known = self.0.borrow().clone();
         match known {
             Known::Region(region) => Ok(Some(region)),
@@ -150,24 +151,24 @@ mod tests {
         let region = DefaultRegion(known);
         let waiting = tokio::spawn({
             let region = region.clone();
-            async move { region.get().await.unwrap() }
+            async move { region.get(Deadline::start()).await.unwrap() }
         });
-        tokio::time::sleep(PATIENCE / 4).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         sender.send_replace(Known::Failure("forbidden".to_owned()));
-        tokio::time::sleep(PATIENCE / 4).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         assert!(!waiting.is_finished());
         sender.send_replace(Known::Region("us-east-2".parse().unwrap()));
         assert_eq!(waiting.await.unwrap().unwrap().as_str(), "us-east-2");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_does_not_wait_longer_than_the_api_server_does() {
+    async fn a_request_does_not_wait_longer_than_its_deadline() {
         let (sender, known) = watch::channel(Known::Failure("forbidden".to_owned()));
         let region = DefaultRegion(known);
-        let error = region.get().await.unwrap_err().to_string();
+        let error = region.get(Deadline::start()).await.unwrap_err().to_string();
         assert!(error.contains("forbidden"), "{error}");
         sender.send_replace(Known::NoRegion);
-        assert_eq!(region.get().await.unwrap(), None);
+        assert_eq!(region.get(Deadline::start()).await.unwrap(), None);
     }
 
     #[test]

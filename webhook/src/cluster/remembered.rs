@@ -1,12 +1,12 @@
 //! An answer of the API server that is kept for a while and shared by concurrent requests.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::cluster::api_error::ApiError;
+use crate::cluster::lookup::Deadline;
 
 /// How long a question may take: the nodes of a large cluster are several answers of some megabytes.
 const LONGEST: Duration = Duration::from_mins(1);
@@ -16,7 +16,13 @@ const TIMED_OUT: &str = "it took longer than 60 s";
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The last answer; clones share it.
-pub(crate) struct Remembered<T>(Arc<Mutex<State<T>>>);
+pub(crate) struct Remembered<T>(Arc<Shared<T>>);
+
+struct Shared<T> {
+    /// Held while asking: whoever comes meanwhile gets the same answer.
+    asking: Arc<tokio::sync::Mutex<()>>,
+    state: Mutex<State<T>>,
+}
 
 struct State<T> {
     answer: Option<(T, Instant)>,
@@ -35,35 +41,50 @@ impl<T> Default for Remembered<T> {
             answer: None,
             failure: None,
         };
-        Self(Arc::new(Mutex::new(state)))
+        Self(Arc::new(Shared {
+            asking: Arc::default(),
+            state: Mutex::new(state),
+        }))
     }
 }
 
 impl<T: Clone + Send + 'static> Remembered<T> {
-    /// The answer, asked for again where it is older than `keep` says of it. If that fails, the previous one is used.
+    /// The answer, asked for again where it is older than `keep` says of it. If that fails or takes longer than until `deadline`, the
+    /// previous one is used.
     ///
     /// A question is asked to its end, even if the request that needs the answer is given up: the next one finds it.
     pub(crate) async fn get(
+        &self,
+        deadline: Deadline,
+        keep: impl Fn(&T) -> Duration,
+        what: &'static str,
+        ask: impl Future<Output = Result<T, kube::Error>> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        if let Some(known) = self.state().known(&keep) {
+            return known;
+        }
+        match deadline.wait(self.ask(keep, what, ask)).await {
+            Ok(answer) => answer,
+            Err(late) => self.state().last_answer_or(&kube::Error::from(late).into()),
+        }
+    }
+
+    async fn ask(
         &self,
         keep: impl Fn(&T) -> Duration,
         what: &'static str,
         ask: impl Future<Output = Result<T, kube::Error>> + Send + 'static,
     ) -> Result<T, ApiError> {
-        // Held while asking: whoever comes meanwhile gets the same answer.
-        let mut state = Arc::clone(&self.0).lock_owned().await;
-        if let Some((answer, at)) = &state.answer
-            && at.elapsed() < keep(answer)
-        {
-            return Ok(answer.clone());
+        let asking = Arc::clone(&self.0.asking).lock_owned().await;
+        if let Some(known) = self.state().known(&keep) {
+            return known;
         }
-        if let Some((error, at)) = &state.failure
-            && at.elapsed() < AGAIN
-        {
-            return state.last_answer_or(error);
-        }
+        let this = self.clone();
         let asked = tokio::spawn(async move {
+            let _asking = asking;
             let answer = tokio::time::timeout(LONGEST, ask).await;
             let answer = answer.unwrap_or_else(|_| Err(kube::Error::Service(TIMED_OUT.into())));
+            let mut state = this.state();
             match answer {
                 Ok(answer) => {
                     state.answer = Some((answer.clone(), Instant::now()));
@@ -89,7 +110,24 @@ impl<T: Clone + Send + 'static> Remembered<T> {
     }
 }
 
+impl<T> Remembered<T> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl<T: Clone> State<T> {
+    /// What need not be asked for.
+    fn known(&self, keep: impl Fn(&T) -> Duration) -> Option<Result<T, ApiError>> {
+        if let Some((answer, at)) = &self.answer
+            && at.elapsed() < keep(answer)
+        {
+            return Some(Ok(answer.clone()));
+        }
+        let (error, at) = self.failure.as_ref()?;
+        (at.elapsed() < AGAIN).then(|| self.last_answer_or(error))
+    }
+
     fn last_answer_or(&self, error: &ApiError) -> Result<T, ApiError> {
         match &self.answer {
             Some((answer, _)) => Ok(answer.clone()),
@@ -106,7 +144,8 @@ mod tests {
 
     async fn answered(remembered: &Remembered<u32>, answer: Option<u32>) -> Option<u32> {
         let ask = async move { answer.ok_or(kube::Error::LinesCodecMaxLineLengthExceeded) };
-        let found = remembered.get(|_| Duration::from_mins(5), "it", ask).await;
+        let keep = |_: &u32| Duration::from_mins(5);
+        let found = remembered.get(Deadline::start(), keep, "it", ask).await;
         found.ok()
     }
 
@@ -142,10 +181,32 @@ mod tests {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 Ok(7)
             };
-            remembered.get(|_| Duration::from_mins(5), "it", ask)
+            let keep = |_: &u32| Duration::from_mins(5);
+            remembered.get(Deadline::start(), keep, "it", ask)
         };
         let (one, other) = tokio::join!(one(), one());
         assert_eq!((one.unwrap(), other.unwrap()), (7, 7));
         assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_long_for_an_answer_that_comes_later() {
+        let remembered = Remembered::<u32>::default();
+        let slow = |answer| async move {
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            Ok(answer)
+        };
+        let get = |answer| {
+            let keep = |_: &u32| Duration::from_mins(5);
+            remembered.get(Deadline::start(), keep, "it", slow(answer))
+        };
+        let start = Instant::now();
+        let error = get(1).await.unwrap_err().to_string();
+        assert!(error.contains("longer than 2 s"), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(3));
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!(get(2).await.unwrap(), 1, "it was asked to its end");
+        tokio::time::advance(Duration::from_mins(5)).await;
+        assert_eq!(get(3).await.unwrap(), 1, "the previous one");
     }
 }

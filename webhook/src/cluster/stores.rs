@@ -1,36 +1,44 @@
 //! Classes and ServiceAccounts, kept in memory by watches, so that an admission needs no request to the API server.
 //! Objects that are not in memory are read live: they may have been created a moment ago, or had no room.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::ServiceAccount;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, ApiResource, GroupVersionKind, PartialObjectMeta};
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::Api;
 use kube::core::response::reason::NOT_FOUND;
 use kube::runtime::{WatchStreamExt as _, watcher};
-use kube::{Client, ResourceExt as _};
-use provider_class::{GROUP, KIND, Namespace, ObjectName, PLURAL, VERSIONS};
+use kube::{Client, Resource, ResourceExt as _};
+use provider_class::{KIND, Namespace, ObjectName};
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 
+use crate::cluster::answers::is_too_long;
 use crate::cluster::api_error::ApiError;
-use crate::cluster::classes::{ClassObject, KnownClass, parse};
-use crate::cluster::lookup::LookupError;
-use crate::cluster::memory::{ENTRY, Keep, Key, Memory};
+use crate::cluster::classes::{KnownClass, read};
+use crate::cluster::lookup::{Deadline, LookupError};
+use crate::cluster::memory::{Keep, Key, Memory};
+use crate::cluster::objects::{ClassObject, ServiceAccount};
 use crate::panics::spawn_vital;
-use crate::pod::role;
+use crate::pod::role::{InvalidRole, Role};
 
-/// What is read of a ServiceAccount: its tokens and Secrets are not asked for.
-pub(crate) type ServiceAccountMeta = PartialObjectMeta<ServiceAccount>;
+/// What is known of a ServiceAccount.
+pub(crate) type KnownRole = Result<Role, InvalidRole>;
+
+/// Objects that are read live at the same time, of all reviews: each may have megabytes.
+const LOOKUPS: usize = 4;
 
 /// The stores.
 #[derive(Clone)]
 pub(crate) struct Stores {
     client: Client,
+    lookups: Arc<Semaphore>,
     classes: Memory<KnownClass>,
-    service_accounts: Memory<Arc<ServiceAccountMeta>>,
+    roles: Memory<KnownRole>,
     class_watch: Arc<Watch>,
-    service_account_watch: Arc<Watch>,
+    role_watch: Arc<Watch>,
 }
 
 /// How a watch is doing.
@@ -72,73 +80,50 @@ impl Watch {
             failures: self.failures.load(Ordering::Relaxed),
         }
     }
-}
 
-fn class_resource() -> ApiResource {
-    let kind = GroupVersionKind::gvk(GROUP, VERSIONS[0], KIND);
-    ApiResource::from_gvk_with_plural(&kind, PLURAL)
+    fn failed(&self, kind: &str, error: watcher::Error) {
+        let no_kind = matches!(&error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404);
+        self.no_kind.store(no_kind, Ordering::Relaxed);
+        let error = describe(error);
+        if self.failures.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(kind, "watch failed, retrying: {error}");
+        } else {
+            tracing::debug!(kind, "watch failed again: {error}");
+        }
+    }
 }
 
 /// Bytes of classes in memory, with what they were parsed to.
 const CLASSES: usize = 32 * 1024 * 1024;
-/// Classes that one answer of the API server may have. Each has up to 1.5 MB there, of any provider.
-const CLASSES_PAGE: u32 = 8;
+/// Classes that one answer of the API server may have, at first.
+const CLASSES_PAGE: u32 = 64;
 
 /// Bytes of ServiceAccounts in memory: tens of thousands.
 const SERVICE_ACCOUNTS: usize = 32 * 1024 * 1024;
-/// ServiceAccounts that one answer of the API server may have: metadata, with up to 256 KiB of annotations.
-const SERVICE_ACCOUNTS_PAGE: u32 = 32;
+/// ServiceAccounts that one answer of the API server may have, at first: only their metadata.
+const SERVICE_ACCOUNTS_PAGE: u32 = 512;
 
-/// What a ServiceAccount's metadata takes beside its text.
-const OBJECT: usize = 640;
+/// What a role takes beside its text.
+const ROLE: usize = 256;
 
-impl Keep for ServiceAccountMeta {
-    type Kept = Arc<Self>;
+impl Keep for ServiceAccount {
+    type Kept = KnownRole;
 
     fn key(&self) -> Key {
         Key::new(&self.namespace().unwrap_or_default(), &self.name_any())
     }
 
-    /// Its role, and what belongs to it. Nothing where one of these is longer than it can be: who asks for it is told.
-    fn kept(self) -> Option<(Arc<Self>, usize)> {
-        let mut annotations = self.metadata.annotations.clone().unwrap_or_default();
-        annotations.retain(|name, _| role::ANNOTATIONS.contains(&name.as_str()));
-        if annotations
-            .values()
-            .any(|value| value.len() > role::LONGEST)
-        {
-            return None;
-        }
-        let mut bytes = OBJECT + identity_text(&self.metadata);
-        for (name, value) in &annotations {
-            bytes += name.len() + value.len() + ENTRY;
-        }
-        let mut metadata = identity(self.metadata);
-        metadata.annotations = Some(annotations);
-        Some((Arc::new(Self { metadata, ..self }), bytes))
+    /// Its role, or in a line why it has none.
+    fn kept(self) -> Option<(KnownRole, usize)> {
+        let role = Role::read(self.annotations());
+        let text = match &role {
+            Ok(role) => role.arn.as_str().len() + role.audience.len(),
+            Err(InvalidRole::Missing) => 0,
+            Err(InvalidRole::Annotation { reason, .. }) => reason.len(),
+        };
+        let key = self.namespace().map_or(0, |namespace| namespace.len()) + self.name_any().len();
+        Some((role, ROLE + key + text))
     }
-}
-
-/// The metadata by which an object and its version are known.
-fn identity(metadata: ObjectMeta) -> ObjectMeta {
-    ObjectMeta {
-        name: metadata.name,
-        namespace: metadata.namespace,
-        uid: metadata.uid,
-        resource_version: metadata.resource_version,
-        ..ObjectMeta::default()
-    }
-}
-
-fn identity_text(metadata: &ObjectMeta) -> usize {
-    let fields = [
-        &metadata.name,
-        &metadata.namespace,
-        &metadata.uid,
-        &metadata.resource_version,
-    ];
-    // Name and namespace are in the key as well.
-    2 * fields.into_iter().flatten().map(String::len).sum::<usize>()
 }
 
 impl Stores {
@@ -146,34 +131,27 @@ impl Stores {
     pub(crate) fn start(client: &Client) -> Self {
         let classes = Memory::new(CLASSES);
         let class_watch = Arc::<Watch>::default();
-        let api = Api::<ClassObject>::all_with(client.clone(), &class_resource());
-        let events = watcher(api, watcher::Config::default().page_size(CLASSES_PAGE));
-        spawn_vital(follow(
-            KIND,
-            events.default_backoff(),
+        spawn_vital(follow::<ClassObject>(
+            Api::all(client.clone()),
+            CLASSES_PAGE,
             classes.clone(),
             Arc::clone(&class_watch),
         ));
-
-        let service_accounts = Memory::new(SERVICE_ACCOUNTS);
-        let service_account_watch = Arc::<Watch>::default();
-        let api = Api::<ServiceAccountMeta>::all(client.clone());
-        let events = watcher(
-            api,
-            watcher::Config::default().page_size(SERVICE_ACCOUNTS_PAGE),
-        );
-        spawn_vital(follow(
-            SERVICE_ACCOUNT,
-            events.default_backoff(),
-            service_accounts.clone(),
-            Arc::clone(&service_account_watch),
+        let roles = Memory::new(SERVICE_ACCOUNTS);
+        let role_watch = Arc::<Watch>::default();
+        spawn_vital(follow::<ServiceAccount>(
+            Api::all(client.clone()),
+            SERVICE_ACCOUNTS_PAGE,
+            roles.clone(),
+            Arc::clone(&role_watch),
         ));
         Self {
             client: client.clone(),
+            lookups: Arc::new(Semaphore::new(LOOKUPS)),
             classes,
-            service_accounts,
+            roles,
             class_watch,
-            service_account_watch,
+            role_watch,
         }
     }
 
@@ -181,8 +159,7 @@ impl Stores {
     pub(crate) fn states(&self) -> [StoreState; 2] {
         [
             self.class_watch.state(KIND, self.classes.len()),
-            self.service_account_watch
-                .state(SERVICE_ACCOUNT, self.service_accounts.len()),
+            self.role_watch.state(SERVICE_ACCOUNT, self.roles.len()),
         ]
     }
 
@@ -191,15 +168,14 @@ impl Stores {
         &self,
         namespace: &Namespace,
         name: &ObjectName,
+        deadline: Deadline,
     ) -> Result<KnownClass, LookupError> {
         if let Some(found) = self.classes.get(&Key::of(namespace, name)) {
             return Ok(found);
         }
-        let resource = class_resource();
-        let api =
-            Api::<ClassObject>::namespaced_with(self.client.clone(), namespace.as_str(), &resource);
-        match api.get(name.as_str()).await {
-            Ok(found) => Ok(parse(name.as_str(), found.spec)),
+        let known = |class: ClassObject| read(name.as_str(), class.spec.as_deref());
+        match self.look_up(namespace, name, deadline, known).await {
+            Ok(known) => Ok(known),
             Err(kube::Error::Api(status)) if status.reason == NOT_FOUND => {
                 Err(LookupError::NoClass {
                     name: name.clone(),
@@ -208,75 +184,96 @@ impl Stores {
             }
             // Where the API server does not know the kind, it answers in plain text, without a reason.
             Err(kube::Error::Api(status)) if status.code == 404 => Err(LookupError::NoCrd),
-            Err(error) => Err(lookup(
-                format!("{KIND} {name:?} in namespace {namespace:?}"),
-                error,
-            )),
+            Err(error) => Err(LookupError::Failed {
+                what: format!("{KIND} {name:?} in namespace {namespace:?}"),
+                error: error.into(),
+            }),
         }
     }
 
-    /// A ServiceAccount of a namespace.
-    pub(crate) async fn service_account(
+    /// The role of a ServiceAccount of a namespace.
+    pub(crate) async fn role(
         &self,
         namespace: &Namespace,
         name: &ObjectName,
-    ) -> Result<Arc<ServiceAccountMeta>, LookupError> {
-        if let Some(found) = self.service_accounts.get(&Key::of(namespace, name)) {
+        deadline: Deadline,
+    ) -> Result<KnownRole, LookupError> {
+        if let Some(found) = self.roles.get(&Key::of(namespace, name)) {
             return Ok(found);
         }
-        let api: Api<ServiceAccountMeta> = Api::namespaced(self.client.clone(), namespace.as_str());
-        match api.get_opt(name.as_str()).await {
-            Ok(Some(found)) => Ok(Arc::new(found)),
-            Ok(None) => Err(LookupError::NoServiceAccount {
-                name: name.clone(),
-                namespace: namespace.clone(),
+        let known = |account: ServiceAccount| Role::read(account.annotations());
+        match self.look_up(namespace, name, deadline, known).await {
+            Ok(known) => Ok(known),
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                Err(LookupError::NoServiceAccount {
+                    name: name.clone(),
+                    namespace: namespace.clone(),
+                })
+            }
+            Err(error) => Err(LookupError::Failed {
+                what: format!("{SERVICE_ACCOUNT} {name:?} in namespace {namespace:?}"),
+                error: error.into(),
             }),
-            Err(error) => Err(lookup(
-                format!("{SERVICE_ACCOUNT} {name:?} in namespace {namespace:?}"),
-                error,
-            )),
         }
     }
-}
 
-fn lookup(what: String, error: kube::Error) -> LookupError {
-    LookupError::Failed {
-        what,
-        error: error.into(),
+    /// Reads an object live, and what is known of it.
+    async fn look_up<K, T>(
+        &self,
+        namespace: &Namespace,
+        name: &ObjectName,
+        deadline: Deadline,
+        known: impl FnOnce(K) -> T,
+    ) -> kube::Result<T>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        let api = Api::<K>::namespaced(self.client.clone(), namespace.as_str());
+        let ask = async {
+            // Only a closed semaphore has none to give, and nothing closes it.
+            let _turn = self.lookups.acquire().await.ok();
+            Ok(known(api.get(name.as_str()).await?))
+        };
+        deadline.answer(ask).await
     }
 }
 
-/// Drives a watch. Its errors are the API server's passing trouble, or a missing permission: the watch tries again.
-async fn follow<K: Keep>(
-    kind: &'static str,
-    events: impl futures::Stream<Item = watcher::Result<watcher::Event<K>>>,
-    memory: Memory<K::Kept>,
-    watch: Arc<Watch>,
-) {
-    let mut events = std::pin::pin!(events);
-    while let Some(event) = events.next().await {
-        match event {
-            // Said before every try.
-            Ok(watcher::Event::Init) => memory.follow::<K>(watcher::Event::Init),
-            Ok(event) => {
-                watch.failures.store(0, Ordering::Relaxed);
-                watch.no_kind.store(false, Ordering::Relaxed);
-                let is_whole = matches!(event, watcher::Event::InitDone);
-                memory.follow(event);
-                if is_whole {
-                    watch.synced.store(true, Ordering::Relaxed);
-                    tracing::info!(kind, "watch started");
+/// Drives a watch. Its errors are the API server's passing trouble, or a missing permission: the watch tries again. Where a page of the
+/// list is too long, the next try has shorter ones.
+async fn follow<K>(api: Api<K>, mut page: u32, memory: Memory<K::Kept>, watch: Arc<Watch>)
+where
+    K: Keep + Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let kind = K::kind(&());
+    let kind = kind.as_ref();
+    loop {
+        let events = watcher(api.clone(), watcher::Config::default().page_size(page));
+        let mut events = std::pin::pin!(events.default_backoff());
+        while let Some(event) = events.next().await {
+            match event {
+                // Said before every try.
+                Ok(watcher::Event::Init) => memory.follow::<K>(watcher::Event::Init),
+                Ok(event) => {
+                    watch.failures.store(0, Ordering::Relaxed);
+                    watch.no_kind.store(false, Ordering::Relaxed);
+                    let is_whole = matches!(event, watcher::Event::InitDone);
+                    memory.follow(event);
+                    if is_whole {
+                        watch.synced.store(true, Ordering::Relaxed);
+                        tracing::info!(kind, "watch started");
+                    }
                 }
-            }
-            Err(error) => {
-                let no_kind = matches!(&error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404);
-                watch.no_kind.store(no_kind, Ordering::Relaxed);
-                let error = describe(error);
-                if watch.failures.fetch_add(1, Ordering::Relaxed) == 0 {
-                    tracing::warn!(kind, "watch failed, retrying: {error}");
-                } else {
-                    tracing::debug!(kind, "watch failed again: {error}");
+                Err(watcher::Error::InitialListFailed(error))
+                    if is_too_long(&error) && page > 1 =>
+                {
+                    page = (page / 8).max(1);
+                    tracing::info!(kind, page, "objects are large: listing fewer at a time");
+                    break;
                 }
+                Err(error) => watch.failed(kind, error),
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use k8s_openapi::api::core::v1::{KeyToPath, Pod, Volume};
-use provider_class::SecretObject;
+use provider_class::{ObjectName, SecretObject};
 
 use crate::pod::annotations::{PREFIX, SECRET_OBJECTS};
 use crate::pod::class::MountedClass;
@@ -87,7 +87,7 @@ impl<'a> PodSecrets<'a> {
     }
 
     /// All Secrets, if each is described by one class only.
-    pub(crate) fn all(&self) -> Result<Vec<&'a str>, TwoClasses> {
+    pub(crate) fn all(&self) -> Result<Vec<&'a ObjectName>, TwoClasses> {
         let mut names = Vec::new();
         for (name, of_pod) in &self.0 {
             if let Some(other) = of_pod.other_class {
@@ -97,7 +97,7 @@ impl<'a> PodSecrets<'a> {
                     other: other.to_owned(),
                 });
             }
-            names.push(*name);
+            names.push(&of_pod.secret.name);
         }
         Ok(names)
     }

@@ -19,7 +19,7 @@ use crate::admission::decision::Admission;
 use crate::admission::{classes, pods};
 use crate::panics::contained;
 use crate::server::answers::Answers;
-use crate::server::bodies::{self, Bodies, ReadBody};
+use crate::server::bodies::{self, Bodies};
 use crate::server::metrics::Metrics;
 use crate::server::readiness::Readiness;
 use crate::server::review::{self, CLASSES, PODS, Reviewed};
@@ -104,13 +104,26 @@ impl Handlers {
             Err(unread) => return refused(unread.status(), &unread.to_string()),
         };
         let answered = async {
-            let _room = match self.room.enter(&body.bytes).await {
-                Ok(room) => room,
+            let place = match self.room.enter(&body.bytes).await {
+                Ok(place) => place,
                 Err(heavy) => return refused(StatusCode::PAYLOAD_TOO_LARGE, &heavy.to_string()),
             };
-            let response = self.reviews.review(body, reviewed, answer).await;
-            // Its review keeps its own room while it waits.
-            self.answers.hold(response).await
+            let started = Instant::now();
+            let read = review::read(&body.bytes, reviewed);
+            drop(body);
+            if started.elapsed() > LONG {
+                // If its client has left since, this is where that is seen.
+                tokio::task::yield_now().await;
+            }
+            let work = async {
+                let response = self.reviews.answer(read, reviewed, started, answer).await;
+                self.answers.hold(response).await
+            };
+            let done = self.room.work(place, work).await;
+            done.unwrap_or_else(|busy| {
+                tracing::warn!("gave up a review: {busy}");
+                (StatusCode::SERVICE_UNAVAILABLE, busy.to_string()).into_response()
+            })
         };
         tokio::time::timeout(ANSWER_TIMEOUT, answered)
             .await
@@ -125,24 +138,18 @@ fn refused(status: StatusCode, reason: &str) -> Response {
 }
 
 impl Reviews {
-    /// Reads a review, has it answered, and counts it. After a panic there is no answer: what that means for the object,
-    /// the failurePolicy of the webhook configuration says.
-    async fn review<K>(
+    /// Has a review answered, and counts it. After a panic there is no answer: what that means for the object, the failurePolicy of
+    /// the webhook configuration says.
+    async fn answer<K>(
         &self,
-        body: ReadBody,
+        read: Result<AdmissionRequest<K>, String>,
         reviewed: Reviewed,
+        started: Instant,
         answer: impl AsyncFnOnce(&AdmissionRequest<K>) -> (AdmissionResponse, Outcome),
     ) -> Response
     where
         K: Resource + DeserializeOwned,
     {
-        let started = Instant::now();
-        let read = review::read(&body.bytes, reviewed);
-        drop(body);
-        if started.elapsed() > LONG {
-            // If its client has left since, this is where that is seen.
-            tokio::task::yield_now().await;
-        }
         let (response, outcome) = match read {
             Ok(request) => match contained(Box::pin(answer(&request))).await {
                 Some((response, outcome)) => (review::answered(response), outcome),

@@ -1,8 +1,11 @@
 //! What a review will take in memory once it is read: an empty object in a list is two bytes of JSON, and may become a
 //! volume of three thousand. Counted before it is read, and held to a bound.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
+use futures::poll;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bytes of the largest thing that a JSON object becomes. What a list has beyond its elements is not touched.
@@ -17,14 +20,29 @@ const HEAVY_ROOM: usize = HEAVIEST;
 /// The heaviest that is a usual review, in KiB.
 const LIGHT: usize = 2 * 1024;
 /// What all the usual ones may have together, in KiB.
-const LIGHT_ROOM: usize = 24 * 1024;
+const LIGHT_ROOM: usize = 16 * 1024;
+/// What those of them may have together that wait for the API server, or for the clients of large answers, in KiB.
+const WAITING_ROOM: usize = 16 * 1024;
 
-/// The room for reviews; clones share it. Light ones never wait for heavy ones.
+/// The room for reviews; clones share it. Light ones never wait for heavy ones, nor for one that waits itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
     light: Arc<Semaphore>,
     heavy: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
 }
+
+/// The room of one review.
+#[derive(Debug)]
+pub(crate) struct Place {
+    room: OwnedSemaphorePermit,
+    is_light: bool,
+}
+
+/// No room for another review that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many reviews wait for the API server: create the object again")]
+pub(crate) struct Busy;
 
 /// A review that becomes too much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,28 +56,45 @@ impl Default for Room {
         Self {
             light: Arc::new(Semaphore::new(LIGHT_ROOM)),
             heavy: Arc::new(Semaphore::new(HEAVY_ROOM)),
+            waiting: Arc::new(Semaphore::new(WAITING_ROOM)),
         }
     }
 }
 
 impl Room {
     /// Waits until there is room for a review with this body.
-    pub(crate) async fn enter(
-        &self,
-        body: &[u8],
-    ) -> Result<Option<OwnedSemaphorePermit>, TooHeavy> {
+    pub(crate) async fn enter(&self, body: &[u8]) -> Result<Option<Place>, TooHeavy> {
         let kib = weight(body).div_ceil(1024);
         if kib > HEAVIEST {
             return Err(TooHeavy(kib));
         }
-        let lane = if kib > LIGHT {
-            &self.heavy
-        } else {
-            &self.light
-        };
+        let is_light = kib <= LIGHT;
+        let lane = if is_light { &self.light } else { &self.heavy };
         let kib = u32::try_from(kib).unwrap_or(u32::MAX);
         // Only a closed semaphore has none to give, and nothing closes it.
-        Ok(Arc::clone(lane).acquire_many_owned(kib).await.ok())
+        let room = Arc::clone(lane).acquire_many_owned(kib).await.ok();
+        Ok(room.map(|room| Place { room, is_light }))
+    }
+
+    /// Does the work of a review. Most need only the processor. A light one that begins to wait leaves its place to the others.
+    pub(crate) async fn work<T>(
+        &self,
+        mut place: Option<Place>,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Busy> {
+        let mut work = pin!(work);
+        if let Poll::Ready(done) = poll!(&mut work) {
+            return Ok(done);
+        }
+        if let Some(Place { room, is_light }) = &mut place
+            && *is_light
+        {
+            // It has as much as the review takes, and that is far less than all.
+            let kib = u32::try_from(room.num_permits()).unwrap_or(u32::MAX);
+            let waiting = Arc::clone(&self.waiting).try_acquire_many_owned(kib);
+            *room = waiting.map_err(|_| Busy)?;
+        }
+        Ok(work.await)
     }
 }
 
@@ -116,6 +151,7 @@ fn skip_text(bytes: &mut std::slice::Iter<'_, u8>) {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
     use k8s_openapi::api::core::v1::{Container, EphemeralContainer, Volume};
 
     use super::*;
@@ -157,5 +193,29 @@ mod tests {
             .await
             .unwrap_err();
         assert!(error.to_string().contains("too many objects"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn light_reviews_do_not_wait_for_those_that_wait() {
+        let room = Room::default();
+        // As heavy as a light one can be.
+        let light = format!("[{}{{}}]", "{},".repeat(480));
+        let mut waiting = Vec::new();
+        let mut given_up = 0;
+        for _ in 0..100 {
+            let enter = room.enter(light.as_bytes());
+            let place = enter.now_or_never().expect("there is room").unwrap();
+            let mut work = Box::pin(room.work(place, std::future::pending::<()>()));
+            match poll!(&mut work) {
+                Poll::Ready(done) => {
+                    assert_eq!(done, Err(Busy));
+                    given_up += 1;
+                }
+                Poll::Pending => waiting.push(work),
+            }
+        }
+        assert_eq!((waiting.len(), given_up), (8, 92));
+        let place = room.enter(light.as_bytes()).await.unwrap();
+        assert_eq!(room.work(place, async { 1 }).await, Ok(1));
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -50,6 +51,9 @@ struct Inner {
     watches: Mutex<Vec<(String, Watch)>>,
     /// The Secrets that ServiceAccount `web` may write.
     secrets: Mutex<Vec<String>>,
+    /// Reviews of what a ServiceAccount may do that are open, and the most at the same time.
+    reviews: AtomicUsize,
+    most_reviews: AtomicUsize,
     /// Reading a class waits for a permit.
     gate: Semaphore,
 }
@@ -95,6 +99,8 @@ impl Api {
             failing: Mutex::default(),
             watches: Mutex::default(),
             secrets: Mutex::default(),
+            reviews: AtomicUsize::default(),
+            most_reviews: AtomicUsize::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
         }))
     }
@@ -253,6 +259,11 @@ impl Api {
         watches.len()
     }
 
+    /// The most reviews of what a ServiceAccount may do that were open at the same time.
+    pub(crate) fn most_reviews(&self) -> usize {
+        self.0.most_reviews.load(Ordering::Relaxed)
+    }
+
     /// The Secret with the certificates.
     pub(crate) fn secret(&self) -> Value {
         self.objects()[SECRET].clone()
@@ -349,9 +360,10 @@ impl Api {
 }
 
 fn send(watch: &Watch, what: &str, object: &Value) {
-    let event = json!({"type": what, "object": object});
+    // In the order of the API server: first the type.
+    let event = format!("{{\"type\":\"{what}\",\"object\":{object}}}\n");
     // A watch whose reader has left takes nothing.
-    let _ = watch.unbounded_send(Ok(Bytes::from(format!("{event}\n"))));
+    let _ = watch.unbounded_send(Ok(Bytes::from(event)));
 }
 
 async fn serve(State(api): State<Api>, request: Request) -> Response {
@@ -379,7 +391,16 @@ async fn serve(State(api): State<Api>, request: Request) -> Response {
     let object = || serde_json::from_slice::<Value>(&body).unwrap();
     match method {
         Method::GET => api.read(&path, uri.query().unwrap_or_default()),
-        Method::POST if path == REVIEWS => reviewed(object(), &api.0.secrets.lock().unwrap()),
+        Method::POST if path == REVIEWS => {
+            let open = api.0.reviews.fetch_add(1, Ordering::Relaxed) + 1;
+            api.0.most_reviews.fetch_max(open, Ordering::Relaxed);
+            // The others come meanwhile.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            api.0.reviews.fetch_sub(1, Ordering::Relaxed);
+            reviewed(object(), &api.0.secrets.lock().unwrap())
+        }
         Method::POST => api.create(&path, object()),
         Method::PUT => api.replace(&path, object()),
         Method::PATCH => api.apply(&path, &object()),

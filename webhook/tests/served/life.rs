@@ -49,7 +49,8 @@ async fn near_the_end_every_answer_closes_its_connection() {
 
 #[tokio::test]
 async fn at_the_end_open_requests_are_answered_and_new_ones_are_not_taken() {
-    let mut webhook = Webhook::start_draining(cluster(), DRAIN).await;
+    // Less than a review waits for the API server passes before no new connections are taken.
+    let mut webhook = Webhook::start_draining(cluster(), "2s").await;
     webhook.api.add_class("slow", "aws", OBJECTS, false);
     webhook.api.close_gate();
     let mut open = webhook.connect().await.unwrap();

@@ -6,6 +6,7 @@ mod classes;
 mod health;
 mod life;
 mod load;
+mod lookups;
 mod memory;
 mod names;
 mod objects;
@@ -253,6 +254,26 @@ async fn mistakes_in_the_objects_of_a_pod_are_refused_with_their_line() {
     pod["metadata"]["annotations"][annotation] = format!("# {}", "x".repeat(130_000)).into();
     let response = webhook.admit(&pod).await;
     assert!(message(&response).contains("bytes in total"), "{response}");
+}
+
+/// YAML becomes many times as large when it is read.
+#[tokio::test]
+async fn what_is_too_long_is_refused_before_it_is_read() {
+    let webhook = Webhook::start(cluster()).await;
+    let mut pod = pod("db");
+    for annotation in ["parameters", "objects", "env", "containers"] {
+        let name = format!("aws-secrets-injector.io/{annotation}");
+        let before = pod["metadata"]["annotations"].clone();
+        pod["metadata"]["annotations"][&name] = "[".repeat(3_800_000).into();
+        let response = webhook.admit(&pod).await;
+        assert_eq!(
+            message(&response),
+            format!(
+                "annotation {name}: has 3800000 bytes, but can have at most 130048: shorten it"
+            )
+        );
+        pod["metadata"]["annotations"] = before;
+    }
 }
 
 #[tokio::test]

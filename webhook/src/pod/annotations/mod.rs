@@ -13,6 +13,7 @@ use kube::ResourceExt as _;
 use provider_class::{EnvMethod, IN_ANNOTATIONS, ObjectName, OnRefresh, RefreshInterval};
 
 use crate::pod::names::is_chosen;
+use crate::pod::snapshot_size;
 use crate::pod::variables::RequestedVariables;
 use draft::Draft;
 pub(crate) use draft::without_effect;
@@ -52,6 +53,9 @@ const SECRET_PROVIDER_CLASS: &str = "secret-provider-class";
 pub const REFRESH_METRICS_PORT: &str = "refresh-metrics-port";
 const CPU_REQUEST: &str = "cpu-request";
 const MEMORY_REQUEST: &str = "memory-request";
+
+/// Bytes of the longest value that is read. No class that is longer could reach the injector.
+const LONGEST: usize = snapshot_size::MOST;
 
 /// Does the pod say that this webhook was here?
 pub(crate) fn has_status(pod: &Pod) -> bool {
@@ -182,6 +186,13 @@ impl PodRequest {
             let Some(value) = annotations.get(&format!("{PREFIX}{name}")) else {
                 continue;
             };
+            if value.len() > LONGEST {
+                let bytes = value.len();
+                let reason =
+                    format!("has {bytes} bytes, but can have at most {LONGEST}: shorten it");
+                errors.push(InvalidAnnotation { name, reason });
+                continue;
+            }
             let value = match name {
                 // In YAML, the indentation of the first line counts.
                 OBJECTS | PARAMETERS => value,
