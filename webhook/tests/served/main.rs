@@ -3,6 +3,7 @@
 
 mod api;
 mod classes;
+mod cost;
 mod health;
 mod life;
 mod load;
