@@ -93,7 +93,8 @@ impl Namespace {
             // This works only if it is empty.
             let _ = fs::remove_dir(MODULES);
         }
-        cgroups::remove(&namespace.cgroup())
+        cgroups::remove(&namespace.cgroup())?;
+        fs::remove_file(folder.join(RECORD)).context(RECORD)
     }
 
     /// The process that stops everything when it exits.
@@ -133,9 +134,10 @@ impl Namespace {
         Ipv4Addr::new(10, 213, self.number, 2)
     }
 
-    /// The cgroup of all its containers, relative to the root of the hierarchy.
+    /// The cgroup of all its containers, relative to the root of the hierarchy. The number is not in its name: when this engine
+    /// was killed, another one may have it.
     pub(super) fn cgroup(&self) -> String {
-        format!("aws-secrets-e2e-{}", self.number)
+        format!("aws-secrets-e2e-{}-{}", self.init.id, self.init.started)
     }
 
     fn interface(&self) -> String {
