@@ -376,7 +376,7 @@ fn a_release_is_verified_with_the_documentations_commands() {
 fn the_workflow_runs_the_scripts_with_the_tests_version_of_helm() {
     let file = project::root().join(".github/workflows/release.yaml");
     let workflow = fs::read_to_string(file).unwrap();
-    let version = format!("        with: {{version: {}}}", helm::VERSION);
+    let version = format!("        with: {{version: {}}}", helm::version().unwrap());
     let mut lines = workflow.lines();
     lines.find(|line| line.contains("azure/setup-helm@"));
     assert_eq!(lines.next(), Some(version.as_str()));

@@ -11,11 +11,7 @@ use e2e::command::run;
 use e2e::{go, project};
 
 fn actionlint(folder: &Path) -> anyhow::Result<String> {
-    let program = go::tool(
-        "tests/actionlint",
-        "github.com/rhysd/actionlint",
-        "cmd/actionlint",
-    );
+    let program = go::tool("github.com/rhysd/actionlint", "cmd/actionlint");
     // The checks of shell scripts need programs that may not be installed.
     let mut actionlint = Command::new(program?);
     actionlint.args(["-shellcheck=", "-pyflakes="]);

@@ -25,7 +25,7 @@ fn list(value: &Value) -> &[Value] {
 
 #[test]
 fn grafana_reads_it() {
-    let program = go::own_tool("tests/prometheus", "dashboard").unwrap();
+    let program = go::own_tool(go::PROGRAMS, "dashboard").unwrap();
     run(Command::new(program).arg(helm::chart().join("files/dashboard.json"))).unwrap();
 }
 

@@ -14,8 +14,7 @@ use tempfile::TempDir;
 
 use crate::exported::{Sample, by_the_sidecar, by_the_webhook, samples};
 
-static PROGRAM: LazyLock<PathBuf> =
-    LazyLock::new(|| go::own_tool("tests/prometheus", "promql").unwrap());
+static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| go::own_tool(go::PROGRAMS, "promql").unwrap());
 
 /// What Prometheus finds at the end of the series.
 #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! cert-manager's controllers, as programs next to the cluster. The Go module in `tests/cert-manager` pins the version.
+//! cert-manager's controllers, as a program next to the cluster. The Go module in `tests/go` pins the version.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,13 +10,9 @@ use crate::{Kubectl, go, project};
 
 const MODULE: &str = "github.com/cert-manager/cert-manager";
 
-fn source() -> PathBuf {
-    project::root().join("tests/cert-manager")
-}
-
 /// The folder with the CRDs.
 pub fn crds() -> anyhow::Result<PathBuf> {
-    let version = go::required(&source(), MODULE)?;
+    let version = go::version(MODULE)?;
     Ok(go::files(&format!("{MODULE}@{version}"))?.join("deploy/crds"))
 }
 
@@ -32,9 +28,8 @@ impl CertManager {
     pub fn start(kubectl: &Kubectl) -> anyhow::Result<Self> {
         let folder = project::target().join("cert-manager");
         fs::create_dir_all(&folder)?;
-        let program = folder.join("cert-manager");
-        step("building cert-manager's controllers", || {
-            go::build(&source(), ".", "-s -w", &program)
+        let program = step("building cert-manager's controllers", || {
+            go::own_tool(go::PROGRAMS, "cert-manager")
         })?;
         let mut command = aws_stand_in::ends_with_this(&program);
         command.arg(kubectl.kubeconfig());

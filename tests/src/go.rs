@@ -12,8 +12,11 @@ use crate::command::run;
 use crate::progress::step;
 use crate::project;
 
-/// Scenarios run in parallel: one installs, the others wait.
-static INSTALLING: Mutex<()> = Mutex::new(());
+/// The Go module with the tests' programs that are not Kubernetes'.
+pub const PROGRAMS: &str = "tests/go";
+
+/// Tests run in parallel: one builds a program, the others wait.
+static BUILDING: Mutex<()> = Mutex::new(());
 
 /// The version of a module, such as `v1.36.3`, that the `go.mod` of a folder requires.
 pub(crate) fn required(folder: &Path, module: &str) -> anyhow::Result<String> {
@@ -45,16 +48,24 @@ pub(crate) fn build(
     fs::rename(&unfinished, program).with_context(|| program.display().to_string())
 }
 
-/// A program of a module, built once per version. The Go module in a folder of the project pins the version.
-pub fn tool(source: &str, module: &str, package: &str) -> anyhow::Result<PathBuf> {
-    let source = project::root().join(source);
+/// The version of a module in [`PROGRAMS`].
+pub fn version(module: &str) -> anyhow::Result<String> {
+    required(&project::root().join(PROGRAMS), module)
+}
+
+/// A program of a module in [`PROGRAMS`], built once per version.
+pub fn tool(module: &str, package: &str) -> anyhow::Result<PathBuf> {
+    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let source = project::root().join(PROGRAMS);
     let version = required(&source, module)?;
     let name = package.rsplit('/').next().unwrap_or(package);
     let folder = project::target().join(name);
     fs::create_dir_all(&folder)?;
     let program = folder.join(format!("{name}-{version}"));
     if !program.exists() {
-        build(&source, &format!("{module}/{package}"), "-s -w", &program)?;
+        step(&format!("building {name} {version} (once)"), || {
+            build(&source, &format!("{module}/{package}"), "-s -w", &program)
+        })?;
     }
     Ok(program)
 }
@@ -65,6 +76,7 @@ pub fn tool(source: &str, module: &str, package: &str) -> anyhow::Result<PathBuf
 ///
 /// When it cannot be built.
 pub fn own_tool(source: &str, folder: &str) -> anyhow::Result<PathBuf> {
+    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let programs = project::target().join("go");
     fs::create_dir_all(&programs)?;
     let program = programs.join(folder);
@@ -74,27 +86,6 @@ pub fn own_tool(source: &str, folder: &str) -> anyhow::Result<PathBuf> {
         "-s -w",
         &program,
     )?;
-    Ok(program)
-}
-
-/// A program, built once per version with `go install`. Its own `go.mod` pins its dependencies, and Go's
-/// checksum database verifies all of them.
-pub fn install(name: &str, package: &str, version: &str) -> anyhow::Result<PathBuf> {
-    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = project::target().join(name).join(version);
-    let program = folder.join(name);
-    if !program.exists() {
-        step(&format!("building {name} {version} (once)"), || {
-            let unfinished = folder.join(format!("unfinished-{}", std::process::id()));
-            let mut go = go();
-            go.env("GOBIN", &unfinished);
-            let package = format!("{package}@{version}");
-            run(go.args(["install", "-trimpath", "-ldflags", "-s -w", &package]))?;
-            fs::rename(unfinished.join(name), &program)?;
-            fs::remove_dir(unfinished)?;
-            Ok(())
-        })?;
-    }
     Ok(program)
 }
 
@@ -129,13 +120,13 @@ fn go() -> Command {
     go
 }
 
-/// `go build` in the folder of the module that pins versions.
+/// `go build` in the folder of the module that pins versions. Without `-trimpath`, modules share what they compile of the same
+/// version: with it, the path in a package depends on the module that requires it.
 fn command(source: &Path, ldflags: &str) -> Command {
     let mut go = go();
     go.current_dir(source).args([
         "build",
         "-mod=readonly",
-        "-trimpath",
         // The linker strips debug information anyway; skipping it saves compile time.
         "-gcflags=all=-dwarf=false",
         "-ldflags",

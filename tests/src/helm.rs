@@ -9,10 +9,8 @@ use anyhow::Context as _;
 use crate::command::run;
 use crate::{Kubectl, chart_readme, go, project};
 
-/// The version of Helm. The release workflow uses the same.
-pub const VERSION: &str = "v3.19.0";
-/// Its Go package.
-const PACKAGE: &str = "helm.sh/helm/v3/cmd/helm";
+/// Helm's Go module.
+const MODULE: &str = "helm.sh/helm/v3";
 
 /// The oldest Kubernetes version that the chart supports. The rendered manifests do not depend on it.
 const KUBE_VERSION: &str = "1.30.0";
@@ -20,9 +18,14 @@ const KUBE_VERSION: &str = "1.30.0";
 /// Name and namespace of the release in the manifests for `kubectl apply`.
 const RELEASE: &str = "aws-secrets-injector";
 
+/// The version of Helm. The release workflow uses the same.
+pub fn version() -> anyhow::Result<String> {
+    go::version(MODULE)
+}
+
 /// The program, built once per version.
 pub fn program() -> anyhow::Result<PathBuf> {
-    go::install("helm", PACKAGE, VERSION)
+    go::tool(MODULE, "cmd/helm")
 }
 
 /// The chart.

@@ -9,8 +9,7 @@ use anyhow::{Context as _, bail};
 
 use crate::go;
 
-const VERSION: &str = "v0.20.6";
-const PACKAGE: &str = "github.com/google/go-containerregistry/cmd/registry";
+const MODULE: &str = "github.com/google/go-containerregistry";
 /// How long it may take to start.
 const START: Duration = Duration::from_secs(20);
 
@@ -25,7 +24,7 @@ pub struct Registry {
 impl Registry {
     /// Starts one on a free port.
     pub fn start() -> anyhow::Result<Self> {
-        let program = go::install("registry", PACKAGE, VERSION)?;
+        let program = go::tool(MODULE, "cmd/registry")?;
         let free = TcpListener::bind("127.0.0.1:0")?;
         let address = free.local_addr()?;
         drop(free);
