@@ -35,7 +35,9 @@ lint: preflight ## Check formatting and run clippy
 	@$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings
 	@$(CARGO) clippy --quiet --locked --workspace --test scenarios --test oldest -- -D warnings
 
+# More tests than cores at once: those of the injector wait for retries and refreshes most of the time.
 # Always the whole workspace: for a single package cargo would choose other features, and compile most crates a second time.
+unit: export RUST_TEST_THREADS ?= $(shell echo $$((4 * $$(getconf _NPROCESSORS_ONLN))))
 unit: preflight ## Run the tests that need no cluster
 	@echo "==> running the tests that need no cluster"
 	@$(CARGO) test --locked --workspace

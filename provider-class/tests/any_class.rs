@@ -150,8 +150,20 @@ fn check_file(text: &str) {
     }
 }
 
+/// A few seconds; `PROPTEST_CASES` sets more.
+fn cases() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        return config;
+    }
+    ProptestConfig {
+        cases: 500,
+        ..config
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(cases())]
 
     #[test]
     fn any_template_is_refused_or_rendered_without_a_value_in_the_error(template in template()) {

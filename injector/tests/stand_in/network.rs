@@ -56,7 +56,7 @@ async fn through_proxy(stage: &Stage, proxy: &NotingProxy, variables: &[(&str, &
                 .env("NO_PROXY", "127.0.0.1");
             command
                 .envs(variables.iter().copied())
-                .args(["--timeout", "20s"])
+                .args(["--timeout", "8s"])
         })
         .await
 }

@@ -286,11 +286,10 @@ async fn servers_that_repeat_the_request() {
     }
 }
 
-#[tokio::test]
-async fn answers_that_are_broken_refused_or_late() {
-    let stage = stage().await;
+/// Failures of all kinds, and how often each happens.
+fn kinds() -> Vec<(&'static str, Kind, Option<usize>)> {
     let signature = "The request signature we calculated does not match. The Canonical String for this request should have been\n'POST\nx-amz-security-token:SESSIONMARK";
-    let kinds = [
+    vec![
         ("cut", Kind::Truncate, None),
         ("closed", Kind::DropMidBody, None),
         ("dropped", Kind::Drop, None),
@@ -342,26 +341,41 @@ async fn answers_that_are_broken_refused_or_late() {
             Some(2),
         ),
         ("throttled once", Kind::throttle(), Some(1)),
-    ];
-    let second_role = [("assumeRoleArn", "arn:aws:iam::444455556666:role/other")];
-    for (operation, parameters) in [
-        ("GetSecretValue", &[][..]),
-        ("GetParameters", &[("failoverRegion", OTHER_REGION)]),
-        ("AssumeRoleWithWebIdentity", &[]),
-        ("AssumeRole", &second_role),
-        ("PodIdentityCredentials", &POD_IDENTITY),
-    ] {
-        for (what, kind, times) in &kinds {
-            fail(&stage, operation, kind.clone(), *times);
-            let what = format!("{operation} {what}");
-            let outcome = fetch(&stage, &what, parameters, &[]).await;
-            assert!(
-                outcome.stderr.contains("error: ") || outcome.success,
-                "{what}"
-            );
-            stage.aws.heal();
-        }
+    ]
+}
+
+/// Each kind happens to one operation. Most of the time is spent on waiting for AWS.
+async fn every_kind(operation: &str, parameters: &[(&str, &str)]) {
+    let stage = stage().await;
+    for (what, kind, times) in kinds() {
+        fail(&stage, operation, kind, times);
+        let what = format!("{operation} {what}");
+        let outcome = fetch(&stage, &what, parameters, &[]).await;
+        assert!(
+            outcome.stderr.contains("error: ") || outcome.success,
+            "{what}"
+        );
+        stage.aws.heal();
     }
+}
+
+#[tokio::test]
+async fn answers_that_are_broken_refused_or_late() {
+    tokio::join!(
+        every_kind("GetSecretValue", &[]),
+        every_kind("GetParameters", &[("failoverRegion", OTHER_REGION)]),
+        every_kind("AssumeRoleWithWebIdentity", &[]),
+        every_kind(
+            "AssumeRole",
+            &[("assumeRoleArn", "arn:aws:iam::444455556666:role/other")]
+        ),
+        every_kind("PodIdentityCredentials", &POD_IDENTITY),
+    );
+}
+
+#[tokio::test]
+async fn credentials_and_values_of_another_form() {
+    let stage = stage().await;
     for changes in [
         json!({"Expiration": ["x"]}),
         json!({"Token": 7}),
