@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test preflight preflight-cluster lint unit fuzz e2e oldest upgrade soak bench manifests deny sbom reproducible
+.PHONY: help demo demo-down test preflight preflight-cluster lint unit fuzz e2e long oldest upgrade soak bench manifests deny sbom reproducible
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ demo: preflight-cluster ## Run the demo: a cluster, an AWS stand-in, and a pod w
 demo-down: ## Remove the demo
 	@$(CARGO) run --quiet --locked --bin e2e -- demo-down
 
-test: preflight-cluster lint unit fuzz e2e ## Run all checks and tests, including those on a cluster
+test: preflight-cluster lint unit e2e ## Run all checks and tests, including those on a cluster
 	@echo "==> all checks and tests passed"
 
 # Nothing is built on a machine that lacks something.
@@ -51,6 +51,12 @@ fuzz: ## Fuzz classes and AdmissionReviews, each for FUZZ_SECONDS (20)
 e2e: preflight-cluster ## Run the scenarios on a cluster; E2E_KEEP=1 keeps it running
 	@echo "==> running the end-to-end scenarios"
 	@$(CARGO) test --locked --workspace --test scenarios
+
+# CI runs it every night and before a release.
+long: export PROPTEST_CASES ?= 5000
+long: export E2E_LONG ?= 1
+long: FUZZ_SECONDS = 900
+long: unit fuzz e2e ## Search for longer than `make test` can: fuzzing, many random cases, long scenarios
 
 oldest: ## Test the installation on the API server of the oldest supported Kubernetes version
 	@$(CARGO) test --locked --workspace --test oldest

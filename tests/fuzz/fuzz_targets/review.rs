@@ -2,26 +2,25 @@
 //! result is still a pod, and a second call changes nothing. The same pod, grown to the API server's maximum, is answered within
 //! the time limit (`-timeout` in `run`): processing time does not grow faster than the input.
 
-#![no_main]
-
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use aws_secrets_webhook::admission::inject;
+use aws_secrets_webhook::pod::Role;
 use aws_secrets_webhook::pod::annotations::{ClassMount, PodRequest, RequestedClass, Resources};
 use aws_secrets_webhook::pod::class::MountedClass;
-use aws_secrets_webhook::pod::injection::{Inputs, InjectorSettings};
+use aws_secrets_webhook::pod::injection::{InjectorSettings, Inputs};
 use aws_secrets_webhook::server::review::{self, PODS};
-use aws_secrets_webhook::pod::Role;
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use libfuzzer_sys::fuzz_target;
 use provider_class::{Class, SecretProviderClassSpec};
 use serde_json::Value;
 
 static ROLE: LazyLock<Role> = LazyLock::new(|| Role {
-    arn: "arn:aws:iam::111122223333:role/web".parse().expect("an ARN"),
+    arn: "arn:aws:iam::111122223333:role/web"
+        .parse()
+        .expect("an ARN"),
     audience: "sts.amazonaws.com".to_owned(),
     expiration: 3600,
 });
@@ -35,13 +34,18 @@ static SETTINGS: LazyLock<InjectorSettings> = LazyLock::new(|| InjectorSettings 
     api_server: None,
 });
 
-fuzz_target!(|body: &[u8]| {
-    let Ok(request) = review::read::<Pod>(body, PODS) else { return };
+/// Checks one input.
+pub(crate) fn run(body: &[u8]) {
+    let Ok(request) = review::read::<Pod>(body, PODS) else {
+        return;
+    };
     let Some(pod) = request.object else { return };
     let _ = patch_of(&grown(&pod));
     let Some(patch) = patch_of(&pod) else { return };
     // Fields that are not read may contain invalid text.
-    let Ok(body) = serde_json::from_slice::<Value>(body) else { return };
+    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+        return;
+    };
     let mut raw = body["request"]["object"].clone();
     // The API server always sets these.
     if !raw["spec"].is_object() || !raw["metadata"].is_object() {
@@ -51,7 +55,7 @@ fuzz_target!(|body: &[u8]| {
     let injected: Pod = serde_json::from_value(raw).expect("it is still a pod");
     let again = patch_of(&injected).expect("it can be injected again");
     assert!(again.is_empty(), "{again:?}");
-});
+}
 
 /// Size of all annotations together: the API server's limit.
 const ANNOTATIONS: usize = 256 * 1024;
@@ -78,7 +82,12 @@ fn grown(pod: &Pod) -> Pod {
     }
     if let Some(spec) = &mut pod.spec {
         // All containers together can have four times as many.
-        let first = spec.init_containers.iter_mut().flatten().chain(&mut spec.containers).take(3);
+        let first = spec
+            .init_containers
+            .iter_mut()
+            .flatten()
+            .chain(&mut spec.containers)
+            .take(3);
         for container in first {
             grow(&mut container.volume_mounts, ELEMENTS);
             grow(&mut container.env, ELEMENTS);
@@ -119,7 +128,9 @@ fn class(mount: &ClassMount) -> Option<MountedClass> {
     let name = mount.class.name();
     let spec = match &mount.class {
         RequestedClass::Named(name) => {
-            let objects = format!("- {{objectName: {name}, objectType: secretsmanager, filePermission: \"0440\"}}");
+            let objects = format!(
+                "- {{objectName: {name}, objectType: secretsmanager, filePermission: \"0440\"}}"
+            );
             SecretProviderClassSpec::aws([("objects", objects)])
         }
         RequestedClass::Annotated(parameters) => SecretProviderClassSpec::aws(parameters.clone()),
