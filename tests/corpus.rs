@@ -2,7 +2,11 @@
 //! `make fuzz` searches for more.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-#![allow(clippy::expect_used, reason = "a target stops at what must not happen")]
+#![allow(
+    clippy::expect_used,
+    clippy::pedantic,
+    reason = "the fuzz targets are not of this workspace, and stop at what must not happen"
+)]
 #![allow(missing_docs, reason = "a test program has no interface")]
 
 use std::fs;

@@ -60,6 +60,8 @@ fn program(folder: &Path, name: &str) -> Command {
 }
 
 type Values = BTreeMap<String, String>;
+/// The name of a reader, and what it makes of a file.
+type Reader<'a> = (&'a str, &'a dyn Fn(&Path) -> Values);
 
 fn json(command: &mut Command) -> Values {
     serde_json::from_str(&run(command).unwrap()).unwrap()
@@ -110,10 +112,10 @@ fn serde_yaml(file: &Path) -> Values {
 
 /// The file of a format with these values; `None` if the format refuses one of them.
 fn written(format: &str, values: &Values) -> Option<Vec<u8>> {
-    let objects: String = values
-        .keys()
-        .map(|name| format!("- {{objectName: {name}, objectType: secretsmanager}}\n"))
-        .collect();
+    let objects = values.keys();
+    let objects =
+        objects.map(|name| format!("- {{objectName: {name}, objectType: secretsmanager}}\n"));
+    let objects = objects.collect::<Vec<_>>().concat();
     let templates = format!("- {{objectAlias: file, format: {format}}}");
     let spec = SecretProviderClassSpec::aws([("objects", objects), ("templates", templates)]);
     let files = values.iter();
@@ -195,7 +197,7 @@ fn values(format: &str) -> Values {
     .collect()
 }
 
-fn comes_back(format: &str, readers: &[(&str, &dyn Fn(&Path) -> Values)]) {
+fn comes_back(format: &str, readers: &[Reader<'_>]) {
     let values = values(format);
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("file");

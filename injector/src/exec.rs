@@ -40,11 +40,11 @@ pub struct Exec {
 
     /// A variable that gets the value of another one in the file, which holds keys of Kubernetes Secrets under names that no
     /// container has as variables; can be given several times.
-    #[arg(long, value_name = "NAME=KEY", value_parser = assignment)]
+    #[arg(long, value_name = "NAME=KEY", value_parser = name_and_key)]
     pub set: Vec<(VariableName, VariableName)>,
 
     /// The same for a key that may be missing: then the variable is not set.
-    #[arg(long, value_name = "NAME=KEY", value_parser = assignment)]
+    #[arg(long, value_name = "NAME=KEY", value_parser = name_and_key)]
     pub set_optional: Vec<(VariableName, VariableName)>,
 
     /// The program, looked up in PATH, and its arguments.
@@ -52,7 +52,7 @@ pub struct Exec {
     pub command: Vec<OsString>,
 }
 
-fn assignment(text: &str) -> Result<(VariableName, VariableName), String> {
+fn name_and_key(text: &str) -> Result<(VariableName, VariableName), String> {
     let (name, key) = text.split_once('=').ok_or("write NAME=KEY")?;
     let name = name.parse::<VariableName>();
     let key = key.parse::<VariableName>();

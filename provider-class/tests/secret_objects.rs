@@ -55,7 +55,7 @@ fn a_secret_has_what_the_class_says() {
     let [credentials, tls] = found.as_slice() else {
         panic!("{found:?}")
     };
-    assert_eq!(credentials.name, "credentials");
+    assert_eq!(credentials.name.as_str(), "credentials");
     assert_eq!(credentials.labels["example.com/team"], "shop");
     assert_eq!(credentials.annotations["note"], "any text\n");
     let data = credentials.data.iter();

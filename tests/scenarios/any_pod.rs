@@ -12,10 +12,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::{Value, json};
 
-use crate::world::World;
-
-/// Number of pods per run.
-const PODS: u32 = 60;
+use crate::world::{World, is_long};
 
 fn user() -> impl Strategy<Value = Option<i64>> {
     of(select(vec![1, 1000, 65532, 4_000_000]))
@@ -166,7 +163,7 @@ pub(crate) fn is_valid(world: &World) {
         made.map_err(|error| TestCaseError::fail(format!("{error}\n{pod:#?}")))
     };
     let config = Config {
-        cases: PODS,
+        cases: if is_long() { 600 } else { 40 },
         failure_persistence: None,
         ..Config::default()
     };

@@ -3,73 +3,44 @@
 use anyhow::Context as _;
 use e2e::Kubectl;
 use e2e::cert_manager::CertManager;
-use e2e::helm::{chart, helm};
-use e2e::install::{self, example_class, service_account};
 
 use crate::bare::annotated_pod;
 use crate::certificates::ca_bundle;
 use crate::life::{all_injected, stream};
-use crate::world::{Namespace, World};
-
-const RELEASE: &str = "issued";
-/// The name of all objects of the release.
-const NAME: &str = "issued-aws-secrets-injector";
+use crate::release::Release;
+use crate::world::World;
 
 pub(crate) fn issues_and_renews(world: &World) {
-    let namespace = world.namespace("chart-issued");
-    let apps = world.namespace_with("chart-issued-apps", "chart: issued");
     let mut cert_manager = CertManager::start(&world.kubectl).unwrap();
-    let values = format!(
-        "{},certificates.certManager.enabled=true,webhook.namespaceSelector.matchLabels.chart=issued",
-        install::values(&world.aws.stand_in.url())
-    );
-    let chart = chart().display().to_string();
-    let place = ["--namespace", &namespace.name, "--wait", "--timeout", "3m"];
-    let install = [&["install", RELEASE, &chart, "--set", &values], &place[..]].concat();
-    let installed = helm(Some(&world.kubectl), &install);
+    let release = Release::install(world, "issued", "certificates.certManager.enabled=true");
     cert_manager.check().unwrap();
-    installed.unwrap();
-    trusts_the_authority(world, &namespace);
-    apps.apply(&[
-        &service_account("default"),
-        &example_class("v1"),
-        &annotated_pod("web"),
-    ])
-    .unwrap();
+    trusts_the_authority(&release);
+    let apps = &release.apps;
+    apps.apply(&[&annotated_pod("web")]).unwrap();
     apps.kubectl(&["wait", "--for=condition=Ready", "--timeout=120s", "pod/web"])
         .unwrap();
-    renews(world, &namespace, &apps);
-    helm(
-        Some(&world.kubectl),
-        &[
-            "uninstall",
-            RELEASE,
-            "--wait",
-            "--namespace",
-            &namespace.name,
-        ],
-    )
-    .unwrap();
+    renews(&release);
     cert_manager.check().unwrap();
 }
 
 /// Checks that cert-manager has written the caBundle into both configurations. The webhook is not allowed to.
-fn trusts_the_authority(world: &World, namespace: &Namespace<'_>) {
-    let authority = namespace
+fn trusts_the_authority(release: &Release<'_>) {
+    let (name, kubectl) = (release.fullname(), &release.namespace.world.kubectl);
+    let authority = release
+        .namespace
         .kubectl(&[
             "get",
             "secret",
-            &format!("{NAME}-authority"),
+            &format!("{name}-authority"),
             "-o",
             "jsonpath={.data.tls\\.crt}",
         ])
         .unwrap();
     for kind in ["mutating", "validating"] {
-        let configuration = format!("{kind}webhookconfiguration/{NAME}");
-        world
-            .kubectl
+        let configuration = format!("{kind}webhookconfiguration/{name}");
+        kubectl
             .wait_until("the caBundle is the authority's", || {
-                let bundle = ca_bundle(world, &configuration)?;
+                let bundle = ca_bundle(kubectl, &configuration)?;
                 Ok(!bundle.is_empty() && bundle == authority)
             })
             .unwrap();
@@ -78,21 +49,25 @@ fn trusts_the_authority(world: &World, namespace: &Namespace<'_>) {
 
 /// If the Secret is deleted, cert-manager issues another certificate, as it does on expiry. In the end all replicas serve it,
 /// and no pod is refused in the meantime.
-fn renews(world: &World, namespace: &Namespace<'_>, apps: &Namespace<'_>) {
+fn renews(release: &Release<'_>) {
+    let (namespace, kubectl) = (&release.namespace, &release.namespace.world.kubectl);
     let rotations = || -> anyhow::Result<Vec<f64>> {
-        let pods =
-            namespace.kubectl(&["get", "pods", "-o", "jsonpath={.items[*].metadata.name}"])?;
-        pods.split_whitespace()
-            .map(|pod| rotations(&world.kubectl, &namespace.name, pod))
-            .collect()
+        let pods = release.replicas()?;
+        let rotations = pods
+            .iter()
+            .map(|pod| rotations(kubectl, &namespace.name, pod));
+        rotations.collect()
     };
     let before = rotations().unwrap();
-    let admissions = stream(apps, true, 10);
+    let admissions = stream(&release.apps, true, 10);
     namespace
-        .kubectl(&["delete", "secret", &format!("{NAME}-cert-manager")])
+        .kubectl(&[
+            "delete",
+            "secret",
+            &format!("{}-cert-manager", release.fullname()),
+        ])
         .unwrap();
-    world
-        .kubectl
+    kubectl
         .wait_until("every replica shows another certificate", || {
             let now = rotations()?;
             let is_later = now.iter().zip(&before).all(|(now, before)| now > before);

@@ -7,60 +7,42 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use e2e::images;
-use e2e::install::{self, DEPLOYMENT, NAMESPACE};
+use e2e::install::NAMESPACE;
 use e2e::progress::line;
+use e2e::{Kubectl, images};
 
 use crate::cert_manager;
-use crate::life::{all_injected, prepared, stream, wait_until_reached};
-use crate::world::{Namespace, World};
+use crate::life::{all_injected, stream, wait_until_reached};
+use crate::release::Release;
+use crate::world::{World, is_long};
 
-const CONFIGURATION: &str = "mutatingwebhookconfiguration/aws-secrets-injector";
+/// The time limit for what certificates do by themselves.
+const PATIENCE: Duration = Duration::from_mins(5);
 
-/// Lifetimes of the CA and of the serving certificate.
-const AUTHORITY: Duration = Duration::from_secs(40);
-const CERTIFICATE: Duration = Duration::from_secs(20);
+/// Lifetimes of the CA and of the serving certificate. Shorter ones would not last through the pauses of a busy machine.
+const AUTHORITY: Duration = Duration::from_secs(90);
+const CERTIFICATE: Duration = Duration::from_secs(45);
 
 fn seconds(lifetime: Duration) -> String {
     format!("{}s", lifetime.as_secs())
 }
 
-/// What to wait for.
-const SERVING: f64 = 24.0;
-const AUTHORITIES: usize = 6;
-
-/// Starts two replicas over with certificates of these lifetimes.
-fn begin_with(world: &World, authority: &str, serving: &str) {
-    install::restart_with_lifetimes(&world.kubectl, authority, serving, 2).unwrap();
+/// The values of a release whose serving certificates live for 45 seconds.
+pub(crate) fn lifetimes(authority: &str) -> String {
+    let certificate = seconds(CERTIFICATE);
+    format!(
+        "certificates.authorityLifetime={authority},certificates.certificateLifetime={certificate}"
+    )
 }
 
-/// Uses serving certificates that live for 20 seconds until this is dropped, also after a failure.
-pub(crate) struct ShortLived<'a>(&'a World);
-
-impl<'a> ShortLived<'a> {
-    pub(crate) fn begin(world: &'a World, authority: Duration) -> Self {
-        begin_with(world, &seconds(authority), &seconds(CERTIFICATE));
-        Self(world)
-    }
-}
-
-impl Drop for ShortLived<'_> {
-    fn drop(&mut self) {
-        let usual = || begin_with(self.0, "3650d", "90d");
-        let restored = std::panic::catch_unwind(std::panic::AssertUnwindSafe(usual));
-        if let Err(panic) = restored {
-            line("could not go back to the usual lifetimes of certificates");
-            // A second panic would abort the program.
-            if !std::thread::panicking() {
-                std::panic::resume_unwind(panic);
-            }
-        }
-    }
+/// What to wait for: serving certificates of all replicas, and CAs.
+fn goals() -> (f64, usize) {
+    if is_long() { (60.0, 12) } else { (14.0, 4) }
 }
 
 /// The caBundle of a configuration.
-pub(crate) fn ca_bundle(world: &World, configuration: &str) -> anyhow::Result<String> {
-    world.kubectl.run(&[
+pub(crate) fn ca_bundle(kubectl: &Kubectl, configuration: &str) -> anyhow::Result<String> {
+    kubectl.run(&[
         "get",
         configuration,
         "-o",
@@ -116,24 +98,29 @@ pub(crate) fn own_configuration(world: &World) {
     }
 }
 
-/// What was seen so far.
-#[derive(Default)]
-struct Seen {
+/// What was seen so far of a release.
+struct Seen<'a> {
+    release: &'a Release<'a>,
     /// Serving certificates, by replica.
     serving: BTreeMap<String, f64>,
     authorities: BTreeSet<String>,
 }
 
-impl Seen {
-    fn look(&mut self, world: &World) {
-        // Replicas come and go, and the API server is away for a while.
-        let Ok(pods) = replicas(world) else { return };
+impl Seen<'_> {
+    fn look(&mut self) {
+        let kubectl = &self.release.namespace.world.kubectl;
+        // Replicas come and go.
+        let Ok(pods) = self.release.replicas() else {
+            return;
+        };
         for pod in pods {
-            if let Ok(rotations) = cert_manager::rotations(&world.kubectl, NAMESPACE, &pod) {
+            if let Ok(rotations) =
+                cert_manager::rotations(kubectl, &self.release.namespace.name, &pod)
+            {
                 self.serving.insert(pod, rotations + 1.0);
             }
         }
-        let bundle = ca_bundle(world, CONFIGURATION).unwrap_or_default();
+        let bundle = ca_bundle(kubectl, &self.release.configuration()).unwrap_or_default();
         let bundle = BASE64_STANDARD.decode(bundle).unwrap();
         let bundle = String::from_utf8(bundle).unwrap();
         let certificates = bundle.split_inclusive("-----END CERTIFICATE-----\n");
@@ -141,12 +128,12 @@ impl Seen {
     }
 
     /// Looks until this is true. A loop instead of a condition, to collect what is seen.
-    fn until(&mut self, world: &World, is_true: impl Fn(&Self) -> bool) {
+    fn until(&mut self, is_true: impl Fn(&Self) -> bool) {
         let started = Instant::now();
         while !is_true(self) {
-            assert!(started.elapsed() < Duration::from_mins(5), "{self}");
-            self.look(world);
-            std::thread::sleep(Duration::from_millis(200));
+            assert!(started.elapsed() < PATIENCE, "{self}");
+            self.look();
+            std::thread::sleep(Duration::from_secs(2));
         }
     }
 
@@ -155,7 +142,7 @@ impl Seen {
     }
 }
 
-impl fmt::Display for Seen {
+impl fmt::Display for Seen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (serving, replicas) = (self.serving(), self.serving.len());
         let authorities = self.authorities.len();
@@ -166,46 +153,38 @@ impl fmt::Display for Seen {
     }
 }
 
-/// The names of the webhook's pods.
-fn replicas(world: &World) -> anyhow::Result<Vec<String>> {
-    let names = "jsonpath={.items[*].metadata.name}";
-    let pods = world
-        .kubectl
-        .run(&["-n", NAMESPACE, "get", "pods", "-o", names])?;
-    Ok(pods.split_whitespace().map(str::to_owned).collect())
-}
-
-fn delete_secret(world: &World) {
-    world
-        .kubectl
-        .run(&["-n", NAMESPACE, "delete", install::AUTHORITIES])
-        .unwrap();
+fn delete_secret(release: &Release<'_>) {
+    let secret = format!("secret/{}-authorities", release.fullname());
+    release.namespace.kubectl(&["delete", &secret]).unwrap();
 }
 
 pub(crate) fn rotations(world: &World) {
-    let namespace = prepared(world, "rotations");
-    let _restored = ShortLived::begin(world, AUTHORITY);
-    let outside = Outside::start(world);
-    wait_until_reached(&namespace);
-    let admissions = stream(&namespace, true, 20);
-    let mut seen = Seen::default();
-    seen.until(world, |seen| seen.serving() >= 4.0);
-    delete_secret(world);
+    let (serving, authorities) = goals();
+    let release = Release::install(world, "rotations", &lifetimes(&seconds(AUTHORITY)));
+    let outside = Outside::start(&release);
+    wait_until_reached(&release.apps);
+    let admissions = stream(&release.apps, true, 20);
+    let mut seen = Seen {
+        release: &release,
+        serving: BTreeMap::new(),
+        authorities: BTreeSet::new(),
+    };
+    seen.until(|seen| seen.serving() >= 4.0);
+    delete_secret(&release);
     outside.signal("STOP");
     let stopped = Instant::now();
-    seen.until(world, |seen| seen.serving() >= 8.0);
-    let restart = ["-n", NAMESPACE, "rollout", "restart", DEPLOYMENT];
-    world.kubectl.run(&restart).unwrap();
-    seen.until(world, |_| stopped.elapsed() > AUTHORITY);
+    seen.until(|seen| seen.serving() >= 6.0);
+    release.restart();
+    seen.until(|_| stopped.elapsed() > AUTHORITY);
     outside.signal("CONT");
-    seen.until(world, |seen| seen.serving() >= SERVING);
-    delete_secret(world);
-    seen.until(world, |seen| seen.authorities.len() >= AUTHORITIES);
+    seen.until(|seen| seen.serving() >= serving);
+    delete_secret(&release);
+    seen.until(|seen| seen.authorities.len() >= authorities);
     let counts = admissions.stop().unwrap();
     line(&seen.to_string());
-    all_injected("certificates that live for 20 s", &counts);
+    all_injected("certificates that live for 45 s", &counts);
     drop(outside);
-    overwritten(world, &namespace);
+    overwritten(&release);
 }
 
 /// A replica outside of the cluster. It takes part in all that concerns the CAs, and no pod is sent to it, so that it can be
@@ -213,19 +192,20 @@ pub(crate) fn rotations(world: &World) {
 struct Outside(Child);
 
 impl Outside {
-    fn start(world: &World) -> Self {
+    fn start(release: &Release<'_>) -> Self {
         let program = images::build_binaries(images::Profile::Dev)
             .unwrap()
             .webhook;
+        let name = release.fullname();
         let child = Command::new(program)
             .env_clear()
-            .env("KUBECONFIG", world.kubectl.kubeconfig())
-            .args([
-                "--namespace",
-                NAMESPACE,
-                "--injector-image",
-                images::INJECTOR,
-            ])
+            .env("KUBECONFIG", release.namespace.world.kubectl.kubeconfig())
+            .args(["--namespace", &release.namespace.name])
+            .args(["--service-name", &name])
+            .args(["--authorities-secret", &format!("{name}-authorities")])
+            .args(["--mutating-webhook-configuration", &name])
+            .args(["--validating-webhook-configuration", &name])
+            .args(["--injector-image", images::INJECTOR])
             .args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
             .args(["--authority-lifetime", &seconds(AUTHORITY)])
             .args(["--certificate-lifetime", &seconds(CERTIFICATE)])
@@ -252,28 +232,27 @@ impl Drop for Outside {
 }
 
 /// An emptied caBundle fails every admission, which no webhook can prevent. It is restored immediately.
-fn overwritten(world: &World, namespace: &Namespace<'_>) {
-    let admissions = stream(namespace, true, 20);
-    let before = ca_bundle(world, CONFIGURATION).unwrap();
+fn overwritten(release: &Release<'_>) {
+    let kubectl = &release.namespace.world.kubectl;
+    let configuration = release.configuration();
+    let admissions = stream(&release.apps, true, 20);
+    assert!(!ca_bundle(kubectl, &configuration).unwrap().is_empty());
     let patch = r#"[{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": ""}]"#;
-    world
-        .kubectl
-        .run(&["patch", CONFIGURATION, "--type=json", "-p", patch])
+    kubectl
+        .run(&["patch", &configuration, "--type=json", "-p", patch])
         .unwrap();
-    world
-        .kubectl
+    kubectl
         .wait_until("the caBundle is back", || {
-            Ok(!ca_bundle(world, CONFIGURATION)?.is_empty())
+            Ok(!ca_bundle(kubectl, &configuration)?.is_empty())
         })
         .unwrap();
     let counts = admissions.stop().unwrap();
     line(&format!("the caBundle emptied and put back: {counts}"));
-    assert!(!before.is_empty());
     assert_eq!(counts.bare, 0);
     for error in counts.refused.keys() {
         assert!(error.contains("x509"), "{error}");
     }
-    let admissions = stream(namespace, true, 20);
+    let admissions = stream(&release.apps, true, 20);
     std::thread::sleep(Duration::from_secs(2));
     all_injected("afterwards", &admissions.stop().unwrap());
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use e2e::helm::{chart, helm, template, template_of};
-use e2e::install::{self, example_class, service_account};
+use e2e::helm::{chart, helm, template};
+use e2e::install::{example_class, service_account};
 use e2e::{images, project};
 
 use serde::Deserialize as _;
-use serde_json::Value;
 
 use crate::bare::annotated_pod;
+use crate::release;
 use crate::world::World;
 
 /// Sets of values for different platforms.
@@ -133,133 +133,7 @@ pub(crate) fn values(world: &World) {
     }
 }
 
-/// Names that YAML does not read as text.
-pub(crate) fn names(_: &World) {
-    for name in ["123", "true"] {
-        let text = template(name, &[]).unwrap();
-        for place in [
-            format!("namespace: \"{name}\""),
-            format!("app.kubernetes.io/instance: \"{name}\""),
-            format!("values: [\"{name}\", kube-system]"),
-        ] {
-            assert!(text.contains(&place), "{place}");
-        }
-    }
-}
-
-/// The webhook parses the environment variables that the chart sets in its pod.
-pub(crate) fn environment(_: &World) {
-    let env = r#"injector.env={"A":"x$$y $(POD_NAME)","B":" 1 = 2 ","C":"\"quoted\" \\ ü","D":""}"#;
-    let text = template("release", &["--set-json", env]).unwrap();
-    let variables = variables(&text);
-    let variable = variables
-        .iter()
-        .find(|variable| variable["name"] == "INJECTOR_ENV")
-        .unwrap();
-    // The kubelet replaces two dollar signs with one.
-    let value = variable["value"].as_str().unwrap().replace("$$", "$");
-    assert_eq!(
-        value,
-        "A=x$$y $(POD_NAME)\nB= 1 = 2 \nC=\"quoted\" \\ ü\nD="
-    );
-}
-
-/// Environment variables of the webhook's container.
-fn variables(manifests: &str) -> Vec<Value> {
-    let mut documents = serde_yaml::Deserializer::from_str(manifests)
-        .map(|document| Value::deserialize(document).unwrap());
-    let deployment = documents
-        .find(|document| document["kind"] == "Deployment")
-        .unwrap();
-    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
-    container["env"].as_array().unwrap().clone()
-}
-
-/// Helm and the API server merge lists by name: a duplicate is lost in an upgrade.
-pub(crate) fn own_variables(_: &World) {
-    let schema = fs::read_to_string(chart().join("values.schema.json")).unwrap();
-    let schema: Value = serde_json::from_str(&schema).unwrap();
-    let refused = &schema["properties"]["extraEnv"]["items"]["properties"]["name"]["not"]["enum"];
-    let refused: BTreeSet<_> = refused
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(Value::to_string)
-        .collect();
-    let all = "region=us-east-2,log.level=debug,injector.env.A=b,injector.image.pullPolicy=Always,injector.resources.limits.cpu=1,secretObjects.sync=true";
-    let mut own = BTreeSet::new();
-    for certificates in ["true", "false"] {
-        let values = format!("{all},certificates.certManager.enabled={certificates}");
-        let text = template("release", &["--set", &values]).unwrap();
-        own.extend(
-            variables(&text)
-                .into_iter()
-                .map(|variable| variable["name"].to_string()),
-        );
-    }
-    assert_eq!(own, refused);
-}
-
-/// The chart as a dependency of another chart, where Helm adds its own values.
-pub(crate) fn dependency(_: &World) {
-    let folder = project::target().join("chart-dependency");
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(folder.join("charts")).unwrap();
-    std::os::unix::fs::symlink(chart(), folder.join("charts/aws-secrets-injector")).unwrap();
-    let name = "aws-secrets-injector";
-    let description = format!(
-        "apiVersion: v2\nname: platform\nversion: 1.0.0\ndependencies:\n  - name: {name}\n    version: {}\n    condition: {name}.enabled\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    fs::write(folder.join("Chart.yaml"), description).unwrap();
-    let rendered = |enabled: bool| {
-        let values = format!("global.team=shop,{name}.enabled={enabled},{name}.replicas=3");
-        template_of(&folder, "platform", &["--set", &values]).unwrap()
-    };
-    assert!(rendered(true).contains("replicas: 3"));
-    assert!(!rendered(false).contains("kind:"));
-}
-
-pub(crate) fn bad_values(_: &World) {
-    for (values, words) in [
-        ("replica=3", "replica"),
-        ("webhook.failurePolicy=Maybe", "failurePolicy"),
-        ("webhook.timeoutSeconds=60", "timeoutSeconds"),
-        ("injector.env.A B=x", "A B"),
-        ("injector.env.A=one\ntwo", "env"),
-        ("injector.image.repository=null", "repository"),
-        ("injector.secretsSizeLimit=0", "secretsSizeLimit"),
-        ("injector.resources.requests.cpu=some", "cpu"),
-        ("injector=null", "injector"),
-        ("drain=5xyz", "drain"),
-        ("extraEnv[0].name=LISTEN,extraEnv[0].value=x", "extraEnv"),
-        ("podDisruptionBudget.minAvailable=null", "minAvailable"),
-        ("podLabels.app\\.kubernetes\\.io/name=x", "podLabels"),
-        ("serviceMonitor.interval=30", "interval"),
-        ("alerts.filesAgeSeconds=1h", "filesAgeSeconds"),
-        ("dashboard.labels=null", "labels"),
-        (
-            "ports.https=9000,ports.health=9000",
-            "ports.https and ports.health must be different",
-        ),
-        ("webhook.objectSelector.matchLabel.a=b", "matchLabel"),
-        ("injector.env.AWS_REGION=eu-central-1", "AWS_REGION"),
-        ("image.digest=0123", "digest"),
-        ("ports.https=443", "https"),
-        ("serviceAccount.create=false", "serviceAccount.name"),
-        (
-            "certificates.authorityLifetime=forever",
-            "authorityLifetime",
-        ),
-    ] {
-        let error = template("release", &["--set", values])
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains(words), "{values}: {error}");
-    }
-}
-
-/// All cluster-scoped objects, by kind and name.
+/// The objects that a release could leave behind: those of its namespace, and those of the cluster that are named like it.
 fn everything(world: &World, namespace: &str) -> BTreeSet<String> {
     let kinds = [
         "clusterroles",
@@ -288,14 +162,22 @@ fn everything(world: &World, namespace: &str) -> BTreeSet<String> {
         "-o",
         "name",
     ]);
-    let text = cluster.unwrap() + &own.unwrap();
-    text.lines().map(str::to_owned).collect()
+    let (cluster, own) = (cluster.unwrap(), own.unwrap());
+    let of_release = cluster.lines().filter(|name| name.contains("chart-life"));
+    of_release.chain(own.lines()).map(str::to_owned).collect()
 }
 
 /// `helm test`: its pod is injected, reads the example's files and is then removed; with a wrong class it fails.
 fn tested(world: &World, namespace: &str) {
     let test = || {
-        let arguments = ["test", "life", "--namespace", namespace, "--timeout", "2m"];
+        let arguments = [
+            "test",
+            namespace,
+            "--namespace",
+            namespace,
+            "--timeout",
+            "2m",
+        ];
         helm(Some(&world.kubectl), &arguments)
     };
     let printed = test().unwrap();
@@ -304,7 +186,7 @@ fn tested(world: &World, namespace: &str) {
     let chart = chart().display().to_string();
     let upgrade = [
         "upgrade",
-        "life",
+        namespace,
         &chart,
         "--namespace",
         namespace,
@@ -317,13 +199,14 @@ fn tested(world: &World, namespace: &str) {
 }
 
 pub(crate) fn life(world: &World) {
+    // The name of the release, too.
     let namespace = world.namespace("chart-life");
-    let apps = world.namespace_with("chart-apps", "chart: life");
+    let apps = release::apps(world, &namespace.name);
     let before = everything(world, &namespace.name);
     let chart = chart().display().to_string();
     let common = format!(
-        "{},webhook.namespaceSelector.matchLabels.chart=life,test.secretProviderClass=aws-secrets,test.namespace={},test.image={}",
-        install::values(&world.aws.stand_in.url()),
+        "{},test.secretProviderClass=aws-secrets,test.namespace={},test.image={}",
+        release::values(world, &namespace.name),
         apps.name,
         images::APP
     );
@@ -339,7 +222,11 @@ pub(crate) fn life(world: &World) {
         ];
         helm(Some(&world.kubectl), &[verb, &target, values].concat()).unwrap()
     };
-    run(&["install", "life", &chart], &["--set", "replicas=1"]);
+    run(
+        &["install", &namespace.name, &chart],
+        &["--set", "replicas=1"],
+    );
+    assert_ne!(everything(world, &namespace.name), before);
     apps.apply(&[
         &service_account("default"),
         &example_class("v1"),
@@ -347,7 +234,7 @@ pub(crate) fn life(world: &World) {
     ])
     .unwrap();
     run(
-        &["upgrade", "life", &chart],
+        &["upgrade", &namespace.name, &chart],
         &[
             "--set",
             "replicas=2,networkPolicy.enabled=true,log.format=json",
@@ -363,7 +250,7 @@ pub(crate) fn life(world: &World) {
         Some(&world.kubectl),
         &[
             "uninstall",
-            "life",
+            &namespace.name,
             "--namespace",
             &namespace.name,
             "--wait",

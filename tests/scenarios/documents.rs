@@ -18,11 +18,6 @@ const CLASS: &str = "SecretProviderClass";
 pub(crate) fn manifests(world: &World) {
     let mut count = 0;
     for (index, page) in pages().unwrap().iter().enumerate() {
-        let namespace = world.namespace(&format!("documents-{index}"));
-        // The ServiceAccounts of pods in the pages.
-        for name in ["web", "default"] {
-            namespace.apply(&[&service_account(name)]).unwrap();
-        }
         let mut documents = Vec::new();
         for block in page.blocks() {
             if block.language == "yaml" && block.mark == Mark::None {
@@ -34,6 +29,13 @@ pub(crate) fn manifests(world: &World) {
                 );
             }
         }
+        if documents.is_empty() {
+            continue;
+        }
+        let namespace = world.namespace(&format!("documents-{index}"));
+        // The ServiceAccounts of pods in the pages.
+        let accounts = ["web", "default"].map(service_account);
+        namespace.apply(&[&accounts[0], &accounts[1]]).unwrap();
         // Pods are refused without their classes.
         documents.sort_by_key(|(_, document)| document["kind"] != CLASS);
         for (place, document) in documents {

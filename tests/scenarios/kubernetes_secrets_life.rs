@@ -46,7 +46,7 @@ pub(crate) fn tls(world: &World) {
     assert_eq!(secret["type"], "kubernetes.io/tls");
 }
 
-/// Twenty pods of a Deployment start at once and write one Secret. It exists at every moment of the rollout that follows.
+/// Eight pods of a Deployment start at once and write one Secret. It exists at every moment of the rollout that follows.
 pub(crate) fn shared(world: &World) {
     let namespace = world.namespace("secret-shared");
     namespace
@@ -54,7 +54,7 @@ pub(crate) fn shared(world: &World) {
         .unwrap();
     grant(&namespace, "aws-secrets", "web");
     let mut web = deployment(&json!({MODE: "sync"}));
-    web["spec"]["replicas"] = 20.into();
+    web["spec"]["replicas"] = 8.into();
     namespace.apply(&[&web.to_string()]).unwrap();
     namespace.wait_for_web();
     let pods = namespace.get(&["pods"]);
@@ -80,7 +80,7 @@ pub(crate) fn shared(world: &World) {
     };
     let deletion = std::thread::spawn(move || runtime.block_on(watch));
     for arguments in [
-        ["scale", "deployment/web", "--replicas=4"],
+        ["scale", "deployment/web", "--replicas=3"],
         ["rollout", "restart", "deployment/web"],
     ] {
         namespace.kubectl(&arguments).unwrap();

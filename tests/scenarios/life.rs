@@ -1,14 +1,13 @@
-//! Pods are created continuously while the webhook or the API server restarts. None is lost or starts without its secrets.
-
-use std::time::Duration;
+//! Pods are created continuously while replicas of the webhook or the API server restart. None is lost or starts without its
+//! secrets.
 
 use e2e::admissions::{Admissions, Counts, blocking, dry_run, pod};
-use e2e::install::{self, DEPLOYMENT, NAMESPACE, example_class, service_account};
+use e2e::install::example_class;
 use e2e::progress::line;
 use kube::Api;
 
-use crate::bare::{annotated_pod, runs_unchanged};
-use crate::certificates::ShortLived;
+use crate::certificates::lifetimes;
+use crate::release::Release;
 use crate::world::{Namespace, World};
 
 pub(crate) fn stream(namespace: &Namespace<'_>, annotated: bool, per_second: u32) -> Admissions {
@@ -19,14 +18,6 @@ pub(crate) fn stream(namespace: &Namespace<'_>, annotated: bool, per_second: u32
         &pod(annotated).unwrap(),
         per_second,
     )
-}
-
-pub(crate) fn prepared<'a>(world: &'a World, name: &str) -> Namespace<'a> {
-    let namespace = world.namespace(name);
-    namespace
-        .apply(&[&service_account("default"), &example_class("v1")])
-        .unwrap();
-    namespace
 }
 
 /// Waits until the API server reaches the webhook. A Service that had no endpoints refuses connections until the node's
@@ -52,51 +43,36 @@ pub(crate) fn all_injected(what: &str, counts: &Counts) {
     assert!(counts.sent > 0);
 }
 
-pub(crate) fn rolling_restart(world: &World) {
-    let namespace = prepared(world, "rolling-restart");
-    let stream = stream(&namespace, true, 30);
-    for _ in 0..2 {
-        world
-            .kubectl
-            .run(&["-n", NAMESPACE, "rollout", "restart", DEPLOYMENT])
-            .unwrap();
-        install::wait(&world.kubectl).unwrap();
-        // Wait until the old pods are gone, too.
-        world
-            .kubectl
-            .wait_until("the old replicas are gone", || {
-                let pods = world
-                    .kubectl
-                    .run(&["-n", NAMESPACE, "get", "pods", "-o", "name"])?;
-                Ok(pods.lines().count() == 2)
-            })
-            .unwrap();
-    }
-    all_injected("two rolling restarts", &stream.stop().unwrap());
-}
-
-pub(crate) fn killed_replica(world: &World) {
-    let namespace = prepared(world, "killed-replica");
-    let before = stream(&namespace, true, 30);
-    let pods = world
-        .kubectl
-        .run(&["-n", NAMESPACE, "get", "pods", "-o", "name"])
-        .unwrap();
-    let one = pods.lines().next().unwrap();
+pub(crate) fn replicas(world: &World) {
+    let release = Release::install(world, "replicas", "");
+    wait_until_reached(&release.apps);
+    let before = release.replicas().unwrap();
+    let stream = stream(&release.apps, true, 30);
+    release.restart();
+    // Until the old pods are gone, too.
+    let are_new = || {
+        let now = release.replicas()?;
+        Ok(now.len() == 2 && now.iter().all(|pod| !before.contains(pod)))
+    };
     world
         .kubectl
-        .run(&["-n", NAMESPACE, "delete", one, "--wait"])
+        .wait_until("the old replicas are gone", are_new)
         .unwrap();
-    install::wait(&world.kubectl).unwrap();
-    all_injected("one replica deleted", &before.stop().unwrap());
+    let one = &release.replicas().unwrap()[0];
+    release
+        .namespace
+        .kubectl(&["delete", "pod", one, "--wait"])
+        .unwrap();
+    release.wait();
+    let counts = stream.stop().unwrap();
+    all_injected("a rolling restart and a deleted replica", &counts);
 }
 
+/// The API server is away for longer than a certificate lives, but not for longer than its CA.
 pub(crate) fn api_server_restart(world: &World) {
-    let namespace = prepared(world, "api-server-restart");
-    // The API server is away for longer than a certificate lives, but not for longer than its CA.
-    let _restored = ShortLived::begin(world, Duration::from_mins(10));
-    wait_until_reached(&namespace);
-    let stream = stream(&namespace, true, 20);
+    let release = Release::install(world, "restarted", &lifetimes("10m"));
+    wait_until_reached(&release.apps);
+    let stream = stream(&release.apps, true, 20);
     let restarted = world.cluster.restart_api_server().unwrap();
     if !restarted {
         line("the API server of a given cluster is not ours to restart: only its pods were sent");
@@ -107,14 +83,14 @@ pub(crate) fn api_server_restart(world: &World) {
             Ok(world.kubectl.run(&["get", "--raw", "/readyz"])?.trim() == "ok")
         })
         .unwrap();
-    install::wait(&world.kubectl).unwrap();
+    release.wait();
     let counts = stream.stop().unwrap();
     all_injected("the API server restarted", &counts);
     // The watches continue: a change of a class reaches the webhook's memory.
     let changed = example_class("v1").replace("MySecret4", "Changed");
-    namespace.apply(&[&changed]).unwrap();
+    release.apps.apply(&[&changed]).unwrap();
     let (runtime, client) = blocking(&world.kubectl).unwrap();
-    let api = Api::namespaced(client, &namespace.name);
+    let api = Api::namespaced(client, &release.apps.name);
     let pod = pod(true).unwrap();
     let sees = || {
         let made = runtime.block_on(dry_run(&api, &pod))?;
@@ -124,55 +100,4 @@ pub(crate) fn api_server_restart(world: &World) {
         .kubectl
         .wait_until("the webhook sees the changed class", sees)
         .unwrap();
-}
-
-pub(crate) fn flood(world: &World) {
-    let namespace = prepared(world, "flood");
-    let stream = stream(&namespace, true, 50);
-    // Nothing waits while the load lasts.
-    std::thread::sleep(Duration::from_secs(10));
-    let counts = stream.stop().unwrap();
-    all_injected("ten seconds of 50 pods a second", &counts);
-}
-
-pub(crate) fn scaled_to_zero(world: &World) {
-    let namespace = prepared(world, "scaled-to-zero");
-    let bare = stream(&namespace, false, 10);
-    let scale = |replicas: &str| {
-        world
-            .kubectl
-            .run(&["-n", NAMESPACE, "scale", DEPLOYMENT, replicas])
-            .unwrap()
-    };
-    scale("--replicas=0");
-    world
-        .kubectl
-        .run(&[
-            "-n",
-            NAMESPACE,
-            "wait",
-            "--for=delete",
-            "pod",
-            "--all",
-            "--timeout=120s",
-        ])
-        .unwrap();
-    runs_unchanged(&namespace, "bare");
-    let error = namespace.apply(&[&annotated_pod("annotated")]);
-    let error = error.unwrap_err().to_string();
-    let refusal = "failed calling webhook \"pods.aws-secrets-injector.io\"";
-    assert!(error.contains(refusal), "{error}");
-    let annotated = stream(&namespace, true, 10);
-    std::thread::sleep(Duration::from_secs(2));
-    let annotated = annotated.stop().unwrap();
-    line(&format!("no replica, annotated: {annotated}"));
-    assert_eq!((annotated.injected, annotated.bare), (0, 0));
-    for error in annotated.refused.keys() {
-        assert!(error.contains(refusal), "{error}");
-    }
-    scale("--replicas=2");
-    install::wait(&world.kubectl).unwrap();
-    let bare = bare.stop().unwrap();
-    line(&format!("no replica for a while, not annotated: {bare}"));
-    assert_eq!((bare.bare, bare.refused.len()), (bare.sent, 0));
 }

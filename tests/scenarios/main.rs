@@ -1,7 +1,9 @@
-//! Tests of what a user sees on a real cluster. All scenarios share one cluster; each has its own namespace.
+//! Tests of what a user sees on a real cluster. Scenarios share a cluster and its installation; each has its own namespace, or its
+//! own release of the chart if it changes the installation.
 //!
 //! `make e2e` runs all scenarios, and `cargo test --workspace --test scenarios NAME` those with this name. `E2E_KEEP=1` keeps
-//! the cluster running and reuses a kept one. The images are built and loaded again, so that changes take effect.
+//! the clusters running and reuses kept ones. The images are built and loaded again, so that changes take effect. `E2E_LONG=1`
+//! makes random and repeated parts longer.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(missing_docs, reason = "a test program has no interface")]
@@ -25,6 +27,7 @@ mod outage;
 mod readers;
 mod refresh;
 mod refused;
+mod release;
 mod restart;
 mod restricted;
 mod secrets;
@@ -32,18 +35,50 @@ mod shell;
 mod variables;
 mod world;
 
+use std::num::NonZero;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 
+use e2e::Cluster;
 use e2e::progress::line;
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use world::World;
 
+/// A scenario's function.
+type Story = fn(&World);
 /// A scenario: its name and its function.
-type Scenario = (&'static str, fn(&World));
+type Scenario = (&'static str, Story);
 
-/// Scenarios that do not change the installation. They run in parallel.
-const SIDE_BY_SIDE: [Scenario; 66] = [
+/// Scenarios that share a cluster. They run in parallel, those first that take longest.
+const SIDE_BY_SIDE: [Scenario; 68] = [
+    (
+        "certificates_are_exchanged_under_load_and_fail_no_admission",
+        certificates::rotations,
+    ),
+    (
+        "cert_manager_issues_and_renews_the_webhooks_certificate",
+        cert_manager::issues_and_renews,
+    ),
+    (
+        "helm_installs_upgrades_and_leaves_nothing_behind",
+        chart::life,
+    ),
+    (
+        "a_rolling_restart_and_a_deleted_replica_fail_no_admission",
+        life::replicas,
+    ),
+    (
+        "without_webhook_bare_pods_come_and_annotated_ones_are_refused",
+        outage::no_replica,
+    ),
+    (
+        "without_webhook_configuration_the_policy_refuses_pods_that_lack_something",
+        outage::no_configuration,
+    ),
+    (
+        "pods_share_a_secret_that_is_there_at_every_moment_of_a_rollout",
+        kubernetes_secrets_life::shared,
+    ),
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
         example::v1alpha1,
@@ -239,91 +274,69 @@ const SIDE_BY_SIDE: [Scenario; 66] = [
         hostile::service_named_kubernetes,
     ),
     ("the_chart_is_valid_with_any_values", chart::values),
-    ("the_chart_is_valid_with_any_name", chart::names),
-    ("the_chart_can_be_a_part_of_another", chart::dependency),
-    (
-        "the_chart_refuses_its_own_variables_as_extra_ones",
-        chart::own_variables,
-    ),
-    (
-        "the_chart_gives_variables_on_as_they_are",
-        chart::environment,
-    ),
-    (
-        "the_chart_refuses_values_that_it_does_not_know",
-        chart::bad_values,
-    ),
     (
         "documents_have_manifests_that_the_api_server_takes",
         documents::manifests,
     ),
 ];
 
-/// Scenarios that change the installation or need the whole node. They run one by one after the others.
-const ALONE: [Scenario; 14] = [
+/// Scenarios that change all of a cluster: its API server, its CRD, or the installation with the names of the documentation. They
+/// have a cluster of their own, and run one by one there.
+const ALONE: [Scenario; 3] = [
     (
-        "twenty_pods_share_a_secret_that_is_there_at_every_moment_of_a_rollout",
-        kubernetes_secrets_life::shared,
-    ),
-    (
-        "certificates_are_exchanged_under_load_and_fail_no_admission",
-        certificates::rotations,
-    ),
-    (
-        "helm_installs_upgrades_and_leaves_nothing_behind",
-        chart::life,
-    ),
-    (
-        "cert_manager_issues_and_renews_the_webhooks_certificate",
-        cert_manager::issues_and_renews,
-    ),
-    ("a_flood_of_pods_loses_none", life::flood),
-    (
-        "a_rolling_restart_fails_no_admission",
-        life::rolling_restart,
-    ),
-    ("a_deleted_replica_fails_no_admission", life::killed_replica),
-    (
-        "without_webhook_bare_pods_come_and_annotated_ones_are_refused",
-        life::scaled_to_zero,
+        "documents_have_commands_that_do_what_they_say",
+        documents::stories,
     ),
     (
         "a_restart_of_the_api_server_loses_no_pod",
         life::api_server_restart,
     ),
     (
-        "an_old_node_has_variables_by_exec_alone",
-        variables::old_node,
-    ),
-    (
-        "without_webhook_configuration_pods_without_their_variables_are_refused",
-        variables::configuration_deleted,
-    ),
-    (
-        "without_webhook_configuration_annotated_pods_are_refused",
-        outage::configuration_deleted,
-    ),
-    (
         "without_the_crd_a_pod_can_describe_its_objects",
         annotated::without_crd,
     ),
-    (
-        "documents_have_commands_that_do_what_they_say",
-        documents::stories,
-    ),
 ];
 
+/// Scenarios wait most of the time: for pods, certificates and refreshes.
+const SCENARIOS_PER_CORE: usize = 2;
+
+/// A cluster that starts when its first scenario does.
+type Started = OnceLock<Result<World, String>>;
+
+static SHARED_WORLD: Started = OnceLock::new();
+static ALONE_WORLD: Started = OnceLock::new();
+
+fn world(started: &'static Started, name: &'static str) -> Result<&'static World, Failed> {
+    let world = started.get_or_init(|| {
+        let (tell, told) = mpsc::channel();
+        // The stand-in's process ends with the thread that starts it, and a scenario's may be the first to end.
+        std::thread::spawn(move || {
+            let _ = tell.send(World::start(name).map_err(|error| format!("{error:#}")));
+            loop {
+                std::thread::park();
+            }
+        });
+        told.recv().map_err(|error| error.to_string())?
+    });
+    world.as_ref().map_err(|error| Failed::from(error.as_str()))
+}
+
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    let [alone, side_by_side] = [
+        trials(&ALONE, |scenario| {
+            static ONE_BY_ONE: Mutex<()> = Mutex::new(());
+            let _one = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
+            scenario(world(&ALONE_WORLD, world::ALONE)?);
+            Ok(())
+        }),
+        trials(&SIDE_BY_SIDE, |scenario| {
+            scenario(world(&SHARED_WORLD, world::SHARED)?);
+            Ok(())
+        }),
+    ];
     if arguments.list {
-        return run(
-            &arguments,
-            trials(&SIDE_BY_SIDE, None)
-                .into_iter()
-                .chain(trials(&ALONE, None))
-                .collect(),
-        )
-        .exit_code();
+        return run(&arguments, alone.into_iter().chain(side_by_side)).exit_code();
     }
     let _claim = match world::claim() {
         Ok(claim) => claim,
@@ -333,40 +346,36 @@ fn main() -> ExitCode {
         }
     };
     world::take_down_on_signals();
-    let world = match World::start() {
-        Ok(world) => Arc::new(world),
-        Err(error) => {
-            line(&format!("error: {error:#}"));
-            world::take_down();
-            return ExitCode::FAILURE;
-        }
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    arguments
+        .test_threads
+        .get_or_insert(SCENARIOS_PER_CORE * cores);
+    let conclusions = if Cluster::is_given() {
+        // It is the only one, so the others must have ended.
+        let first = run(&arguments, side_by_side);
+        arguments.test_threads = Some(1);
+        vec![first, run(&arguments, alone)]
+    } else {
+        // Those that wait for each other take no thread from the others.
+        arguments.test_threads = arguments.test_threads.map(|threads| threads + ALONE.len());
+        vec![run(&arguments, alone.into_iter().chain(side_by_side))]
     };
-    line("==> running the scenarios");
-    let first = run(&arguments, trials(&SIDE_BY_SIDE, Some(&world)));
-    let mut alone = arguments.clone();
-    alone.test_threads = Some(1);
-    let second = run(&alone, trials(&ALONE, Some(&world)));
-    drop(world);
     world::take_down();
-    if first.has_failed() || second.has_failed() {
+    if conclusions.iter().any(Conclusion::has_failed) {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     }
 }
 
-fn run(arguments: &Arguments, trials: Vec<Trial>) -> Conclusion {
-    libtest_mimic::run(arguments, trials)
+fn run(arguments: &Arguments, trials: impl IntoIterator<Item = Trial>) -> Conclusion {
+    libtest_mimic::run(arguments, trials.into_iter().collect())
 }
 
-fn trials(scenarios: &[Scenario], world: Option<&Arc<World>>) -> Vec<Trial> {
+fn trials(scenarios: &[Scenario], run: fn(Story) -> Result<(), Failed>) -> Vec<Trial> {
     let trial = |(name, scenario): &Scenario| {
-        let (scenario, world) = (*scenario, world.cloned());
-        Trial::test(*name, move || {
-            let world = world.ok_or_else(|| Failed::from("no cluster"))?;
-            scenario(&world);
-            Ok(())
-        })
+        let scenario = *scenario;
+        Trial::test(*name, move || run(scenario))
     };
     scenarios.iter().map(trial).collect()
 }

@@ -4,10 +4,9 @@ use std::fmt::Write as _;
 
 use aws_stand_in::Seed;
 use e2e::images::APP;
-use e2e::install::{self, DEPLOYMENT, NAMESPACE, example_class, service_account};
+use e2e::install::{example_class, service_account};
 use serde_json::{Value, json};
 
-use crate::outage::CONFIGURATION;
 use crate::secrets::wait_for_description;
 use crate::world::{Namespace, World};
 
@@ -26,16 +25,22 @@ pub(crate) fn own_with<'a>(
     secret_objects: &Value,
 ) -> Namespace<'a> {
     let namespace = world.namespace(name);
+    fill(&namespace, secrets, secret_objects);
+    namespace
+}
+
+/// Creates the class `own`, its secrets and the ServiceAccount.
+pub(crate) fn fill(namespace: &Namespace<'_>, secrets: &[(&str, &str)], secret_objects: &Value) {
     let mut objects = String::new();
     for (file, value) in secrets {
-        let (secret, value) = (format!("{name}-{file}"), (*value).to_owned());
+        let (secret, value) = (format!("{}-{file}", namespace.name), (*value).to_owned());
         writeln!(
             objects,
             "- {{objectName: {secret}, objectAlias: {file}, objectType: secretsmanager}}"
         )
         .unwrap();
         let make = |seed: Seed| async move { seed.secret(&secret, &value).await.map(drop) };
-        world.aws.seed(make).unwrap();
+        namespace.world.aws.seed(make).unwrap();
     }
     let class = json!({
         "apiVersion": "secrets-store.csi.x-k8s.io/v1",
@@ -46,7 +51,6 @@ pub(crate) fn own_with<'a>(
     namespace
         .apply(&[&service_account("default"), &class.to_string()])
         .unwrap();
-    namespace
 }
 
 pub(crate) fn set(namespace: &Namespace<'_>, file: &str, value: &str) {
@@ -66,7 +70,7 @@ fn container(name: &str, script: &str) -> Value {
 }
 
 /// A pod with a variable for each of the class's files. It is named like the method.
-fn pod(method: &str, class: &str, env: &str, script: &str) -> Value {
+pub(crate) fn pod(method: &str, class: &str, env: &str, script: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -257,55 +261,8 @@ pub(crate) fn kinds(world: &World) {
     }
 }
 
-/// A node without a machine, whose status has an old version.
-const OLD_NODE: &str = r#"{
-    "apiVersion": "v1", "kind": "Node", "metadata": {"name": "old-node"}, "spec": {"unschedulable": true},
-    "status": {"nodeInfo": {
-        "architecture": "amd64", "bootID": "", "containerRuntimeVersion": "", "kernelVersion": "", "kubeProxyVersion": "",
-        "kubeletVersion": "v1.34.2", "machineID": "", "operatingSystem": "linux", "osImage": "", "systemUUID": ""
-    }}
-}"#;
-
-pub(crate) fn old_node(world: &World) {
-    let namespace = own(world, "variables-old-node", &[("password", "value")]);
-    let kubectl = &world.kubectl;
-    let _ = kubectl.run(&["delete", "node", "old-node", "--ignore-not-found"]);
-    kubectl.create(OLD_NODE).unwrap();
-    // The webhook keeps the versions of nodes for some minutes.
-    kubectl
-        .run(&["-n", NAMESPACE, "rollout", "restart", DEPLOYMENT])
-        .unwrap();
-    install::wait(kubectl).unwrap();
-    let [kubelet, exec] =
-        METHODS.map(|method| pod(method, "own", "*", "echo $password").to_string());
-    let refused = || Ok(refusal(&namespace, &kubelet).contains("the kubelet of node \"old-node\""));
-    kubectl
-        .wait_until("the old node is noticed", refused)
-        .unwrap();
-    let message = refusal(&namespace, &kubelet);
-    assert!(
-        message.contains("\"v1.34.2\"") && message.contains("env-method: exec"),
-        "{message}"
-    );
-    let message = refusal(&namespace, &restarting("exec").to_string());
-    assert!(
-        message.contains("on-refresh restart needs v1.36 or later on every node")
-            && message.contains("signal:SIGTERM:CONTAINER"),
-        "{message}"
-    );
-    namespace.apply(&[&exec]).unwrap();
-    has_printed(&namespace, "exec", "app", "value\n");
-    kubectl.run(&["delete", "node", "old-node"]).unwrap();
-    kubectl
-        .wait_until("the node is gone for the webhook", || {
-            Ok(namespace.apply(&[&kubelet]).is_ok())
-        })
-        .unwrap();
-    has_printed(&namespace, "kubelet", "app", "value\n");
-}
-
 /// Why a pod is refused; nothing if a dry run takes it.
-fn refusal(namespace: &Namespace<'_>, pod: &str) -> String {
+pub(crate) fn refusal(namespace: &Namespace<'_>, pod: &str) -> String {
     match dry_run(namespace, pod) {
         Ok(_) => String::new(),
         Err(error) => error.to_string(),
@@ -313,7 +270,7 @@ fn refusal(namespace: &Namespace<'_>, pod: &str) -> String {
 }
 
 /// What the API server would store.
-fn dry_run(namespace: &Namespace<'_>, pod: &str) -> anyhow::Result<Value> {
+pub(crate) fn dry_run(namespace: &Namespace<'_>, pod: &str) -> anyhow::Result<Value> {
     let mut pod: Value = serde_json::from_str(pod)?;
     pod["metadata"]["namespace"] = namespace.name.as_str().into();
     let file = e2e::project::target().join(format!("{}.json", namespace.name));
@@ -321,48 +278,4 @@ fn dry_run(namespace: &Namespace<'_>, pod: &str) -> anyhow::Result<Value> {
     let file = file.display().to_string();
     let made = namespace.kubectl(&["create", "--dry-run=server", "-o", "json", "-f", &file])?;
     Ok(serde_json::from_str(&made)?)
-}
-
-pub(crate) fn configuration_deleted(world: &World) {
-    let namespace = own(world, "variables-configuration", &[("password", "value")]);
-    let made = METHODS.map(|method| {
-        let pod = pod(method, "own", "DB_PASSWORD=password", "true").to_string();
-        dry_run(&namespace, &pod).unwrap()
-    });
-    let restarting = dry_run(&namespace, &restarting("exec").to_string()).unwrap();
-    world.kubectl.run(&["delete", CONFIGURATION]).unwrap();
-    let [kubelet, exec] = made;
-    let destroyed = |pod: &Value, field: &str, value: Value| {
-        let mut pod = pod.clone();
-        *pod["spec"].pointer_mut(field).unwrap() = value;
-        pod.to_string()
-    };
-    let variables = "a container that should have the variables does not get all of them";
-    let rule = "its sidecar has lost the restartPolicyRules that restart the containers";
-    let (env, command) = ("/containers/0/env", "/containers/0/command");
-    let rules = "/initContainers/1/restartPolicyRules";
-    let other = json!([{"action": "Restart", "exitCodes": {"operator": "In", "values": [85]}}]);
-    for (pod, field, value, words) in [
-        (&kubelet, env, Value::Null, variables),
-        (
-            &kubelet,
-            env,
-            json!([{"name": "DB_PASSWORD", "value": ""}]),
-            variables,
-        ),
-        (&exec, command, json!(["true"]), variables),
-        (&restarting, rules, Value::Null, rule),
-        (&restarting, rules, other, rule),
-    ] {
-        // What was injected before is still whole.
-        dry_run(&namespace, &pod.to_string()).unwrap();
-        let pod = destroyed(pod, field, value);
-        world
-            .kubectl
-            .wait_until("the policy refuses", || {
-                Ok(refusal(&namespace, &pod).contains(words))
-            })
-            .unwrap();
-    }
-    install::install(&world.kubectl, &world.aws.stand_in.url()).unwrap();
 }

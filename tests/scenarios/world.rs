@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use aws_stand_in::Call;
@@ -11,8 +12,13 @@ use e2e::stand_in::Aws;
 use e2e::{Cluster, Kubectl, crds, helm, install, project, stand_in};
 use serde_json::Value;
 
-/// The cluster's name.
-const NAME: &str = "test";
+/// The name of the cluster whose installation scenarios share.
+pub(crate) const SHARED: &str = "test";
+/// The name of the cluster of scenarios that need one of their own, one at a time.
+pub(crate) const ALONE: &str = "test-alone";
+
+/// One cluster starts at a time: both need the same images.
+static STARTING: Mutex<()> = Mutex::new(());
 
 pub(crate) struct World {
     pub(crate) cluster: Cluster,
@@ -20,21 +26,27 @@ pub(crate) struct World {
     pub(crate) aws: Aws,
 }
 
+/// Whether random and repeated parts take longer, as in the scheduled run: `E2E_LONG=1`.
+pub(crate) fn is_long() -> bool {
+    std::env::var_os("E2E_LONG").is_some_and(|value| value == "1")
+}
+
 fn keeps_cluster() -> bool {
     std::env::var_os("E2E_KEEP").is_some_and(|value| value == "1")
 }
 
 impl World {
-    pub(crate) fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start(name: &str) -> anyhow::Result<Self> {
+        let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let images = images::start_building(Profile::Dev);
         let moto = stand_in::start_installing_moto();
-        let left = keeps_cluster().then(|| Cluster::find(NAME)).flatten();
+        let left = keeps_cluster().then(|| Cluster::find(name)).flatten();
         let cluster = match left {
             Some(cluster) => {
                 line("==> taking the cluster that is running");
                 cluster
             }
-            None => Cluster::up(NAME)?,
+            None => Cluster::up(name)?,
         };
         helm::program()?;
         moto.finish()?;
@@ -82,29 +94,29 @@ impl World {
     }
 }
 
-/// A lock on the cluster's name: two runs in one tree would stop each other's cluster.
+/// A lock on the clusters' names: two runs in one tree would stop each other's clusters.
 pub(crate) fn claim() -> anyhow::Result<File> {
     let folder = project::target().join("cluster");
     std::fs::create_dir_all(&folder)?;
-    let claim = File::create(folder.join(format!("{NAME}.lock")))?;
+    let claim = File::create(folder.join(format!("{SHARED}.lock")))?;
     claim
         .try_lock()
         .context("another run of the scenarios uses the cluster: wait until it has ended")?;
     Ok(claim)
 }
 
-/// Removes the cluster, unless it is kept.
+/// Removes the clusters, unless they are kept.
 pub(crate) fn take_down() {
     if keeps_cluster() {
         line("E2E_KEEP=1: the cluster is left running");
         return;
     }
-    remove(Cluster::down);
+    remove(|| Cluster::down(SHARED).and(Cluster::down(ALONE)));
 }
 
-fn remove(how: impl FnOnce(&str) -> anyhow::Result<()>) {
-    if let Err(error) = step("removing the cluster", || how(NAME)) {
-        line(&format!("could not remove the cluster: {error:#}"));
+fn remove(how: impl FnOnce() -> anyhow::Result<()>) {
+    if let Err(error) = step("removing the clusters", how) {
+        line(&format!("could not remove the clusters: {error:#}"));
     }
 }
 
@@ -126,7 +138,7 @@ pub(crate) fn take_down_on_signals() {
         });
         if !keeps_cluster() {
             // The scenarios fail in the meantime, and their thread would also remove the cluster.
-            remove(Cluster::down_for_good);
+            remove(|| Cluster::down_for_good(&[SHARED, ALONE]));
         }
         std::process::exit(130);
     });

@@ -21,7 +21,7 @@ const PORT: u16 = 4566;
 /// Starts everything and prints the files.
 pub fn up() -> anyhow::Result<()> {
     interrupt::then(|| {
-        let removed = end_stand_in().and_then(|()| Cluster::down_for_good(NAME));
+        let removed = end_stand_in().and_then(|()| Cluster::down_for_good(&[NAME]));
         if let Err(error) = removed {
             line(&format!("could not remove the cluster: {error:#}"));
         }

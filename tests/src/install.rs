@@ -240,7 +240,8 @@ subjects:
     namespace: aws-secrets-injector
 ";
 
-/// A kustomization of `manifests/install.yaml`, as users write for their own settings.
+/// A kustomization of `manifests/install.yaml`, as users write for their own settings. Namespaces with the label `own-release`
+/// are left to another release.
 fn overlay(aws_url: &str) -> anyhow::Result<PathBuf> {
     let folder = project::target().join(format!("overlay-{}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
@@ -256,6 +257,11 @@ images:
   - name: ghcr.io/aws-secrets-injector/webhook
     newName: {registry}/webhook
 patches:
+  - target: {{kind: MutatingWebhookConfiguration|ValidatingWebhookConfiguration}}
+    patch: |
+      - op: add
+        path: /webhooks/0/namespaceSelector/matchExpressions/-
+        value: {{key: own-release, operator: DoesNotExist}}
   - target: {{kind: Deployment, name: aws-secrets-injector}}
     patch: |
       apiVersion: apps/v1

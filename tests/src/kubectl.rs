@@ -16,6 +16,10 @@ use crate::{cluster, project};
 /// Time limit for a condition. It is long, so that tests do not fail on slow machines.
 const PATIENCE: Duration = Duration::from_mins(3);
 
+/// Pauses between two looks. Many scenarios wait at the same time, and each look takes a tenth of a second of a processor.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// kubectl with a kubeconfig.
 #[derive(Clone, Debug)]
 pub struct Kubectl {
@@ -103,6 +107,7 @@ impl Kubectl {
         condition: impl Fn() -> anyhow::Result<bool>,
     ) -> anyhow::Result<()> {
         let started = Instant::now();
+        let mut pause = FIRST_PAUSE;
         loop {
             let last = match condition() {
                 Ok(true) => return Ok(()),
@@ -116,7 +121,8 @@ impl Kubectl {
                     PATIENCE.as_secs()
                 );
             }
-            std::thread::sleep(Duration::from_millis(100));
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 }

@@ -204,7 +204,7 @@ fn exec_sets_the_variables_only_where_a_container_refers_to_them() {
     let (after, warnings) = admitted(&before);
     let command = web(&after)["command"].as_array().unwrap();
     assert_eq!(
-        command[4..],
+        command[3..],
         [
             json!("--set=PASSWORD=aws-secrets-injector.credentials_password"),
             json!("--"),

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use crate::exec::install;
 use crate::support::{Stage, class};
 
 /// It belongs to root, and everybody may write there: as the kubelet makes the directory of a mount with `subPath`.
@@ -20,7 +21,7 @@ fn as_somebody(stage: &Stage) -> Command {
     if rustix::process::geteuid().is_root() {
         // The folder of the build may be one that only root enters.
         let program = stage.path("aws-secrets-injector");
-        std::fs::copy(command.get_program(), &program).unwrap();
+        install(command.get_program().to_str().unwrap(), &program, 0o755);
         let variables: Vec<_> = command
             .get_envs()
             .map(|(name, value)| (name.to_owned(), value.unwrap().to_owned()))

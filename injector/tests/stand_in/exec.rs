@@ -5,6 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
@@ -20,11 +21,7 @@ impl Container {
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         fs::write(folder.path().join("environ"), variables).unwrap();
         let program = folder.path().join("aws-secrets-exec");
-        // Copied by another process: if this one had it open for writing, the child that another test starts at the same time
-        // would have it open, too, and the kernel would not run it.
-        let mut copy = Command::new("cp");
-        copy.arg(env!("CARGO_BIN_EXE_aws-secrets-exec"));
-        assert!(copy.arg(program).status().unwrap().success());
+        install(env!("CARGO_BIN_EXE_aws-secrets-exec"), &program, 0o755);
         Self { folder }
     }
 
@@ -41,6 +38,14 @@ impl Container {
         as_app(&mut command);
         command
     }
+}
+
+/// Copies a program. By another process: if this one had it open for writing, the child that another test starts at the same time
+/// would have it open, too, and the kernel would not run it.
+pub(crate) fn install(program: &str, path: &Path, mode: u32) {
+    let mut copy = Command::new("cp");
+    assert!(copy.arg(program).arg(path).status().unwrap().success());
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
 /// Runs a command as a user other than root, if this test can.

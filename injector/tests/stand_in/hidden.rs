@@ -3,12 +3,11 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::exec::as_app;
+use crate::exec::{as_app, install};
 use crate::support::{ENTRY, Stage};
 
 const INJECTOR: &str = env!("CARGO_BIN_EXE_aws-secrets-injector");
@@ -19,13 +18,6 @@ const EXEC: &str = env!("CARGO_BIN_EXE_aws-secrets-exec");
 struct Waiting {
     child: Child,
     _folder: TempDir,
-}
-
-/// Copies a program. By another process, see `exec`.
-fn install(program: &str, path: &Path, mode: u32) {
-    let mut copy = Command::new("cp");
-    assert!(copy.arg(program).arg(path).status().unwrap().success());
-    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
 impl Waiting {

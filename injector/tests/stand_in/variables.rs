@@ -170,9 +170,8 @@ async fn exec_gets_every_byte_but_null_from_the_program_that_fetch_copies() {
     let file = stage.variables_directory().join("environ");
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o444);
-    let mut app = Command::new(stage.path("bin/aws-secrets-injector"));
+    let mut app = Command::new(stage.path("bin/aws-secrets-exec"));
     app.env_clear()
-        .arg("exec")
         .arg("--env-file")
         .arg(file)
         .args(["--", "/usr/bin/env", "-0"]);

@@ -182,7 +182,10 @@ fn dotenv(value: &str) -> Result<String, String> {
         return Err("has a carriage return, which readers of dotenv files change".to_owned());
     }
     if value.contains("${") {
-        return Err("has ${, which some readers of dotenv files replace".to_owned());
+        return Err(
+            "has a dollar sign before a brace, which some readers of dotenv files replace"
+                .to_owned(),
+        );
     }
     let is_unescaped = !value.contains(r"\\") && !value.contains(r"\'") && !value.ends_with('\\');
     if is_unescaped && !value.contains('\'') {

@@ -171,9 +171,8 @@ impl<'a> Reader<'a> {
     fn quoted(&mut self) -> Result<Option<String>, Mistake> {
         self.spaces();
         let at = self.at;
-        let quote = match self.rest.chars().next() {
-            Some(quote @ ('"' | '\'')) => quote,
-            _ => return Ok(None),
+        let Some(quote @ ('"' | '\'')) = self.rest.chars().next() else {
+            return Ok(None);
         };
         self.advance(1);
         let mut text = String::new();
@@ -241,16 +240,14 @@ impl<'a> Reader<'a> {
         let name = self.word();
         let argument = if self.mark("(") {
             let text = self.quoted()?;
-            match text.filter(|_| self.mark(")")) {
-                Some(text) => Some(text),
-                None => {
-                    let reason = format!(
-                        "has no text in quotes in the brackets of {}: write one, as in default(\"none\")",
-                        shown(name)
-                    );
-                    return Err(Mistake { reason, at });
-                }
-            }
+            let Some(text) = text.filter(|_| self.mark(")")) else {
+                let reason = format!(
+                    "has no text in quotes in the brackets of {}: write one, as in default(\"none\")",
+                    shown(name)
+                );
+                return Err(Mistake { reason, at });
+            };
+            Some(text)
         } else {
             None
         };

@@ -53,9 +53,9 @@ impl Moto {
         // The lock is not held while a server is asked.
         let idle = || lock(&IDLE).pop();
         while let Some(server) = idle() {
-            let forget = Request::post("/moto-api/reset").header("host", "moto");
-            let forgot = http::send(server.address, forget.body(Full::default())?).await;
-            if forgot.is_ok_and(|answer| answer.status().is_success()) {
+            let reset = Request::post("/moto-api/reset").header("host", "moto");
+            let answer = http::send(server.address, reset.body(Full::default())?).await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(Self::from(server));
             }
         }

@@ -20,7 +20,10 @@ pub(crate) fn run(input: &str) {
         check(&SecretProviderClassSpec::aws(parameters));
     }
     for templates in [template(input), input.to_owned()] {
-        check(&SecretProviderClassSpec::aws([("objects", TEXT_AND_BYTES), ("templates", &templates)]));
+        check(&SecretProviderClassSpec::aws([
+            ("objects", TEXT_AND_BYTES),
+            ("templates", &templates),
+        ]));
     }
     // This is slow, so it is not done for every input.
     if !input.is_empty() && input.len().is_multiple_of(64) {
@@ -39,7 +42,8 @@ const TEXT_AND_BYTES: &str =
 /// The `templates` with one template, and all formats; JSON is YAML.
 fn template(source: &str) -> String {
     let formats = ["dotenv", "json", "properties", "shell", "yaml"];
-    let formats = formats.map(|format| serde_json::json!({"objectAlias": format, "format": format, "files": ["a"]}));
+    let formats = formats
+        .map(|format| serde_json::json!({"objectAlias": format, "format": format, "files": ["a"]}));
     let text = serde_json::json!({"objectAlias": "t", "template": source});
     serde_json::Value::Array([text].into_iter().chain(formats).collect()).to_string()
 }
@@ -53,7 +57,7 @@ fn render(class: &Class) {
     let names = class
         .objects
         .iter()
-        .flat_map(|object| object.files())
+        .flat_map(provider_class::Object::files)
         .map(|(file, _)| file.path.as_str());
     let files: BTreeMap<&str, &[u8]> = names.zip(contents.into_iter().cycle()).collect();
     for made in class.render(&files).unwrap_or_default() {
@@ -74,9 +78,10 @@ fn check(spec: &SecretProviderClassSpec) {
         assert!(
             path.components()
                 .all(|part| matches!(part, Component::Normal(_))),
-            "{path:?}"
+            "{}",
+            path.display()
         );
-        assert!(!file.path.as_str().starts_with(".."), "{path:?}");
+        assert!(!file.path.as_str().starts_with(".."), "{}", path.display());
     }
     let region = "us-east-2".parse().expect("a region");
     // An ARN may be in another one.
@@ -98,7 +103,8 @@ fn check(spec: &SecretProviderClassSpec) {
             assert!(
                 path.components()
                     .all(|part| matches!(part, Component::Normal(_))),
-                "{path:?}"
+                "{}",
+                path.display()
             );
         }
     }

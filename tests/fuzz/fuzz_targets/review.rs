@@ -76,7 +76,9 @@ fn grown(pod: &Pod) -> Pod {
             if value.len() + item.len() > share {
                 break;
             }
-            value.push_str(&format!("{item}{index},"));
+            value.push_str(&item);
+            value.push_str(&index.to_string());
+            value.push(',');
         }
         value.pop();
     }

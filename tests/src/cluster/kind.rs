@@ -151,10 +151,10 @@ impl Kind {
         remove(name)
     }
 
-    /// Removes it. Afterwards, this process neither starts nor removes clusters.
-    pub(super) fn down_for_good(name: &str) -> anyhow::Result<()> {
+    /// Removes them. Afterwards, this process neither starts nor removes clusters.
+    pub(super) fn down_for_good(names: &[&str]) -> anyhow::Result<()> {
         std::mem::forget(changing());
-        remove(name)
+        names.iter().try_for_each(|name| remove(name))
     }
 
     /// The container that is its node.

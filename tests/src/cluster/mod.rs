@@ -78,12 +78,17 @@ impl Cluster {
         Kind::down(name)
     }
 
-    /// Removes the cluster before this process exits. Other threads can then neither start nor remove clusters.
-    pub fn down_for_good(name: &str) -> anyhow::Result<()> {
-        if std::env::var_os(GIVEN).is_some() {
+    /// Removes clusters before this process exits. Other threads can then neither start nor remove clusters.
+    pub fn down_for_good(names: &[&str]) -> anyhow::Result<()> {
+        if Self::is_given() {
             return Ok(());
         }
-        Kind::down_for_good(name)
+        Kind::down_for_good(names)
+    }
+
+    /// Whether the only cluster is the one that was named explicitly.
+    pub fn is_given() -> bool {
+        std::env::var_os(GIVEN).is_some()
     }
 
     /// Its kubectl.

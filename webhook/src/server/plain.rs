@@ -90,23 +90,22 @@ mod tests {
     #[tokio::test]
     async fn an_address_has_its_share_and_the_oldest_of_all_goes() {
         let mut connections = Connections::default();
-        let peer = |number: usize| IpAddr::from([10, 0, 0, u8::try_from(number).unwrap()]);
-        let first = task();
-        connections.add(peer(1), first.clone());
-        let flood: Vec<_> = (0..1000).map(|_| task()).collect();
-        for task in &flood {
-            connections.add(peer(2), task.clone());
+        let peer = |number: u8| IpAddr::from([10, 0, 0, number]);
+        let open = |connections: &Connections, number| {
+            let peers = connections.0.iter().map(|(peer, _)| *peer);
+            peers.filter(|other| *other == peer(number)).count()
+        };
+        connections.add(peer(1), task());
+        for _ in 0..1000 {
+            connections.add(peer(2), task());
         }
-        tokio::task::yield_now().await;
-        assert!(!first.is_finished(), "another address does not matter");
-        let open = flood.iter().filter(|task| !task.is_finished()).count();
-        assert_eq!(open, OF_ONE);
+        assert_eq!(open(&connections, 1), 1, "another address does not matter");
+        assert_eq!(open(&connections, 2), OF_ONE);
         for number in 3..20 {
             for _ in 0..OF_ONE {
                 connections.add(peer(number), task());
             }
         }
-        tokio::task::yield_now().await;
-        assert!(first.is_finished() && connections.0.len() == ALL);
+        assert_eq!((connections.0.len(), open(&connections, 1)), (ALL, 0));
     }
 }

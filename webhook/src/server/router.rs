@@ -119,7 +119,7 @@ impl Handlers {
                 let response = self.reviews.answer(read, reviewed, started, answer).await;
                 self.answers.hold(response).await
             };
-            let done = self.room.work(place, work).await;
+            let done = self.room.work(place, Box::pin(work)).await;
             done.unwrap_or_else(|busy| {
                 tracing::warn!("gave up a review: {busy}");
                 (StatusCode::SERVICE_UNAVAILABLE, busy.to_string()).into_response()

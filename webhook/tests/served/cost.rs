@@ -426,12 +426,12 @@ async fn measure() {
         };
         let body = crate::webhook::review(body).to_string();
         let bytes = body.len();
-        print!("{name}: {bytes} bytes take ");
+        eprint!("{name}: {bytes} bytes take ");
         let (resident, before) = (resident(), processor_time());
         connection.post(path, body).await;
-        let time = processor_time() - before;
+        let time = processor_time().saturating_sub(before);
         let memory = peak().saturating_sub(resident);
-        println!("{time:?} and {memory} bytes of memory");
+        eprintln!("{time:?} and {memory} bytes of memory");
         let most = TIME + TIME_OF_BYTE * u32::try_from(bytes).unwrap();
         if time > most || memory > MEMORY + bytes * MEMORY_OF_BYTE {
             too_much.push(name);

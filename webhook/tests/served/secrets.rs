@@ -42,7 +42,11 @@ async fn the_kubelet_serves_references_on_new_clusters_and_exec_on_old_ones() {
             is_new,
             "{web}"
         );
-        assert_eq!(web["command"][1] == "exec", !is_new, "{web}");
+        assert_eq!(
+            web["command"][0] == "/var/lib/aws-secrets-injector-bin/aws-secrets-exec",
+            !is_new,
+            "{web}"
+        );
     }
 }
 

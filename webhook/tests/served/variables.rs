@@ -41,7 +41,11 @@ async fn a_new_cluster_has_variables_by_both_methods() {
         let web = &after["spec"]["containers"][0];
         let source = &web["env"][0]["valueFrom"]["fileKeyRef"];
         assert_eq!(source["key"] == "DB", method == "kubelet", "{web}");
-        assert_eq!(web["command"][1] == "exec", method == "exec", "{web}");
+        assert_eq!(
+            web["command"][0] == "/var/lib/aws-secrets-injector-bin/aws-secrets-exec",
+            method == "exec",
+            "{web}"
+        );
     }
 }
 

@@ -17,6 +17,9 @@ use crate::process::Process;
 /// File in the engine's folder with its processes and interface.
 const RECORD: &str = "namespace.json";
 
+/// The start of the interfaces' names.
+const INTERFACE: &str = "asi-e2e-";
+
 /// The machine's kernel modules, which kind mounts into nodes.
 const MODULES: &str = "/lib/modules";
 
@@ -89,7 +92,7 @@ impl Namespace {
         };
         // The kernel kills the other processes before the first one is gone, and removes their mounts and interfaces.
         namespace.init.end("-KILL")?;
-        if namespace.makes_modules {
+        if namespace.makes_modules && !another_is_running() {
             // This works only if it is empty.
             let _ = fs::remove_dir(MODULES);
         }
@@ -141,7 +144,7 @@ impl Namespace {
     }
 
     fn interface(&self) -> String {
-        format!("asi-e2e-{}", self.number)
+        format!("{INTERFACE}{}", self.number)
     }
 
     fn record(&self, folder: &Path) -> anyhow::Result<()> {
@@ -227,4 +230,12 @@ fn first_child(parent: u32) -> anyhow::Result<u32> {
         std::thread::sleep(Duration::from_millis(20));
     }
     bail!("unshare did not start: creating namespaces requires root and CAP_SYS_ADMIN")
+}
+
+/// Whether another engine has an interface. Its node also mounts [`MODULES`].
+fn another_is_running() -> bool {
+    let interfaces = fs::read_dir("/sys/class/net").into_iter().flatten();
+    interfaces
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().starts_with(INTERFACE))
 }

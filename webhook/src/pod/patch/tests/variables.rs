@@ -168,7 +168,7 @@ fn a_variable_of_a_star_gives_way_to_the_containers_own() {
             );
         } else {
             let command = web["command"].as_array().unwrap();
-            assert_eq!(command[4..6], [json!("--except=db"), json!("--")]);
+            assert_eq!(command[3..5], [json!("--except=db"), json!("--")]);
         }
     }
 }
@@ -275,7 +275,7 @@ fn what_other_webhooks_change_is_put_right_without_doing_anything_twice() {
         |spec| spec["containers"][0]["command"] = json!(["app", "--", "x"]),
         |spec| {
             let command = spec["containers"][0]["command"].as_array_mut().unwrap();
-            let before = command[..5].to_vec();
+            let before = command[..4].to_vec();
             command.splice(0..0, before);
         },
         |spec| spec["containers"][0]["volumeMounts"][2]["readOnly"] = false.into(),
@@ -283,7 +283,7 @@ fn what_other_webhooks_change_is_put_right_without_doing_anything_twice() {
             spec["volumes"][2] =
                 json!({"name": "aws-secrets-injector-bin", "hostPath": {"path": "/"}});
         },
-        |spec| spec["containers"][0]["command"][3] = "/etc/passwd".into(),
+        |spec| spec["containers"][0]["command"][2] = "/etc/passwd".into(),
     ];
     for change in changes {
         let mut between = first.clone();
