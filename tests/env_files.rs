@@ -18,7 +18,7 @@ use provider_class::variables::env_file;
 use tempfile::TempDir;
 
 static PARSER: LazyLock<std::path::PathBuf> =
-    LazyLock::new(|| go::own_tool("tests/kubernetes", "env-parser").unwrap());
+    LazyLock::new(|| go::own_tool("tests/cluster/programs", "env-parser").unwrap());
 
 /// The values of all variables, as the kubelet reads them from the file.
 fn read_back(file: &Path, names: &[VariableName]) -> Vec<Vec<u8>> {

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 
-use crate::cluster::Cluster;
 use crate::command::start;
-use crate::images::{self, Images, Profile};
+use crate::images::{self, Profile};
 use crate::progress::{Beside, line, step};
 use crate::{install, interrupt, project, stand_in};
+use cluster::{Cluster, Images};
 
 const NAME: &str = "demo";
 const NAMESPACE: &str = "demo";

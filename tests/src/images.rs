@@ -10,9 +10,9 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::command::{find, run};
-use crate::progress::Beside;
-use crate::{cluster, packages, project};
+use cluster::command::{find, run};
+use cluster::progress::Beside;
+use cluster::{Images, packages, project};
 
 /// The registry in image names. The images are loaded on the nodes, so it does not have to exist.
 pub const REGISTRY: &str = "aws-secrets-injector.test";
@@ -52,9 +52,6 @@ pub enum Profile {
     /// The release settings.
     Release,
 }
-
-/// A tag and an archive for each image.
-pub type Images = Vec<(&'static str, PathBuf)>;
 
 /// The built programs.
 #[derive(Clone, Debug)]

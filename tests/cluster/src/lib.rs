@@ -1,10 +1,35 @@
-//! The cluster: one that was named explicitly, or a kind cluster, in the running Docker engine or in a separate one. Scenarios
-//! do not depend on this: they get a kubeconfig, image tags, and an address at which pods can reach this process.
+//! A cluster for tests: one that was named explicitly, or a kind cluster, in the running Docker engine or in a separate one.
+//! Users do not depend on which: they get a kubeconfig, and an address at which pods can reach this process.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`Cluster`] | the cluster; [`up`] starts one |
+//! | [`kubectl`] | access to it |
+//! | `kind` | a kind cluster |
+//! | `engine` | the Docker engine: the machine's, or a separate one in namespaces |
+//! | `node_image` | the node image, where kind's own cannot be pulled |
+//! | `programs` | the programs of a node, built from the Go module in `programs/` |
+//! | [`node_settings`] | kernel settings of nodes |
+//! | [`packages`] | required programs |
+//! | [`project`] | folders of the project |
+//! | [`progress`] | what runs now |
+//! | [`interrupt`] | Ctrl-C |
+//! | [`command`], `process` | running programs |
+//! | [`go`] | programs built from Go modules |
 
+pub mod command;
 mod engine;
+pub mod go;
+pub mod interrupt;
 mod kind;
+pub mod kubectl;
 mod node_image;
+pub mod node_settings;
+pub mod packages;
+mod process;
 mod programs;
+pub mod progress;
+pub mod project;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -12,12 +37,10 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-pub(crate) use engine::machine_has_one;
-pub(crate) use programs::kubectl;
+pub use engine::machine_has_one;
+pub use kubectl::Kubectl;
 pub use programs::{etcd, oldest_api_server};
 
-use crate::images::Images;
-use crate::kubectl::Kubectl;
 use crate::progress::{Beside, step};
 use kind::Kind;
 
@@ -25,6 +48,18 @@ use kind::Kind;
 const GIVEN: &str = "E2E_KUBECONFIG";
 /// The address of this machine as seen from pods of that cluster.
 const GIVEN_ADDRESS: &str = "E2E_ADDRESS";
+
+/// A tag and an archive for each image.
+pub type Images = Vec<(&'static str, PathBuf)>;
+
+/// Starts a cluster with this name, or uses the given one. Removes leftovers of the name first.
+///
+/// # Errors
+///
+/// When something is missing, or a program fails.
+pub fn up(name: &str) -> anyhow::Result<Cluster> {
+    Cluster::up(name)
+}
 
 /// A cluster.
 #[derive(Debug)]
@@ -136,7 +171,7 @@ impl Cluster {
     }
 
     /// Loads images on the nodes. Those of a given cluster must already have them.
-    pub(crate) fn load(&self, archives: &[&Path]) -> anyhow::Result<()> {
+    pub fn load(&self, archives: &[&Path]) -> anyhow::Result<()> {
         match &self.0 {
             Origin::Given { .. } => Ok(()),
             Origin::Kind(kind) => kind.load(archives),

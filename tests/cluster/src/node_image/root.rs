@@ -8,8 +8,8 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use super::settings;
-use crate::cluster::programs;
 use crate::command::run;
+use crate::programs;
 
 /// The Debian release.
 const RELEASE: &str = "bookworm";

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 /// The project's root.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
+    let this = Path::new(env!("CARGO_MANIFEST_DIR"));
+    this.ancestors()
+        .nth(2)
         .map(Path::to_owned)
         .unwrap_or_default()
 }

@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 
-use crate::cluster::engine::Engine;
-use crate::cluster::programs;
 use crate::command::{find, run};
+use crate::engine::Engine;
+use crate::programs;
 
 /// The etcd image name of this kubeadm version, and the image that containerd starts in every pod.
 const ETCD: &str = "registry.k8s.io/etcd:3.6.8-0";

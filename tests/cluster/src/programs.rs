@@ -1,6 +1,6 @@
 //! Programs built from Go modules, once per version: those of Kubernetes, and those needed to run a cluster.
 //!
-//! Those of Kubernetes are one program, which runs as the one that its name says: `tests/kubernetes/kubernetes`.
+//! Those of Kubernetes are one program, which runs as the one that its name says: `programs/kubernetes`.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -50,9 +50,9 @@ const CONTAINERD_PROGRAMS: [Program; 3] = [
 
 /// The sources of the programs, besides the checksums.
 const SOURCES: [&str; 3] = [
-    include_str!("../../kubernetes/go.mod"),
-    include_str!("../../kubernetes/kubernetes/main.go"),
-    include_str!("../go.rs"),
+    include_str!("../programs/go.mod"),
+    include_str!("../programs/kubernetes/main.go"),
+    include_str!("go.rs"),
 ];
 
 /// Several threads may need a program at the same time: one builds it.
@@ -60,7 +60,7 @@ static BUILDING: Mutex<()> = Mutex::new(());
 
 /// The folder with the Go module that pins the versions of Kubernetes, kind, and a node's other programs.
 fn source() -> PathBuf {
-    project::root().join("tests/kubernetes")
+    project::root().join("tests/cluster/programs")
 }
 
 /// The folder with the Go module that pins the oldest Kubernetes version that the chart supports.

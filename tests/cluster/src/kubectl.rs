@@ -11,7 +11,7 @@ use kube::{Client, Config};
 use serde_json::Value;
 
 use crate::command::run;
-use crate::{cluster, project};
+use crate::{programs, project};
 
 /// Time limit for a condition. It is long, so that tests do not fail on slow machines.
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -35,7 +35,7 @@ impl Kubectl {
     }
 
     fn command(&self) -> anyhow::Result<Command> {
-        let mut command = Command::new(cluster::kubectl()?);
+        let mut command = Command::new(programs::kubectl()?);
         command.arg("--kubeconfig").arg(&self.kubeconfig);
         // Ignore the ambient configuration.
         command.env_remove("KUBECONFIG");
@@ -54,7 +54,7 @@ impl Kubectl {
     pub fn typed(&self) -> anyhow::Result<String> {
         Ok(format!(
             "{} --kubeconfig {}",
-            cluster::kubectl()?.display(),
+            programs::kubectl()?.display(),
             self.kubeconfig.display()
         ))
     }

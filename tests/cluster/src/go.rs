@@ -19,7 +19,7 @@ pub const PROGRAMS: &str = "tests/go";
 static BUILDING: Mutex<()> = Mutex::new(());
 
 /// The version of a module, such as `v1.36.3`, that the `go.mod` of a folder requires.
-pub(crate) fn required(folder: &Path, module: &str) -> anyhow::Result<String> {
+pub fn required(folder: &Path, module: &str) -> anyhow::Result<String> {
     let file = folder.join("go.mod");
     let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
     let mut words = text.lines().map(|line| {
@@ -36,12 +36,7 @@ pub(crate) fn required(folder: &Path, module: &str) -> anyhow::Result<String> {
 
 /// Builds a package in the folder of the module that pins its version. An interrupted build leaves no partial program under
 /// the final name.
-pub(crate) fn build(
-    folder: &Path,
-    package: &str,
-    ldflags: &str,
-    program: &Path,
-) -> anyhow::Result<()> {
+pub fn build(folder: &Path, package: &str, ldflags: &str, program: &Path) -> anyhow::Result<()> {
     let unfinished = program.with_extension(std::process::id().to_string());
     let mut go = command(folder, ldflags);
     run(go.arg("-o").arg(&unfinished).arg(package))?;
@@ -90,7 +85,7 @@ pub fn own_tool(source: &str, folder: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// Builds several packages into a folder, each under its package's name. An existing program is complete.
-pub(crate) fn build_all(
+pub fn build_all(
     source: &Path,
     packages: &[&str],
     ldflags: &str,
@@ -136,7 +131,7 @@ fn command(source: &Path, ldflags: &str) -> Command {
 }
 
 /// The folder with the files of a module, `MODULE@VERSION`, downloaded if needed.
-pub(crate) fn files(module: &str) -> anyhow::Result<PathBuf> {
+pub fn files(module: &str) -> anyhow::Result<PathBuf> {
     let printed = run(Command::new("go").args(["mod", "download", "-json", module]))?;
     let answer: Value = serde_json::from_str(&printed).context("go did not print JSON")?;
     let folder = answer["Dir"].as_str().unwrap_or_default();

@@ -1,5 +1,5 @@
 // The programs of the test cluster and its nodes, pinned by version. In one module, what they share is compiled once.
-// Only `go build` reads this file; see tests/src/cluster/programs.rs.
+// Only `go build` reads this file; see tests/cluster/src/programs.rs.
 module cluster-programs
 
 go 1.26.3

@@ -41,7 +41,7 @@ pub(super) struct Own {
 const SERVER_VERSION: [&str; 3] = ["version", "--format", "{{.Server.Version}}"];
 
 /// Whether the machine's engine is running.
-pub(crate) fn machine_has_one() -> bool {
+pub fn machine_has_one() -> bool {
     find("docker").is_some() && run(Command::new("docker").args(SERVER_VERSION)).is_ok()
 }
 

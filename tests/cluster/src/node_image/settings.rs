@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::system::PAUSE;
-use crate::cluster::programs;
+use crate::programs;
 
 /// Lowering an OOM score requires a capability that root may lack.
 const CONTAINERD: &str = r#"version = 2

@@ -49,7 +49,11 @@ impl Namespace {
         let idle = "while :; do sleep 3600 & wait $!; done";
         let mut unshare = match life {
             Life::OfItsOwn => Command::new("unshare"),
-            Life::OfThisThread => aws_stand_in::ends_with_this(Path::new("unshare")),
+            Life::OfThisThread => {
+                let mut command = Command::new("setpriv");
+                command.args(["--pdeathsig", "KILL", "--", "unshare"]);
+                command
+            }
         };
         unshare.args([
             "--net",
