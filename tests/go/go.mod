@@ -189,7 +189,7 @@ require (
 	software.sslmate.com/src/go-pkcs12 v0.7.2 // indirect
 )
 
-// As in tests/kubernetes, so that what the programs share with Kubernetes is compiled once.
+// As in tests/cluster/programs, so that what the programs share with Kubernetes is compiled once.
 replace (
 	cel.dev/expr => cel.dev/expr v0.25.1
 	github.com/antlr4-go/antlr/v4 => github.com/antlr4-go/antlr/v4 v4.13.0

@@ -49,10 +49,9 @@ const CONTAINERD_PROGRAMS: [Program; 3] = [
 ];
 
 /// The sources of the programs, besides the checksums.
-const SOURCES: [&str; 3] = [
+const SOURCES: [&str; 2] = [
     include_str!("../programs/go.mod"),
     include_str!("../programs/kubernetes/main.go"),
-    include_str!("go.rs"),
 ];
 
 /// Several threads may need a program at the same time: one builds it.
@@ -78,7 +77,7 @@ pub(super) fn kind_version() -> anyhow::Result<String> {
     go::required(&source(), KIND)
 }
 
-/// A hash of all versions and of how the programs are built.
+/// A hash of all versions.
 pub(super) fn versions() -> u64 {
     let mut hasher = DefaultHasher::new();
     SOURCES.hash(&mut hasher);
