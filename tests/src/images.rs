@@ -126,6 +126,13 @@ fn build(root: &Path, target: &Path, what: &[&str]) -> anyhow::Result<()> {
         .env("RUSTFLAGS", FLAGS)
         .args(["build", "--locked", "--target", &target_triple()])
         .args(what);
+    // The cargo that runs this program set these for it. Build scripts that read them would run again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
     run(&mut cargo).map(drop)
 }
 
