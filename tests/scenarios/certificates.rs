@@ -19,15 +19,15 @@ use crate::world::{World, is_long};
 /// The time limit for what certificates do by themselves.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// Lifetimes of the CA and of the serving certificate. Shorter ones would not last through the pauses of a busy machine.
-const AUTHORITY: Duration = Duration::from_secs(90);
-const CERTIFICATE: Duration = Duration::from_secs(45);
+/// Lifetimes of the CA and of the serving certificate.
+const AUTHORITY: Duration = Duration::from_secs(40);
+const CERTIFICATE: Duration = Duration::from_secs(20);
 
 fn seconds(lifetime: Duration) -> String {
     format!("{}s", lifetime.as_secs())
 }
 
-/// The values of a release whose serving certificates live for 45 seconds.
+/// The values of a release whose serving certificates live for 20 seconds.
 pub(crate) fn lifetimes(authority: &str) -> String {
     let certificate = seconds(CERTIFICATE);
     format!(
@@ -182,7 +182,7 @@ pub(crate) fn rotations(world: &World) {
     seen.until(|seen| seen.authorities.len() >= authorities);
     let counts = admissions.stop().unwrap();
     line(&seen.to_string());
-    all_injected("certificates that live for 45 s", &counts);
+    all_injected("certificates that live for 20 s", &counts);
     drop(outside);
     overwritten(&release);
 }

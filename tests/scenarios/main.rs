@@ -50,34 +50,10 @@ type Story = fn(&World);
 type Scenario = (&'static str, Story);
 
 /// Scenarios that share a cluster. They run in parallel, those first that take longest.
-const SIDE_BY_SIDE: [Scenario; 68] = [
-    (
-        "certificates_are_exchanged_under_load_and_fail_no_admission",
-        certificates::rotations,
-    ),
-    (
-        "cert_manager_issues_and_renews_the_webhooks_certificate",
-        cert_manager::issues_and_renews,
-    ),
+const SIDE_BY_SIDE: [Scenario; 62] = [
     (
         "helm_installs_upgrades_and_leaves_nothing_behind",
         chart::life,
-    ),
-    (
-        "a_rolling_restart_and_a_deleted_replica_fail_no_admission",
-        life::replicas,
-    ),
-    (
-        "without_webhook_bare_pods_come_and_annotated_ones_are_refused",
-        outage::no_replica,
-    ),
-    (
-        "without_webhook_configuration_the_policy_refuses_pods_that_lack_something",
-        outage::no_configuration,
-    ),
-    (
-        "pods_share_a_secret_that_is_there_at_every_moment_of_a_rollout",
-        kubernetes_secrets_life::shared,
     ),
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",
@@ -280,9 +256,34 @@ const SIDE_BY_SIDE: [Scenario; 68] = [
     ),
 ];
 
-/// Scenarios that change all of a cluster: its API server, its CRD, or the installation with the names of the documentation. They
-/// have a cluster of their own, and run one by one there.
-const ALONE: [Scenario; 3] = [
+/// Scenarios that send a stream of pods of which none may be refused, or change all of the cluster: its API server, its CRD, or the
+/// installation with the names of the documentation. They run one by one when the others have ended, because a busy machine refuses
+/// pods by itself.
+const ONE_BY_ONE: [Scenario; 9] = [
+    (
+        "certificates_are_exchanged_under_load_and_fail_no_admission",
+        certificates::rotations,
+    ),
+    (
+        "cert_manager_issues_and_renews_the_webhooks_certificate",
+        cert_manager::issues_and_renews,
+    ),
+    (
+        "a_rolling_restart_and_a_deleted_replica_fail_no_admission",
+        life::replicas,
+    ),
+    (
+        "without_webhook_bare_pods_come_and_annotated_ones_are_refused",
+        outage::no_replica,
+    ),
+    (
+        "without_webhook_configuration_the_policy_refuses_pods_that_lack_something",
+        outage::no_configuration,
+    ),
+    (
+        "pods_share_a_secret_that_is_there_at_every_moment_of_a_rollout",
+        kubernetes_secrets_life::shared,
+    ),
     (
         "documents_have_commands_that_do_what_they_say",
         documents::stories,
@@ -300,43 +301,14 @@ const ALONE: [Scenario; 3] = [
 /// Scenarios wait most of the time: for pods, certificates and refreshes.
 const SCENARIOS_PER_CORE: usize = 2;
 
-/// A cluster that starts when its first scenario does.
-type Started = OnceLock<Result<World, String>>;
-
-static SHARED_WORLD: Started = OnceLock::new();
-static ALONE_WORLD: Started = OnceLock::new();
-
-fn world(started: &'static Started, name: &'static str) -> Result<&'static World, Failed> {
-    let world = started.get_or_init(|| {
-        let (tell, told) = mpsc::channel();
-        // The stand-in's process ends with the thread that starts it, and a scenario's may be the first to end.
-        std::thread::spawn(move || {
-            let _ = tell.send(World::start(name).map_err(|error| format!("{error:#}")));
-            loop {
-                std::thread::park();
-            }
-        });
-        told.recv().map_err(|error| error.to_string())?
-    });
-    world.as_ref().map_err(|error| Failed::from(error.as_str()))
-}
-
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    let [alone, side_by_side] = [
-        trials(&ALONE, |scenario| {
-            static ONE_BY_ONE: Mutex<()> = Mutex::new(());
-            let _one = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
-            scenario(world(&ALONE_WORLD, world::ALONE)?);
-            Ok(())
-        }),
-        trials(&SIDE_BY_SIDE, |scenario| {
-            scenario(world(&SHARED_WORLD, world::SHARED)?);
-            Ok(())
-        }),
-    ];
     if arguments.list {
-        return run(&arguments, alone.into_iter().chain(side_by_side)).exit_code();
+        let all = trials(&SIDE_BY_SIDE, None)
+            .into_iter()
+            .chain(trials(&ONE_BY_ONE, None))
+            .collect();
+        return libtest_mimic::run(&arguments, all).exit_code();
     }
     let _claim = match world::claim() {
         Ok(claim) => claim,
@@ -346,36 +318,39 @@ fn main() -> ExitCode {
         }
     };
     world::take_down_on_signals();
+    let world = match World::start() {
+        Ok(world) => Arc::new(world),
+        Err(error) => {
+            line(&format!("error: {error:#}"));
+            world::take_down();
+            return ExitCode::FAILURE;
+        }
+    };
+    line("==> running the scenarios");
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     arguments
         .test_threads
         .get_or_insert(SCENARIOS_PER_CORE * cores);
-    let conclusions = if Cluster::is_given() {
-        // It is the only one, so the others must have ended.
-        let first = run(&arguments, side_by_side);
-        arguments.test_threads = Some(1);
-        vec![first, run(&arguments, alone)]
-    } else {
-        // Those that wait for each other take no thread from the others.
-        arguments.test_threads = arguments.test_threads.map(|threads| threads + ALONE.len());
-        vec![run(&arguments, alone.into_iter().chain(side_by_side))]
-    };
+    let first = libtest_mimic::run(&arguments, trials(&SIDE_BY_SIDE, Some(&world)));
+    arguments.test_threads = Some(1);
+    let second = libtest_mimic::run(&arguments, trials(&ONE_BY_ONE, Some(&world)));
+    drop(world);
     world::take_down();
-    if conclusions.iter().any(Conclusion::has_failed) {
+    if first.has_failed() || second.has_failed() {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     }
 }
 
-fn run(arguments: &Arguments, trials: impl IntoIterator<Item = Trial>) -> Conclusion {
-    libtest_mimic::run(arguments, trials.into_iter().collect())
-}
-
-fn trials(scenarios: &[Scenario], run: fn(Story) -> Result<(), Failed>) -> Vec<Trial> {
+fn trials(scenarios: &[Scenario], world: Option<&Arc<World>>) -> Vec<Trial> {
     let trial = |(name, scenario): &Scenario| {
-        let scenario = *scenario;
-        Trial::test(*name, move || run(scenario))
+        let (scenario, world) = (*scenario, world.cloned());
+        Trial::test(*name, move || {
+            let world = world.ok_or_else(|| Failed::from("no cluster"))?;
+            scenario(&world);
+            Ok(())
+        })
     };
     scenarios.iter().map(trial).collect()
 }

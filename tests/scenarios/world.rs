@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use aws_stand_in::Call;
@@ -12,13 +11,8 @@ use e2e::stand_in::Aws;
 use e2e::{Cluster, Kubectl, crds, helm, install, project, stand_in};
 use serde_json::Value;
 
-/// The name of the cluster whose installation scenarios share.
-pub(crate) const SHARED: &str = "test";
-/// The name of the cluster of scenarios that need one of their own, one at a time.
-pub(crate) const ALONE: &str = "test-alone";
-
-/// One cluster starts at a time: both need the same images.
-static STARTING: Mutex<()> = Mutex::new(());
+/// The name of the cluster.
+const NAME: &str = "test";
 
 pub(crate) struct World {
     pub(crate) cluster: Cluster,
@@ -36,17 +30,16 @@ fn keeps_cluster() -> bool {
 }
 
 impl World {
-    pub(crate) fn start(name: &str) -> anyhow::Result<Self> {
-        let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let images = images::start_building(Profile::Dev);
         let moto = stand_in::start_installing_moto();
-        let left = keeps_cluster().then(|| Cluster::find(name)).flatten();
+        let left = keeps_cluster().then(|| Cluster::find(NAME)).flatten();
         let cluster = match left {
             Some(cluster) => {
                 line("==> taking the cluster that is running");
                 cluster
             }
-            None => Cluster::up(name)?,
+            None => Cluster::up(NAME)?,
         };
         helm::program()?;
         moto.finish()?;
@@ -98,7 +91,7 @@ impl World {
 pub(crate) fn claim() -> anyhow::Result<File> {
     let folder = project::target().join("cluster");
     std::fs::create_dir_all(&folder)?;
-    let claim = File::create(folder.join(format!("{SHARED}.lock")))?;
+    let claim = File::create(folder.join(format!("{NAME}.lock")))?;
     claim
         .try_lock()
         .context("another run of the scenarios uses the cluster: wait until it has ended")?;
@@ -111,7 +104,7 @@ pub(crate) fn take_down() {
         line("E2E_KEEP=1: the cluster is left running");
         return;
     }
-    remove(|| Cluster::down(SHARED).and(Cluster::down(ALONE)));
+    remove(|| Cluster::down(NAME));
 }
 
 fn remove(how: impl FnOnce() -> anyhow::Result<()>) {
@@ -138,7 +131,7 @@ pub(crate) fn take_down_on_signals() {
         });
         if !keeps_cluster() {
             // The scenarios fail in the meantime, and their thread would also remove the cluster.
-            remove(|| Cluster::down_for_good(&[SHARED, ALONE]));
+            remove(|| Cluster::down_for_good(&[NAME]));
         }
         std::process::exit(130);
     });
