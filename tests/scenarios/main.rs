@@ -2,7 +2,7 @@
 //! own release of the chart if it changes the installation.
 //!
 //! `make e2e` runs all scenarios, and `cargo test --workspace --test scenarios NAME` those with this name. `E2E_KEEP=1` keeps
-//! the clusters running and reuses kept ones. The images are built and loaded again, so that changes take effect. `E2E_LONG=1`
+//! the cluster running and reuses a kept one. The images are built and loaded again, so that changes take effect. `E2E_LONG=1`
 //! makes random and repeated parts longer.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
@@ -37,11 +37,10 @@ mod world;
 
 use std::num::NonZero;
 use std::process::ExitCode;
-use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::Arc;
 
-use e2e::Cluster;
 use e2e::progress::line;
-use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 use world::World;
 
 /// A scenario's function.
