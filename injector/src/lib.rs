@@ -14,6 +14,7 @@
 //! | [`credentials`] | from the pod's token to credentials of its role |
 //! | [`service`] | the services that are called |
 //! | [`aws`] | clients, calls and their failures |
+//! | [`command_line`] | how both programs start |
 //! | [`fetch`](mod@fetch) | from classes to file contents |
 //! | [`versions`] | which versions the files hold |
 //! | [`summary`] | the same as text |
@@ -27,6 +28,7 @@ pub mod args;
 pub mod aws;
 pub mod check;
 pub mod classes;
+pub mod command_line;
 pub mod commands;
 pub mod credentials;
 pub mod environment;

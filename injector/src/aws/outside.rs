@@ -60,11 +60,12 @@ impl Sent {
     /// The first line of an error's text, cut to length. AWS says in the following ones how a request should have been signed.
     pub(crate) fn message(&self, text: &str) -> String {
         let line = text.trim_start().lines().next().unwrap_or_default();
-        let line = printable(line.trim_end(), LONGEST_MESSAGE);
-        if self.is_repeated_in(&line) {
+        let end = line.char_indices().nth(LONGEST_MESSAGE);
+        // Escapes would stand between the letters of a secret.
+        if self.is_repeated_in(end.map_or(line, |(end, _)| &line[..end])) {
             REPEATED.to_owned()
         } else {
-            line
+            printable(line.trim_end(), LONGEST_MESSAGE)
         }
     }
 
@@ -113,6 +114,7 @@ mod tests {
         let signed = "AWS4-HMAC-SHA256 Credential=ASIA/20260101/us-east-2/secretsmanager/aws4_request, SignedHeaders=host, Signature=9f86d081884c7d659a2f";
         let form = format!("Action=AssumeRoleWithWebIdentity&WebIdentityToken={TOKEN}&Version=1");
         let spaced: String = TOKEN.chars().flat_map(|letter| [letter, ' ']).collect();
+        let tabs: String = TOKEN.chars().flat_map(|letter| [letter, '\t']).collect();
         for (sent, repeated) in [
             (sent(&[("authorization", TOKEN)], ""), TOKEN),
             (
@@ -121,6 +123,7 @@ mod tests {
             ),
             (sent(&[], &form), TOKEN),
             (sent(&[], &form), &spaced),
+            (sent(&[], &form), &tabs),
             (sent(&[("authorization", signed)], ""), "9f86d081884c7d65"),
             (sent(&[("x-amz-security-token", &session)], ""), &session),
             (

@@ -2,12 +2,16 @@
 
 use std::process::ExitCode;
 
+use aws_secrets_injector::command_line;
 use aws_secrets_injector::exec::{Exec, exec};
-use clap::Parser as _;
 use provider_class::printable::printable_lines;
 
 fn main() -> ExitCode {
-    let error = exec(&Exec::parse());
+    let args: Exec = match command_line::parse() {
+        Ok(args) => args,
+        Err(status) => return status,
+    };
+    let error = exec(&args);
     // It becomes the termination message of the container.
     eprintln!("{}", printable_lines(&format!("error: {error}")));
     ExitCode::from(error.exit_status())

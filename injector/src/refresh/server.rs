@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ use super::metrics::{self, Metrics};
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections at a time: the sidecar has little memory.
 const MOST_CONNECTIONS: usize = 16;
+/// Those of one address: a neighbour that opens many closes only its own.
+const MOST_OF_ONE: usize = 4;
 /// Bytes of a request's head; a scrape has a few hundred.
 const LONGEST_HEAD: usize = 16 * 1024;
 /// A pause after a connection that could not be accepted, for example because no file descriptor is left.
@@ -47,20 +49,27 @@ pub(super) async fn start(address: SocketAddr, metrics: Arc<Metrics>) {
 
 async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
     // Each carries one request, so the oldest one is the slowest.
-    let mut open: VecDeque<AbortHandle> = VecDeque::with_capacity(MOST_CONNECTIONS);
+    let mut open: VecDeque<(IpAddr, AbortHandle)> = VecDeque::with_capacity(MOST_CONNECTIONS);
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, peer)) = listener.accept().await else {
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        open.retain(|connection| !connection.is_finished());
-        if open.len() == MOST_CONNECTIONS
-            && let Some(oldest) = open.pop_front()
-        {
+        let peer = peer.ip().to_canonical();
+        open.retain(|(_, connection)| !connection.is_finished());
+        let mut of_peer = open.iter().filter(|(other, _)| *other == peer);
+        let oldest = if of_peer.nth(MOST_OF_ONE - 1).is_some() {
+            open.iter().position(|(other, _)| *other == peer)
+        } else {
+            (open.len() == MOST_CONNECTIONS).then_some(0)
+        };
+        if let Some((_, oldest)) = oldest.and_then(|oldest| open.remove(oldest)) {
             oldest.abort();
         }
         let answered = tokio::time::timeout(TIMEOUT, answer(stream, Arc::clone(&metrics)));
-        open.push_back(tokio::spawn(answered).abort_handle());
+        open.push_back((peer, tokio::spawn(answered).abort_handle()));
+        // It is answered before the next one comes: its request is here already, most likely.
+        tokio::task::yield_now().await;
     }
 }
 

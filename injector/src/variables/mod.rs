@@ -7,7 +7,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `error` | why variables cannot be read or written |
-//! | `program` | the copy of this program for containers that run `exec` |
+//! | `program` | the copy of `aws-secrets-exec` for containers |
 
 mod error;
 mod program;
@@ -89,7 +89,7 @@ impl SecretVariables {
         &self.directory
     }
 
-    /// The directory for the copy of this program, for the method `exec`.
+    /// The directory for the copy of `aws-secrets-exec`, for the method `exec`.
     pub fn program_directory(&self) -> Option<&Path> {
         self.program_directory.as_deref()
     }

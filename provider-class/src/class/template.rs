@@ -66,7 +66,7 @@ pub(super) fn read(
             let kind = other.kind();
             findings.problem(
                 "templates",
-                format!("must be a YAML list of objectAlias and template, not {kind}"),
+                format!("must be a YAML list of objectAlias and template or format, not {kind}"),
             );
             return Vec::new();
         }
@@ -251,6 +251,7 @@ pub(super) fn check(objects: &[Object], templates: &[Template], findings: &mut F
             .map(|(file, presence)| (file.path.as_str(), presence))
             .collect(),
         open: objects.iter().flat_map(Object::open_files).collect(),
+        known: BTreeMap::new(),
         compared: 0,
         is_hint_given: false,
         findings,
@@ -261,9 +262,17 @@ pub(super) fn check(objects: &[Object], templates: &[Template], findings: &mut F
             Body::Document(document) => check.document(template, document),
         }
     }
+    if check.compared > MAX_COMPARISONS {
+        findings.warning(
+            "templates",
+            "names too many files that are known only at fetch, so not all names were checked: use shorter templates, or fewer jsonKeys and objectPath",
+        );
+    }
 }
 
 struct Check<'a, 'f> {
+    /// The names that were looked for among the open ones, and whether one may be it.
+    known: BTreeMap<String, bool>,
     names: BTreeMap<&'a str, Presence>,
     open: Vec<&'a OpenFiles>,
     compared: usize,
@@ -323,11 +332,14 @@ impl Check<'_, '_> {
         if self.names.contains_key(name) {
             return None;
         }
-        // The fetch finds the others.
-        self.compared += self.open.len();
-        let may_be =
-            self.compared > MAX_COMPARISONS || self.open.iter().any(|open| open.may_be(name));
-        if may_be {
+        if !self.known.contains_key(name) {
+            // The fetch finds the others.
+            self.compared += self.open.len();
+            let may_be =
+                self.compared > MAX_COMPARISONS || self.open.iter().any(|open| open.may_be(name));
+            self.known.insert(name.to_owned(), may_be);
+        }
+        if self.known.get(name) == Some(&true) {
             return None;
         }
         let is_first = !std::mem::replace(&mut self.is_hint_given, true);

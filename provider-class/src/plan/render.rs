@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use crate::class::template::Body;
-use crate::templates::{Document, Part, check_length};
+use crate::templates::{Document, MAX_OUTPUTS, Part, check_length};
+use crate::words::name::shown;
 use crate::{Class, Field, FileContents, MadeFile, Presence};
 
 /// Why a template's file could not be made; never with a value.
@@ -26,11 +27,21 @@ impl Class {
     ) -> Result<Vec<MadeFile>, Vec<TemplateError>> {
         let mut made = Vec::new();
         let mut errors = Vec::new();
+        let mut length = 0;
         for template in &self.templates {
             let rendered = match &template.body {
                 Body::Text(parts) => text(parts, files),
                 Body::Document(document) => self.document(document, files),
             };
+            let rendered = rendered.and_then(|bytes| {
+                length += bytes.len();
+                if length > MAX_OUTPUTS {
+                    return Err(format!(
+                        "makes more than {MAX_OUTPUTS} bytes together with the templates before it: make them shorter"
+                    ));
+                }
+                Ok(bytes)
+            });
             match rendered {
                 Ok(bytes) => made.push(MadeFile {
                     field: template.field(""),
@@ -71,7 +82,8 @@ impl Class {
                 None if self.presence(name) == Some(Presence::Optional) => {}
                 None => {
                     return Err(format!(
-                        "needs the file {name:?}, which does not exist: correct the name in files"
+                        "needs the file {}, which does not exist: correct the name in files",
+                        shown(name)
                     ));
                 }
             }

@@ -62,6 +62,11 @@ impl Filter {
         }
     }
 
+    /// Is there a filter of this name?
+    pub(super) fn is_known(name: &str) -> bool {
+        name == "default" || Self::new(name, None).is_ok()
+    }
+
     /// What it makes of a value.
     ///
     /// # Errors
@@ -70,7 +75,7 @@ impl Filter {
         let (name, filter): (_, fn(&str) -> String) = match self {
             Self::B64decode => {
                 let decoded = Encoding::Base64.decode(value);
-                return decoded.map_err(|reason| format!("b64decode takes base64, but {reason}"));
+                return decoded.map_err(|reason| format!("b64decode takes base64, but {reason}; put trim before it if the value ends with a line break"));
             }
             Self::B64encode => return Ok(Zeroizing::new(STANDARD.encode(value).into_bytes())),
             Self::Default(_) => return Ok(Zeroizing::new(value.to_vec())),
@@ -82,8 +87,9 @@ impl Filter {
             Self::Upper => ("upper", str::to_uppercase),
             Self::Urlencode => ("urlencode", urlencode),
         };
-        let text = std::str::from_utf8(value)
-            .map_err(|_| format!("has a file that is not UTF-8 text, but {name} takes UTF-8 text: use b64encode for other bytes"))?;
+        let text = std::str::from_utf8(value).map_err(|_| {
+            format!("it is not UTF-8 text, which {name} takes: use b64encode for other bytes")
+        })?;
         Ok(Zeroizing::new(filter(text).into_bytes()))
     }
 }
@@ -120,14 +126,17 @@ pub(super) fn shell(text: &str) -> String {
 
 /// A string in JSON.
 pub(super) fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let mut json = Vec::with_capacity(6 * text.len() + 2);
+    // Neither writing to memory nor a string's serialization fails.
+    let _ = serde_json::to_writer(&mut json, text);
+    String::from_utf8(json).unwrap_or_default()
 }
 
 /// A key or value of a Java properties file.
 ///
 /// Source: <https://docs.oracle.com/en/java/javase/21/docs/api/java.base/java/util/Properties.html#load(java.io.Reader)>.
 pub(super) fn properties(text: &str) -> String {
-    let mut escaped = String::with_capacity(2 * text.len());
+    let mut escaped = String::with_capacity(6 * text.len());
     for character in text.chars() {
         match character {
             '\n' => escaped.push_str("\\n"),

@@ -11,6 +11,9 @@ use super::check_length;
 use super::filters::{json, properties, shell};
 use crate::words::name::shown;
 
+/// The longest key before a colon, in bytes; YAML counts characters.
+const MAX_YAML_KEY: usize = 1024;
+
 /// A format of configuration files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -137,6 +140,7 @@ impl Format {
                 "a variable has only letters, digits and _, and starts with no digit"
             }
             Self::Yaml if key == "<<" => "YAML merges other mappings under that key",
+            Self::Yaml if yaml(key).len() > MAX_YAML_KEY => "YAML has no longer keys",
             _ => return Ok(()),
         };
         Err(format!(
@@ -202,7 +206,7 @@ fn dotenv(value: &str) -> Result<String, String> {
 ///
 /// Source: <https://yaml.org/spec/1.2.2/#51-character-set>.
 fn yaml(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
+    let mut quoted = String::with_capacity(6 * text.len() + 2);
     quoted.push('"');
     for character in text.chars() {
         let code = u32::from(character);

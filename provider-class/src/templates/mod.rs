@@ -26,6 +26,10 @@ pub(crate) const MAX_TEMPLATES: usize = 50;
 pub(crate) const MAX_TEMPLATES_BYTES: usize = 64 * 1000;
 /// The longest output of a template, and the longest value between two filters, in bytes.
 pub(crate) const MAX_OUTPUT: usize = 1024 * 1024;
+/// The outputs of all templates of a class together, in bytes: the injector has them in memory.
+pub(crate) const MAX_OUTPUTS: usize = 4 * MAX_OUTPUT;
+/// Filters of a placeholder: each goes through the value once.
+const MAX_FILTERS: usize = 8;
 
 /// Fails if a value or an output is too long.
 pub(crate) fn check_length(bytes: usize) -> Result<(), String> {

@@ -5,7 +5,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::filters::Filter;
-use super::{check_length, hints};
+use super::{MAX_FILTERS, check_length, hints};
 use crate::words::name::shown;
 
 /// A place in a template: line and column, both from 1.
@@ -62,7 +62,11 @@ impl Placeholder {
 
     /// Memory of its parts, in bytes.
     pub(crate) fn heap(&self) -> usize {
-        self.name.len() + size_of_val(&self.filters[..])
+        let texts = self.filters.iter().map(|filter| match filter {
+            Filter::Default(text) => text.len(),
+            _ => 0,
+        });
+        self.name.len() + size_of_val(&self.filters[..]) + texts.sum::<usize>()
     }
 
     /// Fills in the content of its file, `None` if there is no such file.
@@ -80,17 +84,28 @@ impl Placeholder {
                 ));
             }
         };
-        let is_missing = content.is_none();
+        let mut is_missing = content.is_none();
         for filter in filters {
             match filter {
-                Filter::Default(text) if is_missing => value = Zeroizing::new(text.clone().into()),
+                Filter::Default(text) if is_missing => {
+                    value = Zeroizing::new(text.clone().into());
+                    is_missing = false;
+                }
                 Filter::Default(_) => {}
-                filter => value = filter.apply(&value)?,
+                filter => {
+                    let applied = filter.apply(&value);
+                    value = applied.map_err(|reason| {
+                        format!("cannot use the file {}: {reason}", shown(&self.name))
+                    })?;
+                }
             }
             check_length(value.len())?;
         }
         if std::str::from_utf8(&value).is_err() {
-            return Err("has a file that is not UTF-8 text: use b64encode".to_owned());
+            return Err(format!(
+                "cannot use the file {}: it is not UTF-8 text: use b64encode, or write a binary file with objectEncoding",
+                shown(&self.name)
+            ));
         }
         Ok(value)
     }
@@ -117,6 +132,7 @@ pub(crate) fn parse(template: &str) -> Result<Vec<Part>, Mistake> {
             parts.push(Part::Text(text.to_owned()));
         }
         if start.is_none() {
+            parts.shrink_to_fit();
             return Ok(parts);
         }
         parts.push(reader.placeholder()?);
@@ -227,8 +243,14 @@ impl<'a> Reader<'a> {
         };
         let mut filters = Vec::new();
         while self.mark("|") {
+            if filters.len() == MAX_FILTERS {
+                return Err(self.mistake(&format!(
+                    "has more than {MAX_FILTERS} filters in a placeholder: use fewer"
+                )));
+            }
             filters.push(self.filter()?);
         }
+        filters.shrink_to_fit();
         self.end(at)?;
         Ok(Part::Placeholder(Placeholder { name, at, filters }))
     }
@@ -238,11 +260,15 @@ impl<'a> Reader<'a> {
         self.spaces();
         let at = self.at;
         let name = self.word();
+        if !Filter::is_known(name) {
+            // Its text does not matter.
+            return Filter::new(name, None).map_err(|reason| Mistake { reason, at });
+        }
         let argument = if self.mark("(") {
             let text = self.quoted()?;
             let Some(text) = text.filter(|_| self.mark(")")) else {
                 let reason = format!(
-                    "has no text in quotes in the brackets of {}: write one, as in default(\"none\")",
+                    "has no single text in quotes in the brackets of {}: write one, as in default(\"none\")",
                     shown(name)
                 );
                 return Err(Mistake { reason, at });
@@ -398,12 +424,18 @@ mod tests {
             ("{{ files[\"a\"] | }}", "has the unknown filter \"\""),
             (
                 "{{ files[\"a\"] | replace(\"a\", \"b\") }}",
-                "in the brackets of \"replace\"",
+                "has the unknown filter \"replace\"",
             ),
             ("{{ files[\"a\"] | upper(\"a\") }}", "takes no text"),
             ("{{ files[\"a\"] | default }}", "needs a text"),
-            ("{{ files[\"a\"] | default() }}", "has no text in quotes"),
-            ("{{ files[\"a\"] | default(1) }}", "has no text in quotes"),
+            (
+                "{{ files[\"a\"] | default() }}",
+                "has no single text in quotes",
+            ),
+            (
+                "{{ files[\"a\"] | default(1) }}",
+                "has no single text in quotes",
+            ),
             ("{{ files[\"\\x\"] }}", "has an unknown escape in quotes"),
             ("{{- files[\"a\"] }}", "remove the hyphen"),
             ("{{ files[\"a\"] -}}", "has \"-\" in"),

@@ -231,7 +231,18 @@ fn an_output_has_a_bound() {
         error,
         "templates[0].template: makes more than 1048576 bytes: make it shorter"
     );
-    let nested = text(&format!("{{{{ files['a']{} }}}}", " | tojson".repeat(60)));
-    let error = rendered(&nested, &[("a", "\\")]).unwrap_err();
+    let nested = text(&format!("{{{{ files['a']{} }}}}", " | tojson".repeat(8)));
+    let error = rendered(&nested, &[("a", &"\\".repeat(60_000))]).unwrap_err();
     assert!(error.contains("makes more than 1048576 bytes"), "{error}");
+    let many = text(&format!("{{{{ files['a']{} }}}}", " | upper".repeat(9)));
+    let error = problem(with(&many));
+    assert!(error.contains("has more than 8 filters"), "{error}");
+    let file = text(&"{{ files['a'] }}".repeat(16));
+    let all = (0..6).map(|n| file.replace(": x", &format!(": x{n}")));
+    let all: Vec<_> = all.collect();
+    let error = rendered(&all.concat(), &[("a", &"x".repeat(64_000))]).unwrap_err();
+    assert_eq!(
+        error,
+        "templates[4].template: makes more than 4194304 bytes together with the templates before it: make them shorter"
+    );
 }

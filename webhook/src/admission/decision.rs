@@ -207,7 +207,10 @@ impl Admission {
                         parameters,
                     });
                 }
-                Err(UnusableClass::TooLarge { bytes: own }) => bytes += own + mount_path.len(),
+                // No other class makes it smaller, so none is read for this pod any more.
+                Err(UnusableClass::TooLarge { bytes: own }) => {
+                    return Err(Refusal::TooLarge { bytes: bytes + own });
+                }
                 Err(UnusableClass::Malformed(reason)) => {
                     return Err(Refusal::Malformed {
                         class: name.to_owned(),

@@ -15,7 +15,7 @@ pub(crate) const STATE_VOLUME: &str = "aws-secrets-injector-state";
 pub(crate) const TOKEN_VOLUME: &str = "aws-secrets-injector-token";
 /// Name of the volume with the file of variables, a tmpfs.
 pub(crate) const VARIABLES_VOLUME: &str = "aws-secrets-injector-env";
-/// Name of the volume with the injector's program, which starts containers whose variables it sets.
+/// Name of the volume with `aws-secrets-exec`, which starts containers whose variables it sets.
 pub(crate) const PROGRAM_VOLUME: &str = "aws-secrets-injector-bin";
 /// The directory inside each volume that holds the files, made by the injected container.
 ///

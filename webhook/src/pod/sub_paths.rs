@@ -65,7 +65,7 @@ pub(crate) fn runtime(pod: &Pod) -> Option<String> {
     let reason = if class.contains("kata") {
         "Kata Containers do not support subPath mounts of a tmpfs, so the containers would find an empty directory: use another runtime"
     } else if ["gvisor", "runsc"].iter().any(|name| class.contains(name)) {
-        "gVisor does not start a program that its user cannot read, such as the injector's in its image: use a derived image whose program is readable"
+        "gVisor does not start a program that its user cannot read, such as the injector's in its image: use a derived image whose program is readable, unless the injector's image is one already"
     } else {
         return None;
     };

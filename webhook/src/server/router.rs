@@ -122,6 +122,10 @@ impl Handlers {
             let done = self.room.work(place, Box::pin(work)).await;
             done.unwrap_or_else(|busy| {
                 tracing::warn!("gave up a review: {busy}");
+                let busy_for = started.elapsed();
+                self.reviews
+                    .metrics
+                    .reviewed(reviewed, Outcome::Refused("busy"), busy_for);
                 (StatusCode::SERVICE_UNAVAILABLE, busy.to_string()).into_response()
             })
         };

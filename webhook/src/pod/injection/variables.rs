@@ -9,7 +9,7 @@ use super::{InjectorSettings, escaped, mount, tmpfs, variable};
 use crate::pod::names::{PROGRAM_VOLUME, VARIABLES_VOLUME};
 use crate::pod::variables::{PROGRAM_DIRECTORY, PlannedVariables, VARIABLES_DIRECTORY};
 
-/// Room for the injector's program, several times its size.
+/// Room for `aws-secrets-exec`, many times its size.
 const PROGRAM_SIZE: &str = "64Mi";
 
 /// A tmpfs for the file of variables, and, for `exec`, a directory on the node's disk for the program.

@@ -7,7 +7,11 @@ use provider_class::network::{AGENT, AgentUri};
 use crate::pod::quantity::amount;
 
 /// Where Kubernetes and EKS's webhook mount tokens.
-const TOKENS: &str = "/var/run/secrets/";
+const TOKENS: [&str; 3] = [
+    "/var/run/secrets/kubernetes.io/serviceaccount",
+    "/var/run/secrets/eks.amazonaws.com/serviceaccount",
+    "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount",
+];
 /// The variables that EKS's webhook sets, besides [`AGENT`]. Where the plan does not have them, the injector does not need them.
 const OF_EKS: [&str; 6] = [
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
@@ -89,8 +93,7 @@ fn is_of_others(variable: &EnvVar) -> bool {
 fn is_token(mount: &VolumeMount, spec: &PodSpec) -> bool {
     let mut volumes = spec.volumes.iter().flatten();
     mount.read_only == Some(true)
-        && mount.mount_path.starts_with(TOKENS)
-        && mount.mount_path.split('/').all(|part| part != "..")
+        && TOKENS.contains(&mount.mount_path.as_str())
         && volumes.any(|volume| volume.name == mount.name && volume.projected.is_some())
 }
 

@@ -1,7 +1,7 @@
 //! Environment variables with the contents of files: what a pod requests, and the file of each variable.
 //!
 //! A value never passes through here. The webhook tells the injector which files become variables; the injector writes one file
-//! of all variables, and the kubelet or the injector's `exec` reads it when a container starts.
+//! of all variables, and the kubelet or `aws-secrets-exec` reads it when a container starts.
 
 mod container;
 mod item;
@@ -28,7 +28,7 @@ pub use secrets::ServedSecrets;
 
 /// Where the injected containers have the volume of variables, and containers started by `exec` its files.
 pub(crate) const VARIABLES_DIRECTORY: &str = "/var/lib/aws-secrets-injector-env";
-/// Where the volume with the injector's program is mounted.
+/// Where the volume with `aws-secrets-exec` is mounted.
 pub(crate) const PROGRAM_DIRECTORY: &str = "/var/lib/aws-secrets-injector-bin";
 
 /// The variables of a pod.
