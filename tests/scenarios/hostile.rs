@@ -74,7 +74,7 @@ pub(crate) fn stopped_sidecar_restarts(world: &World) {
         },
     });
     own.run(&pod.to_string(), "app");
-    let stop = "kill -STOP $(pgrep -f '^/aws-secrets-injector [r]efresh')";
+    let stop = r"for process in /proc/[0-9]*; do tr '\0' ' ' <$process/cmdline | grep -q '^/aws-secrets-injector refresh' && kill -STOP ${process#/proc/} && exit; done; exit 1";
     sh(namespace, stop).unwrap();
     let name = &own.names[0];
     own.set(name, "second");

@@ -201,7 +201,7 @@ pub(crate) fn sandbox_ended(world: &World) {
     let uid = own.namespace.get(&["pod", "app"])["metadata"]["uid"].clone();
     let uid = uid.as_str().unwrap();
     let script = format!(
-        "for p in /proc/[0-9]*; do grep -q -e {uid} -e {} $p/cgroup && tr '\\0' ' ' < $p/cmdline | grep -Eq '^(/pause|/busybox sleep 1000000000)' && kill -9 ${{p#/proc/}}; done; true",
+        "for p in /proc/[0-9]*; do grep -q -e {uid} -e {} $p/cgroup && tr '\\0' ' ' < $p/cmdline | grep -Eq '^(/pause|[^ ]*/busybox sleep 1000000000)' && kill -9 ${{p#/proc/}}; done; true",
         uid.replace('-', "_")
     );
     let mut killer = container("killer", ROOT_APP, &json!({"runAsUser": 0}));
