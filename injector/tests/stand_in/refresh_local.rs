@@ -250,14 +250,17 @@ async fn metrics_tell_successes_failures_and_the_age_of_objects() {
 async fn idle_connections_do_not_keep_a_scrape_out() {
     let stage = stage().await;
     let (_refresh, free) = with_metrics(&stage).await;
+    let neighbour = tokio::net::TcpSocket::new_v4().unwrap();
+    neighbour.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let neighbour = neighbour.connect(free).await.unwrap();
     let mut idle = Vec::new();
     for _ in 0..40 {
         idle.push(TcpStream::connect(free).await.unwrap());
     }
     let answer = get(free.port(), "/metrics").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    // The scrape took the oldest one's place, and did not wait until the others had timed out.
-    for stream in idle.drain(25..) {
+    // The scrape took the place of the oldest one of its address, and did not wait until the others had timed out.
+    for stream in idle.drain(37..).chain([neighbour]) {
         let read = stream.into_std().unwrap().peek(&mut [0]);
         assert_eq!(read.unwrap_err().kind(), ErrorKind::WouldBlock);
     }

@@ -372,7 +372,10 @@ mod tests {
             ),
             ("{{ files[\"none\"] | upper }}", "needs the file \"none\""),
             ("{{ files[\"bytes\"] }}", "is not UTF-8 text: use b64encode"),
-            ("{{ files[\"bytes\"] | upper }}", "upper takes UTF-8 text"),
+            (
+                "{{ files[\"bytes\"] | upper }}",
+                "it is not UTF-8 text, which upper takes",
+            ),
             (
                 "{{ files[\"password\"] | b64decode }}",
                 "b64decode takes base64, but it has a space at position 5",
