@@ -78,9 +78,15 @@ fn files(checked: &Checked, default_region: Option<&Region>) -> String {
         let _ = write!(text, " in namespace {namespace:?}");
     }
     text += " is valid in ";
-    match class.region.as_ref().or(default_region) {
-        Some(region) => text += region.as_str(),
-        None => text += "the cluster's default region",
+    match (class.region.as_ref().or(default_region), class.own_region()) {
+        (Some(region), _) => text += region.as_str(),
+        (None, Some(of_arns)) => {
+            let _ = write!(
+                text,
+                "a cluster whose default region is its ARNs', {of_arns}"
+            );
+        }
+        (None, None) => text += "the cluster's default region",
     }
     if let Some(region) = &class.failover_region {
         let _ = write!(text, ", with failover to {region}");

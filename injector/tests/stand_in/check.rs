@@ -87,6 +87,23 @@ fn a_class_without_variables_has_no_note_of_them() {
 }
 
 #[test]
+fn a_class_with_arns_says_in_which_region_it_is_valid() {
+    let arn = |region: &str| {
+        format!("- objectName: arn:aws:ssm:{region}:111122223333:parameter/{region}\n")
+    };
+    let (output, _folder) = check(&class("db", &[], &arn("us-east-1")), &[]);
+    assert!(output.status.success());
+    let printed = text(&output.stdout);
+    let region = "valid in a cluster whose default region is its ARNs', us-east-1. ";
+    assert!(printed.contains(region), "{printed}");
+    let both = [arn("us-east-1"), arn("us-west-2")].concat();
+    let (output, _folder) = check(&class("db", &[], &both), &[]);
+    assert!(!output.status.success());
+    let printed = text(&output.stderr);
+    assert!(printed.contains("a class for each region"), "{printed}");
+}
+
+#[test]
 fn standard_input_is_a_file_too() {
     let (from, _folder) = check(&class("db", &[], TWO), &[]);
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_aws-secrets-injector"));

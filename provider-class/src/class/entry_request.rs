@@ -1,7 +1,6 @@
 //! The [`Request`] of an entry, or of its `failoverObject`.
 
-use super::field_path::Field;
-use super::findings::{ArnRegion, Findings};
+use super::findings::Findings;
 use super::regions::disagreement;
 use super::request::{ParameterRequest, Request, SecretRequest, Selector};
 use crate::words::name::{self, InvalidName, shown};
@@ -41,10 +40,7 @@ pub(crate) fn object_type(
                 findings.problem(field, message);
             }
         }
-        None => findings.arn_regions.push(ArnRegion {
-            field: Field::new(field),
-            region: arn.region.clone(),
-        }),
+        None => findings.arn_region(&field, &arn.region),
     }
     if by_field.is_some_and(|by_field| by_field != arn.object_type) {
         let message = format!(

@@ -9,8 +9,8 @@ use crate::Region;
 pub(crate) struct Findings {
     pub(crate) problems: Vec<Problem>,
     pub(crate) warnings: Vec<Problem>,
-    /// Regions to compare with the class's, once that is known.
-    pub(crate) arn_regions: Vec<ArnRegion>,
+    /// The region of all ARNs of a class that does not name its region.
+    pub(crate) arn_region: Option<ArnRegion>,
     /// Are there problems that are not listed, or parts of the class that were not looked at?
     pub(crate) is_cut: bool,
 }
@@ -52,6 +52,27 @@ impl Findings {
         self.warnings.len() < MOST_PROBLEMS
     }
 
+    /// An ARN of a class that does not name its region: no region fits ARNs of two.
+    pub(crate) fn arn_region(&mut self, field: &str, region: &Region) {
+        match &self.arn_region {
+            None => {
+                self.arn_region = Some(ArnRegion {
+                    field: Field::new(field),
+                    region: region.clone(),
+                });
+            }
+            Some(first) if first.region == *region => {}
+            Some(first) => {
+                let message = format!(
+                    "is an ARN in {region}, but {} has one in {}: write a class for each region",
+                    first.field.in_a_sentence(),
+                    first.region
+                );
+                self.problem(field, message);
+            }
+        }
+    }
+
     /// Keeps the value of a result, and its error as a problem of the field.
     pub(crate) fn keep<T, E: ToString>(
         &mut self,
@@ -64,7 +85,7 @@ impl Findings {
     }
 }
 
-/// The region in an ARN of an entry, which must be the class's.
+/// The region in the first ARN of a class, which must be the class's.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ArnRegion {
     /// The field that has the ARN.

@@ -28,7 +28,7 @@ impl Class {
             text(role.arn.as_str()) + optional(role.external_id.as_ref())
         });
         let regions = [&self.region, &self.failover_region].into_iter().flatten();
-        let arns = self.arn_regions.iter();
+        let arn = self.arn_region.as_ref();
         size_of::<Self>()
             + text(&self.name)
             + regions.map(|region| text(region.as_str())).sum::<usize>()
@@ -44,9 +44,7 @@ impl Class {
             + size_of_val(&self.templates[..])
             + self.templates.iter().map(Template::heap).sum::<usize>()
             + problems(&self.warnings)
-            + arns
-                .map(|arn| size_of_val(arn) + arn.field.heap() + text(arn.region.as_str()))
-                .sum::<usize>()
+            + arn.map_or(0, |arn| arn.field.heap() + text(arn.region.as_str()))
     }
 }
 

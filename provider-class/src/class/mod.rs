@@ -83,8 +83,8 @@ pub struct Class {
     pub templates: Vec<Template>,
     /// What has no effect, or probably not the intended one.
     pub warnings: Vec<Problem>,
-    /// The regions in its ARNs; empty if the class has its own region.
-    pub(crate) arn_regions: Vec<ArnRegion>,
+    /// The region of its ARNs; `None` if the class names its region.
+    pub(crate) arn_region: Option<ArnRegion>,
 }
 
 impl Class {
@@ -97,14 +97,6 @@ impl Class {
         Self::check_provider(name, spec)?;
         let mut findings = Findings::default();
         let parameters = Parameters::read(&spec.parameters, &mut findings);
-        if let Some(region) = &parameters.region {
-            regions::check_parameters(
-                region,
-                parameters.failover_region.as_ref(),
-                parameters.assume_role.as_ref(),
-                &mut findings,
-            );
-        }
         let text = parameters.objects.unwrap_or_default();
         let raw = if text.is_empty() {
             Vec::new()
@@ -125,6 +117,15 @@ impl Class {
         }
         // Many classes are kept in memory.
         objects.shrink_to_fit();
+        let of_arns = findings.arn_region.as_ref().map(|arn| arn.region.clone());
+        if let Some(region) = parameters.region.as_ref().or(of_arns.as_ref()) {
+            regions::check_parameters(
+                region,
+                parameters.failover_region.as_ref(),
+                parameters.assume_role.as_ref(),
+                &mut findings,
+            );
+        }
         let templates_text = parameters.templates.unwrap_or_default();
         let templates = template::read(templates_text, parameters.translation, &mut findings);
         files::check(&objects, &templates, &mut findings);
@@ -148,13 +149,13 @@ impl Class {
         } = parameters;
         let Findings {
             mut warnings,
-            mut arn_regions,
+            mut arn_region,
             ..
         } = findings;
         warnings.truncate(MOST_PROBLEMS);
         let fields = warnings.iter_mut().map(|warning| &mut warning.field);
-        let arns = arn_regions.iter_mut().map(|arn| &mut arn.field);
-        locate(fields.chain(arns).collect(), &raw, text, templates_text);
+        let arn = arn_region.iter_mut().map(|arn| &mut arn.field);
+        locate(fields.chain(arn).collect(), &raw, text, templates_text);
         Ok(Self {
             name: name.to_owned(),
             region,
@@ -166,8 +167,14 @@ impl Class {
             secret_objects,
             templates,
             warnings,
-            arn_regions,
+            arn_region,
         })
+    }
+
+    /// The region that the class names, itself or by its ARNs.
+    pub fn own_region(&self) -> Option<&Region> {
+        let of_arns = self.arn_region.as_ref().map(|arn| &arn.region);
+        self.region.as_ref().or(of_arns)
     }
 
     /// Checks just the provider, as [`Class::parse`] does first.

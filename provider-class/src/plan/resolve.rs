@@ -48,11 +48,11 @@ impl Class {
             self.assume_role.as_ref(),
             &mut findings,
         );
-        for arn in &self.arn_regions {
-            if let Some(message) = disagreement(&arn.region, "region", region) {
-                let field = arn.field.clone();
-                findings.push(Problem { field, message });
-            }
+        if let Some(arn) = &self.arn_region
+            && let Some(message) = disagreement(&arn.region, "region", region)
+        {
+            let field = arn.field.clone();
+            findings.push(Problem { field, message });
         }
         if findings.problems.is_empty() {
             Ok(region)
@@ -107,17 +107,37 @@ mod tests {
     }
 
     #[test]
-    fn arns_are_in_the_region_and_all_others_are_named_with_their_lines() {
-        let arn = |region: &str| {
-            format!("- objectName: arn:aws:ssm:{region}:111122223333:parameter/{region}\n")
-        };
-        let objects = [arn("us-west-2"), arn("us-east-2"), arn("eu-west-1")].concat();
-        let expected = "\
-class \"db\": objects[0] \"arn:aws:ssm:us-west-2:111122223333:parameter/us-west-2\": objectName (line 1 of objects): is an ARN in us-west-2, but the class's region is us-east-2: they must agree
-class \"db\": objects[2] \"arn:aws:ssm:eu-west-1:111122223333:parameter/eu-west-1\": objectName (line 3 of objects): is an ARN in eu-west-1, but the class's region is us-east-2: they must agree";
-        for problem in problems("us-east-2", &[("objects", &objects)]) {
+    fn an_arn_is_in_the_region() {
+        let objects = "- objectName: arn:aws:ssm:us-west-2:111122223333:parameter/a";
+        let expected = "class \"db\": objects[0] \"arn:aws:ssm:us-west-2:111122223333:parameter/a\": objectName (line 1 of objects): is an ARN in us-west-2, but the class's region is us-east-2: they must agree";
+        for problem in problems("us-east-2", &[("objects", objects)]) {
             assert_eq!(problem, expected);
         }
+    }
+
+    #[test]
+    fn no_region_fits_arns_of_two() {
+        let objects = "\
+- objectName: arn:aws:secretsmanager:us-east-1:111122223333:secret:a-AbCdEf
+- objectName: arn:aws:ssm:us-west-2:111122223333:parameter/b
+- objectName: arn:aws:ssm:us-east-1:111122223333:parameter/c
+- objectName: arn:aws-cn:ssm:cn-north-1:111122223333:parameter/d";
+        let error = class(&[("objects", objects)]).unwrap_err();
+        let expected = "\
+class \"db\": objects[1] \"arn:aws:ssm:us-west-2:111122223333:parameter/b\": objectName (line 2 of objects): is an ARN in us-west-2, but objectName of objects[0] has one in us-east-1: write a class for each region
+class \"db\": objects[3] \"arn:aws-cn:ssm:cn-north-1:111122223333:parameter/d\": objectName (line 4 of objects): is an ARN in cn-north-1, but objectName of objects[0] has one in us-east-1: write a class for each region";
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn the_parameters_fit_the_region_of_the_arns() {
+        let arn = "- objectName: arn:aws:ssm:us-east-1:111122223333:parameter/a";
+        let error =
+            |name: &str, value: &str| class(&[("objects", arn), (name, value)]).unwrap_err();
+        let role = error("assumeRoleArn", "arn:aws-cn:iam::111122223333:role/other");
+        assert!(role.contains("partition \"aws-cn\""), "{role}");
+        let failover = error("failoverRegion", "us-east-1");
+        assert!(failover.contains("us-east-1 is already"), "{failover}");
     }
 
     #[test]

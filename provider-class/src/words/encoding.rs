@@ -1,6 +1,7 @@
 //! How a value is encoded in AWS (`objectEncoding`): it is decoded before it becomes a file.
 //!
-//! Source: <https://www.rfc-editor.org/rfc/rfc4648>, sections 4 and 8.
+//! Source: <https://www.rfc-editor.org/rfc/rfc4648>, sections 4 and 8. Line breaks are skipped, as Go's decoders do: tools such as
+//! `base64` write them.
 
 use std::str::FromStr;
 
@@ -28,7 +29,7 @@ pub enum Encoding {
 #[error("{0} is not an encoding: write \"base64\", \"hex\" or \"utf-8\"")]
 pub struct InvalidEncoding(String);
 
-/// Strict in everything but padding.
+/// Strict in everything but padding and line breaks.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -59,54 +60,78 @@ impl Encoding {
 
     /// The bytes that a value stands for, or what is wrong with it: a position, no content.
     pub(crate) fn decode(self, value: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
-        match self {
-            Self::Utf8 => Ok(Zeroizing::new(value.to_vec())),
-            Self::Base64 => base64(value),
-            Self::Hex => hex(value),
-        }
+        let decoder = match self {
+            Self::Utf8 => return Ok(Zeroizing::new(value.to_vec())),
+            Self::Base64 => base64,
+            Self::Hex => hex,
+        };
+        // As large as it may get, so that no part of it is left behind in memory by growing.
+        let mut digits = Zeroizing::new(Vec::with_capacity(value.len()));
+        digits.extend(value.iter().filter(|byte| !is_line_break(**byte)));
+        decoder(&digits).map_err(|invalid| invalid.describe(value))
     }
 }
 
-fn base64(value: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
-    if let Some(at) = value.iter().position(u8::is_ascii_whitespace) {
-        return Err(stopped(value, at));
+fn is_line_break(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
+}
+
+/// Why digits stand for no bytes.
+enum Invalid {
+    /// The one at this index, counted without line breaks, is none.
+    Digit(usize),
+    /// Their number or their end.
+    Other(&'static str),
+}
+
+fn base64(digits: &[u8]) -> Result<Zeroizing<Vec<u8>>, Invalid> {
+    // The decoder looks at the length first.
+    if let Some(at) = digits.iter().position(u8::is_ascii_whitespace) {
+        return Err(Invalid::Digit(at));
     }
-    // As large as it may get, so that no part of it is left behind in memory by growing.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(value.len()));
-    match BASE64.decode_vec(value, &mut bytes) {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(digits.len()));
+    match BASE64.decode_vec(digits, &mut bytes) {
         Ok(()) => Ok(bytes),
-        Err(DecodeError::InvalidByte(at, _)) => Err(stopped(value, at)),
+        Err(DecodeError::InvalidByte(at, _)) => Err(Invalid::Digit(at)),
         Err(DecodeError::InvalidLength(_) | DecodeError::InvalidPadding) => {
-            Err("its length does not fit".to_owned())
+            Err(Invalid::Other("its length does not fit"))
         }
-        Err(DecodeError::InvalidLastSymbol { .. }) => Err("it was cut off".to_owned()),
+        Err(DecodeError::InvalidLastSymbol { .. }) => Err(Invalid::Other("it was cut off")),
     }
 }
 
-fn hex(value: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
-    if let Some(at) = value.iter().position(|byte| !byte.is_ascii_hexdigit()) {
-        return Err(stopped(value, at));
+fn hex(digits: &[u8]) -> Result<Zeroizing<Vec<u8>>, Invalid> {
+    if let Some(at) = digits.iter().position(|byte| !byte.is_ascii_hexdigit()) {
+        return Err(Invalid::Digit(at));
     }
-    if !value.len().is_multiple_of(2) {
-        return Err("its number of digits is odd".to_owned());
+    if !digits.len().is_multiple_of(2) {
+        return Err(Invalid::Other("its number of digits is odd"));
     }
     let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default();
-    let mut bytes = Zeroizing::new(Vec::with_capacity(value.len() / 2));
-    for pair in value.chunks_exact(2) {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(digits.len() / 2));
+    for pair in digits.chunks_exact(2) {
         let byte = digit(pair[0]) * 16 + digit(pair[1]);
         bytes.push(u8::try_from(byte).unwrap_or_default());
     }
     Ok(bytes)
 }
 
-/// Where a character is that does not belong there. Line breaks are the most frequent ones.
-fn stopped(value: &[u8], at: usize) -> String {
-    let what = match value.get(at) {
-        Some(b'\n' | b'\r') => "has a line break",
-        Some(byte) if byte.is_ascii_whitespace() => "has a space",
-        _ => "has a character of another alphabet",
-    };
-    format!("it {what} at position {}", at + 1)
+impl Invalid {
+    /// What is wrong, and where in the value with its line breaks.
+    fn describe(&self, value: &[u8]) -> String {
+        let index = match *self {
+            Self::Other(reason) => return reason.to_owned(),
+            Self::Digit(index) => index,
+        };
+        let mut digits = (1..).zip(value).filter(|(_, byte)| !is_line_break(**byte));
+        let (position, byte) = digits.nth(index).unwrap_or((0, &0));
+        let what = if byte.is_ascii_whitespace() {
+            "a space"
+        } else {
+            "a character of another alphabet"
+        };
+        format!("it has {what} at position {position}")
+    }
 }
 
 #[cfg(test)]
@@ -130,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_has_padding_or_not_and_is_otherwise_strict() {
+    fn base64_has_padding_or_not_and_line_breaks_and_is_otherwise_strict() {
         let decode = |text: &str| {
             let bytes = Encoding::Base64.decode(text.as_bytes());
             bytes.map(|bytes| bytes.to_vec())
@@ -140,13 +165,17 @@ mod tests {
             ("aGk=", b"hi"),
             ("aGk", b"hi"),
             ("/+8=", &[0xff, 0xef]),
+            ("aGk=\n", b"hi"),
+            ("aG\r\nk\r\n", b"hi"),
+            ("\n", b""),
         ] {
             assert_eq!(decode(text).as_deref(), Ok(bytes), "{text}");
         }
         for (text, reason) in [
-            ("aGk=\n", "has a line break at position 5"),
             ("aG k", "has a space at position 3"),
+            ("aG\n\tk", "has a space at position 4"),
             ("_-8=", "another alphabet at position 1"),
+            ("\r\naGk=\n!", "another alphabet at position 8"),
             ("a", "its length does not fit"),
             ("aGl", "it was cut off"),
         ] {
@@ -159,6 +188,7 @@ mod tests {
     fn hex_has_pairs_of_digits_in_any_case() {
         let decode = |text: &str| Encoding::Hex.decode(text.as_bytes());
         assert_eq!(decode("00fFA1").unwrap()[..], [0, 255, 161]);
+        assert_eq!(decode("0\n0f\r\nF\n").unwrap()[..], [0, 255]);
         for (text, reason) in [
             ("0", "number of digits is odd"),
             ("0x00", "another alphabet at position 2"),

@@ -10,11 +10,11 @@ pub struct FileMode(u32);
 /// Why a string is not a file's permission.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is not a file permission: write four octal digits in quotes, such as {suggestion:?}"
+    "{text:?} is not a file permission: write four octal digits in quotes, such as \"{suggestion}\""
 )]
 pub struct InvalidFileMode {
     text: String,
-    suggestion: String,
+    suggestion: FileMode,
 }
 
 impl FileMode {
@@ -28,6 +28,12 @@ impl FileMode {
     /// The permissions in a file's mode, as `stat(2)` gives it.
     pub const fn of_bits(mode: u32) -> Self {
         Self(mode & 0o7777)
+    }
+
+    /// May the owner read, the group no more than the owner, and others no more than the group?
+    const fn is_usual(self) -> bool {
+        let (owner, group, others) = (self.0 >> 6, self.0 >> 3 & 7, self.0 & 7);
+        owner <= 7 && owner & 4 != 0 && owner & group == group && group & others == others
     }
 
     /// The permission bits, as `chmod(2)` takes them.
@@ -57,16 +63,12 @@ fn is_octal(digits: &str) -> bool {
     digits.bytes().all(|b| (b'0'..=b'7').contains(&b))
 }
 
-/// What the writer most likely meant. YAML takes an unquoted `0o600` for the number 384, and `600` lacks its zero.
-fn suggestion(text: &str) -> String {
-    let digits = text.strip_prefix("0o").unwrap_or(text);
-    if digits.len() == 3 && is_octal(digits) {
-        return format!("0{digits}");
-    }
-    match text.parse::<u32>() {
-        Ok(number) if number <= 0o7777 && !text.starts_with('0') => format!("{number:04o}"),
-        _ => FileMode::DEFAULT.to_string(),
-    }
+/// What the writer most likely meant: `600` lacks its zero, and YAML takes an unquoted `0o400` for the number 256.
+fn suggestion(text: &str) -> FileMode {
+    let octal = u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8);
+    let meanings = [octal.ok(), text.parse().ok()].into_iter().flatten();
+    let usual = meanings.map(FileMode).find(|mode| mode.is_usual());
+    usual.unwrap_or(FileMode::DEFAULT)
 }
 
 impl fmt::Display for FileMode {
@@ -93,12 +95,28 @@ mod tests {
     #[test]
     fn suggests_what_was_meant() {
         let error = |text: &str| text.parse::<FileMode>().unwrap_err().to_string();
-        assert!(error("600").ends_with("such as \"0600\""));
-        assert!(
-            error("384").ends_with("such as \"0600\""),
-            "the number that YAML makes of 0o600"
-        );
-        assert!(error("0888").ends_with("such as \"0644\""));
-        assert!(error("rw-r--r--").ends_with("such as \"0644\""));
+        for (text, meant) in [
+            ("600", "0600"),
+            ("400", "0400"),
+            ("440", "0440"),
+            ("0o640", "0640"),
+            ("00400", "0400"),
+            // The numbers that YAML makes of 0o600, 0o400, 0o440, 0o644, 0o640, 0o660, 0o664, and 0o755.
+            ("384", "0600"),
+            ("256", "0400"),
+            ("288", "0440"),
+            ("420", "0644"),
+            ("416", "0640"),
+            ("432", "0660"),
+            ("436", "0664"),
+            ("493", "0755"),
+            ("0888", "0644"),
+            ("99999999999", "0644"),
+            ("-400", "0644"),
+            ("rw-r--r--", "0644"),
+        ] {
+            let error = error(text);
+            assert!(error.ends_with(&format!("such as \"{meant}\"")), "{error}");
+        }
     }
 }
