@@ -60,13 +60,19 @@ fn renews(release: &Release<'_>) {
     };
     let before = rotations().unwrap();
     let admissions = stream(&release.apps, true, 10);
-    namespace
-        .kubectl(&[
-            "delete",
-            "secret",
-            &format!("{}-cert-manager", release.fullname()),
-        ])
+    let secret = format!("{}-cert-manager", release.fullname());
+    namespace.kubectl(&["delete", "secret", &secret]).unwrap();
+    kubectl
+        .wait_until("there is another certificate", || {
+            let secret = ["get", "secret", &secret, "-o", "jsonpath={.data.tls\\.crt}"];
+            Ok(namespace
+                .kubectl(&secret)
+                .is_ok_and(|chain| !chain.is_empty()))
+        })
         .unwrap();
+    // The kubelet looks at a Secret once a minute, or when its pod changes.
+    let touch = ["annotate", "pods", "--all", "renewed=true"];
+    namespace.kubectl(&touch).unwrap();
     kubectl
         .wait_until("every replica shows another certificate", || {
             let now = rotations()?;

@@ -49,7 +49,7 @@ type Story = fn(&World);
 type Scenario = (&'static str, Story);
 
 /// Scenarios that share a cluster. They run in parallel, those first that take longest.
-const SIDE_BY_SIDE: [Scenario; 62] = [
+const SIDE_BY_SIDE: [Scenario; 64] = [
     (
         "helm_installs_upgrades_and_leaves_nothing_behind",
         chart::life,
@@ -187,6 +187,14 @@ const SIDE_BY_SIDE: [Scenario; 62] = [
     ),
     ("a_pem_becomes_a_tls_secret", kubernetes_secrets_life::tls),
     (
+        "pods_share_a_secret_that_is_there_at_every_moment_of_a_rollout",
+        kubernetes_secrets_life::shared,
+    ),
+    (
+        "without_webhook_configuration_the_policy_refuses_pods_that_lack_something",
+        outage::no_configuration,
+    ),
+    (
         "a_value_that_the_kubelet_cannot_read_stops_the_pod_until_it_is_changed",
         variables::unwritable,
     ),
@@ -258,7 +266,7 @@ const SIDE_BY_SIDE: [Scenario; 62] = [
 /// Scenarios that send a stream of pods of which none may be refused, or change all of the cluster: its API server, its CRD, or the
 /// installation with the names of the documentation. They run one by one when the others have ended, because a busy machine refuses
 /// pods by itself.
-const ONE_BY_ONE: [Scenario; 9] = [
+const ONE_BY_ONE: [Scenario; 7] = [
     (
         "certificates_are_exchanged_under_load_and_fail_no_admission",
         certificates::rotations,
@@ -274,14 +282,6 @@ const ONE_BY_ONE: [Scenario; 9] = [
     (
         "without_webhook_bare_pods_come_and_annotated_ones_are_refused",
         outage::no_replica,
-    ),
-    (
-        "without_webhook_configuration_the_policy_refuses_pods_that_lack_something",
-        outage::no_configuration,
-    ),
-    (
-        "pods_share_a_secret_that_is_there_at_every_moment_of_a_rollout",
-        kubernetes_secrets_life::shared,
     ),
     (
         "documents_have_commands_that_do_what_they_say",

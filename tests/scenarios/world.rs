@@ -87,7 +87,7 @@ impl World {
     }
 }
 
-/// A lock on the clusters' names: two runs in one tree would stop each other's clusters.
+/// A lock on the cluster's name: two runs in one tree would stop each other's cluster.
 pub(crate) fn claim() -> anyhow::Result<File> {
     let folder = project::target().join("cluster");
     std::fs::create_dir_all(&folder)?;
@@ -98,7 +98,7 @@ pub(crate) fn claim() -> anyhow::Result<File> {
     Ok(claim)
 }
 
-/// Removes the clusters, unless they are kept.
+/// Removes the cluster, unless it is kept.
 pub(crate) fn take_down() {
     if keeps_cluster() {
         line("E2E_KEEP=1: the cluster is left running");
@@ -108,8 +108,8 @@ pub(crate) fn take_down() {
 }
 
 fn remove(how: impl FnOnce() -> anyhow::Result<()>) {
-    if let Err(error) = step("removing the clusters", how) {
-        line(&format!("could not remove the clusters: {error:#}"));
+    if let Err(error) = step("removing the cluster", how) {
+        line(&format!("could not remove the cluster: {error:#}"));
     }
 }
 
