@@ -5,7 +5,9 @@
 use std::path::{Component, Path};
 
 use proptest::prelude::*;
-use provider_class::{Class, ClassError, Contents, FilePath, SecretProviderClassSpec};
+use provider_class::{
+    Class, ClassError, Contents, FilePath, Request, SecretProviderClassSpec, parameter_calls,
+};
 
 /// Words of which names with a meaning are made, among them all that could lead out of a directory.
 fn name() -> impl Strategy<Value = String> {
@@ -128,11 +130,16 @@ fn check(objects: String, translation: String) {
         .map(|planned| planned.objects.len())
         .sum();
     assert_eq!(planned, class.objects.len(), "every object has its request");
-    let calls = plan.parameter_calls();
-    assert_eq!(
-        calls.iter().map(Vec::len).sum::<usize>() + plan.secrets().count(),
-        plan.requests.len()
-    );
+    let requests = plan.requests.iter().map(|planned| &planned.request);
+    let parameters: Vec<_> = requests
+        .filter_map(|request| match request {
+            Request::Parameter(parameter) => Some(((), parameter)),
+            Request::Secret(_) | Request::Path(_) => None,
+        })
+        .collect();
+    let count = parameters.len();
+    let calls = parameter_calls(parameters);
+    assert_eq!(calls.iter().map(Vec::len).sum::<usize>(), count);
 }
 
 /// A file of any text, and of classes with any text.

@@ -46,29 +46,19 @@ fn paths_of_other_languages_become_paths_that_find_the_value() {
     let secret = json!({
         "username": "v",
         "api-key": "v",
-        "db": {"users": [{"name": "v"}], "host.name": "v", "it's": "v"},
-        "0": "v",
+        "db": {"users": [{"name": "v"}], "host.name": "v"},
     });
     for path in [
         "$.username",
         ".username",
         "/username",
-        "$['username']",
-        "{.username}",
-        "{{ .username }}",
         "api-key",
         "$.api-key",
         ".api-key",
         "/api-key",
-        ".[\"api-key\"]",
-        "$[\"api-key\"]",
         "$.db.users[0].name",
         ".db.users[0].name",
-        "/db/users/0/name",
-        "#/db/users/0/name",
-        "$.db['host.name']",
         "/db/host.name",
-        "$.db[\"it's\"]",
     ] {
         let error = taken(&quoted(path), &secret).unwrap_err();
         let hint = hint(&error).unwrap_or_else(|| panic!("no hint: {error}"));

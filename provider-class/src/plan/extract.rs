@@ -2,14 +2,12 @@
 
 mod error;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use jmespath::{Rcvar, Variable};
 use zeroize::Zeroizing;
 
-use super::members::{member, members};
-use super::number::Numbers;
+use super::json::{Numbers, member, members};
 use crate::words::{jmes_path, name};
 use crate::{Encoding, Extract, Field, File, JmesPath, Object, Output, Request};
 use error::MAX_KEYS;
@@ -115,7 +113,7 @@ impl OfValue<'_> {
             match parse(&bytes) {
                 Ok((text, json)) => {
                     errors.extend(self.parts(text, &json, &mut made));
-                    errors.extend(self.keys(text, &json, &mut made).err().map(|error| *error));
+                    errors.extend(self.keys(text, &mut made).err().map(|error| *error));
                 }
                 Err(reason) => {
                     let field = if object.extracts.is_empty() {
@@ -190,18 +188,14 @@ impl OfValue<'_> {
     }
 
     /// All keys of the object (`jsonKeys`).
-    fn keys(&self, text: &str, json: &Rcvar, made: &mut Made) -> Result<(), Box<ExtractError>> {
+    fn keys(&self, text: &str, made: &mut Made) -> Result<(), Box<ExtractError>> {
         let Some(open) = &self.object.keys else {
             return Ok(());
         };
         let field = || self.field("jsonKeys");
-        if !json.is_object() {
+        let Some(members) = members(text) else {
             return Err(Box::new(ExtractError::NoKeys { field: field() }));
-        }
-        // Of a key that is there twice the last one counts, as for `jmesPath`.
-        let members: BTreeMap<String, &str> = members(text)
-            .filter_map(|(key, value)| Some((serde_json::from_str(key).ok()?, value)))
-            .collect();
+        };
         if members.len() > MAX_KEYS {
             let count = members.len();
             let field = field();

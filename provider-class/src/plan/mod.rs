@@ -3,9 +3,8 @@
 
 mod collisions;
 mod extract;
+mod json;
 mod made;
-mod members;
-mod number;
 mod paths;
 pub mod policy;
 mod render;
@@ -90,28 +89,6 @@ impl Plan {
             requests,
         }
     }
-
-    /// Indexes into [`Plan::requests`] of all secrets.
-    pub fn secrets(&self) -> impl Iterator<Item = usize> {
-        let requests = self.requests.iter().enumerate();
-        requests.filter_map(|(index, planned)| match &planned.request {
-            Request::Secret(_) => Some(index),
-            Request::Parameter(_) | Request::Path(_) => None,
-        })
-    }
-
-    /// Indexes into [`Plan::requests`] of all parameters, a list for each call.
-    pub fn parameter_calls(&self) -> Vec<Vec<usize>> {
-        let requests = self.requests.iter().enumerate();
-        let parameters = requests.filter_map(|(index, planned)| match &planned.request {
-            Request::Secret(_) | Request::Path(_) => None,
-            Request::Parameter(request) => Some((index, request)),
-        });
-        parameter_calls(parameters)
-            .into_iter()
-            .map(|call| call.into_iter().map(|(index, _)| index).collect())
-            .collect()
-    }
 }
 
 /// A request for a parameter, with what its caller knows it by.
@@ -122,38 +99,26 @@ type Tagged<'a, T> = (T, &'a ParameterRequest);
 pub fn parameter_calls<'a, T>(
     parameters: impl IntoIterator<Item = Tagged<'a, T>>,
 ) -> Vec<Vec<Tagged<'a, T>>> {
-    let mut calls: Vec<Vec<Tagged<'a, T>>> = Vec::new();
-    // Where to look for room instead of in a call: the call itself while it has room, or else a later one.
-    let mut open: Vec<usize> = Vec::new();
-    // For each parameter, the call after the last one that names it.
-    let mut next: HashMap<&str, usize> = HashMap::new();
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    // The first request of every name, the second one of every name, and so on.
+    let mut rounds: Vec<Vec<Tagged<'a, T>>> = Vec::new();
     for (tag, request) in parameters {
-        let name = request.short_name();
-        let call = with_room(&mut open, next.get(name).copied().unwrap_or_default());
-        if call == calls.len() {
-            calls.push(Vec::new());
-            open.push(call);
+        let round = seen.entry(request.short_name()).or_default();
+        if *round == rounds.len() {
+            rounds.push(Vec::new());
         }
-        calls[call].push((tag, request));
-        if calls[call].len() == PARAMETERS_PER_CALL {
-            open[call] = call + 1;
+        rounds[*round].push((tag, request));
+        *round += 1;
+    }
+    let mut calls = Vec::new();
+    for mut round in rounds {
+        while round.len() > PARAMETERS_PER_CALL {
+            let rest = round.split_off(PARAMETERS_PER_CALL);
+            calls.push(std::mem::replace(&mut round, rest));
         }
-        next.insert(name, call + 1);
+        calls.push(round);
     }
     calls
-}
-
-/// The first call from `start` on that has room, or a new one. The path to it is shortened for the next time.
-fn with_room(open: &mut [usize], start: usize) -> usize {
-    let mut found = start;
-    while found < open.len() && open[found] != found {
-        found = open[found];
-    }
-    let mut at = start;
-    while at < open.len() && open[at] != at {
-        at = std::mem::replace(&mut open[at], found);
-    }
-    found
 }
 
 #[cfg(test)]
@@ -166,6 +131,19 @@ mod tests {
         let region = "us-east-2".parse().unwrap();
         let class = Class::parse("test", &spec).unwrap();
         class.resolve(Some(&region)).unwrap()
+    }
+
+    /// Indexes of the requests of each call.
+    fn calls(plan: &Plan) -> Vec<Vec<usize>> {
+        let requests = plan.requests.iter().enumerate();
+        let parameters = requests.filter_map(|(index, planned)| match &planned.request {
+            Request::Secret(_) | Request::Path(_) => None,
+            Request::Parameter(request) => Some((index, request)),
+        });
+        let calls = parameter_calls(parameters).into_iter();
+        calls
+            .map(|call| call.into_iter().map(|(index, _)| index).collect())
+            .collect()
     }
 
     #[test]
@@ -188,53 +166,8 @@ mod tests {
     fn parameters_go_by_tens() {
         let entry = |n| format!("- {{objectName: p{n}, objectType: ssmparameter}}");
         let entries = (0..21).map(entry).collect::<Vec<_>>().join("\n");
-        let sizes: Vec<_> = plan(&entries)
-            .parameter_calls()
-            .iter()
-            .map(Vec::len)
-            .collect();
+        let sizes: Vec<_> = calls(&plan(&entries)).iter().map(Vec::len).collect();
         assert_eq!(sizes, [10, 10, 1]);
-    }
-
-    /// The simple algorithm: each goes into the first call that has room and does not name it yet.
-    fn first_fit(plan: &Plan) -> Vec<Vec<usize>> {
-        let mut calls: Vec<Vec<usize>> = Vec::new();
-        let key = |index: usize| match &plan.requests[index].request {
-            Request::Secret(_) | Request::Path(_) => panic!("no parameter"),
-            Request::Parameter(parameter) => parameter.short_name(),
-        };
-        for index in 0..plan.requests.len() {
-            let fits = |call: &&mut Vec<usize>| {
-                call.len() < PARAMETERS_PER_CALL
-                    && call.iter().all(|other| key(*other) != key(index))
-            };
-            match calls.iter_mut().find(fits) {
-                Some(call) => call.push(index),
-                None => calls.push(vec![index]),
-            }
-        }
-        calls
-    }
-
-    #[test]
-    fn calls_are_filled_as_one_would_by_hand() {
-        // Pseudo-random numbers that are the same in every run.
-        let mut number = 7_u32;
-        let mut next = |bound: u32| {
-            number = number.wrapping_mul(1_103_515_245).wrapping_add(12_345);
-            (number >> 16) % bound
-        };
-        for _ in 0..20 {
-            let entry = |(index, name): (usize, u32)| {
-                format!(
-                    "- {{objectName: /p{name}, objectType: ssmparameter, objectVersion: {}, objectAlias: a{index}}}\n",
-                    index + 1
-                )
-            };
-            let names: Vec<u32> = (0..200).map(|_| next(30)).collect();
-            let plan = plan(&names.into_iter().enumerate().map(entry).collect::<String>());
-            assert_eq!(plan.parameter_calls(), first_fit(&plan));
-        }
     }
 
     #[test]
@@ -246,6 +179,6 @@ mod tests {
 - {objectName: q, objectType: ssmparameter}
 ",
         );
-        assert_eq!(plan.parameter_calls(), [vec![0, 3], vec![1], vec![2]]);
+        assert_eq!(calls(&plan), [vec![0, 3], vec![1], vec![2]]);
     }
 }

@@ -127,7 +127,7 @@ fn allow(sid: &str, actions: &[&str], resources: &BTreeSet<String>) -> Value {
 /// Secrets Manager ends every ARN with a hyphen and six characters of its own choice.
 const SUFFIX: &str = "-??????";
 
-/// The ARNs of a secret: two for one that may be whole, or may lack the six characters.
+/// The ARNs of a secret: two for an ARN that ends like one with the six characters, because a secret's own name can end like that.
 fn secret(id: &str, region: Option<&Region>, account: &str) -> Vec<String> {
     let Ok(arn) = id.parse::<Arn>() else {
         let prefix = prefix("secretsmanager", region);
@@ -136,28 +136,8 @@ fn secret(id: &str, region: Option<&Region>, account: &str) -> Vec<String> {
     let with_suffix = format!("{id}{SUFFIX}");
     match arn.suffix() {
         None => vec![with_suffix],
-        Some(end) if is_word(end) => vec![id.to_owned(), with_suffix],
-        Some(_) => vec![id.to_owned()],
+        Some(_) => vec![id.to_owned(), with_suffix],
     }
-}
-
-/// Is this more likely a word of a name, such as `config`, `GitHub` or `prod01`, than six characters by chance? Of those,
-/// one in twenty-five is taken for a word too.
-fn is_word(end: &str) -> bool {
-    let letters = end.trim_end_matches(|c: char| c.is_ascii_digit());
-    if letters.bytes().any(|b| b.is_ascii_digit()) {
-        return false;
-    }
-    let is_upper = letters.bytes().all(|b| b.is_ascii_uppercase());
-    // Lengths of its parts, which begin with a capital letter.
-    let mut parts: Vec<usize> = Vec::new();
-    for byte in letters.bytes() {
-        match parts.last_mut() {
-            Some(length) if !byte.is_ascii_uppercase() => *length += 1,
-            _ => parts.push(1),
-        }
-    }
-    is_upper || parts.len() <= 2 && parts.iter().all(|length| *length > 1)
 }
 
 fn parameter(name: &str, region: Option<&Region>, account: &str) -> String {
@@ -226,35 +206,12 @@ mod tests {
             [
                 "arn:aws:secretsmanager:us-east-2:*:secret:a/b-??????",
                 "arn:aws:secretsmanager:us-east-2:111122223333:secret:MySecret-00AACC",
+                "arn:aws:secretsmanager:us-east-2:111122223333:secret:MySecret-00AACC-??????",
                 "arn:aws:secretsmanager:us-east-2:111122223333:secret:partial-??????",
                 "arn:aws:ssm:us-east-2:*:parameter/app/db",
                 "arn:aws:ssm:us-east-2:*:parameter/plain",
             ]
         );
-    }
-
-    #[test]
-    fn an_arn_that_may_lack_its_suffix_is_named_both_ways() {
-        let arn =
-            |name: &str| format!("arn:aws:secretsmanager:us-east-2:111122223333:secret:{name}");
-        for word in [
-            "config", "github", "GitHub", "Config", "SECRET", "prod01", "202401",
-        ] {
-            let name = arn(&format!("prod/shop-{word}"));
-            let class = class(
-                &[],
-                &format!("- {{objectName: \"{name}\", objectAlias: a}}"),
-            );
-            assert_eq!(resources(&class), [name.clone(), format!("{name}-??????")]);
-        }
-        for chance in ["00AACC", "1a2B3c", "E18LRP", "AbCdEf", "aBcdef", "x9kq2m"] {
-            let name = arn(&format!("prod/shop-{chance}"));
-            let class = class(
-                &[],
-                &format!("- {{objectName: \"{name}\", objectAlias: a}}"),
-            );
-            assert_eq!(resources(&class), [name]);
-        }
     }
 
     #[test]
