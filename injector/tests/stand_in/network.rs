@@ -218,15 +218,19 @@ async fn a_variable_that_names_no_server_is_named_before_anything_is_sent() {
         (
             "AWS_ENDPOINT_URL",
             "127.0.0.1:4566",
-            "write http://127.0.0.1:4566",
+            "write https://127.0.0.1:4566",
         ),
-        ("AWS_ENDPOINT_URL_SSM", "https:/x", "write https://x"),
+        ("AWS_ENDPOINT_URL_SSM", "https:/x", "write https://HOST"),
         (
             "AWS_ENDPOINT_URL_SECRETS_MANAGER",
             "https://x y",
-            "has a space",
+            "is not a URL of http or https",
         ),
-        ("HTTPS_PROXY", "socks5://proxy:1080", "is not an HTTP proxy"),
+        (
+            "HTTPS_PROXY",
+            "socks5://proxy:1080",
+            "is not the URL of an HTTP proxy",
+        ),
         ("https_proxy", "http:proxy", "write http://HOST:PORT"),
         ("no_proxy", "a b", "separate hosts by commas"),
         (

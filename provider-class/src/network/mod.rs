@@ -9,7 +9,6 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use self::url::{Parts, Scheme};
 use crate::printable::printable;
 
 pub use self::url::InvalidUrl;
@@ -105,14 +104,14 @@ impl FromStr for Endpoint {
     type Err = InvalidUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
-        let parts = Parts::of(text, None)?;
-        if parts.user.is_some() {
-            return Err(InvalidUrl::credentials(text));
+        let uri = url::read(text)?;
+        if url::has_user(&uri) {
+            return Err(InvalidUrl::Credentials(url::shown(text)));
         }
-        if parts.query.is_some() {
-            return Err(InvalidUrl::query(text));
+        if text.contains(['?', '#']) {
+            return Err(InvalidUrl::Query(url::shown(text)));
         }
-        Ok(Self(parts.to_url()))
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -147,14 +146,18 @@ impl FromStr for AgentUri {
     type Err = InvalidUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
-        let parts = Parts::of(text, None)?;
-        if parts.user.is_some() {
-            return Err(InvalidUrl::credentials(text));
+        let uri = url::read(text)?;
+        if url::has_user(&uri) {
+            return Err(InvalidUrl::Credentials(url::shown(text)));
         }
-        if parts.scheme == Scheme::Http && !Self::is_the_nodes_own(parts.host) {
-            return Err(InvalidUrl::token_target(text));
+        if text.contains('#') {
+            return Err(InvalidUrl::Query(url::shown(text)));
         }
-        Ok(Self(parts.to_url()))
+        let is_https = uri.scheme_str() == Some("https");
+        if !is_https && !uri.host().is_some_and(Self::is_the_nodes_own) {
+            return Err(InvalidUrl::TokenTarget(url::shown(text)));
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -171,7 +174,7 @@ impl Proxy {
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Proxy({})", url::shown(&self.0, true))
+        f.write_str("Proxy(…)")
     }
 }
 
@@ -179,11 +182,7 @@ impl FromStr for Proxy {
     type Err = InvalidUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
-        let parts = Parts::of(text, Some(Scheme::Http)).map_err(|error| error.of_proxy(text))?;
-        if !matches!(parts.path, "" | "/") || parts.query.is_some() {
-            return Err(InvalidUrl::proxy_path(text));
-        }
-        Ok(Self(parts.to_url()))
+        url::read_proxy(text).map(Self)
     }
 }
 

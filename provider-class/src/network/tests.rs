@@ -53,11 +53,47 @@ fn an_endpoint_is_a_url_without_credentials() {
         secret.contains("has a user or password") && !secret.contains("hunter2"),
         "{secret}"
     );
-    let query = error("AWS_ENDPOINT_URL", "https://x/?a=hunter2");
-    assert!(
-        query.contains("? or #") && !query.contains("hunter2"),
-        "{query}"
-    );
+    for text in ["https://x/?a=hunter2", "https://x#hunter2"] {
+        let query = error("AWS_ENDPOINT_URL", text);
+        assert!(
+            query.contains("? or #") && !query.contains("hunter2"),
+            "{query}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_url_is_told_what_to_write() {
+    for (text, expected) in [
+        (
+            "127.0.0.1:4566",
+            "\"127.0.0.1:4566\" has no scheme; write https://127.0.0.1:4566",
+        ),
+        ("//host/x", "has no scheme; write https://HOST"),
+        ("https:/x", "has no scheme; write https://HOST"),
+        ("ftp://x", "\"ftp://x\" is not a URL of http or https"),
+        ("https://a\n", r#""https://a\n" is not a URL"#),
+        ("https://a b", "is not a URL"),
+        ("https://ü.example", "is not a URL"),
+        ("https://", "is not a URL"),
+        ("https:///x", "is not a URL"),
+        ("https://:443", "is not a URL"),
+        ("https://a..b", "is not a URL"),
+        ("https://-{x}", "is not a URL"),
+        ("https://fd00::1", "is not a URL"),
+        ("https://[fd00::1", "is not a URL"),
+        ("https://[x]", "is not a URL"),
+        ("https://1.2.3.400", "is not a URL"),
+        ("https://x:0", "is not a URL"),
+        ("https://x:65536", "is not a URL"),
+        ("https://x:", "is not a URL"),
+        ("https://x:+80", "is not a URL"),
+    ] {
+        let error = error("AWS_ENDPOINT_URL", text);
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    let long = error("AWS_ENDPOINT_URL", &format!("https://{}", "x".repeat(5000)));
+    assert!(long.len() < 400, "{long}");
 }
 
 #[test]
@@ -100,16 +136,20 @@ fn a_proxy_may_lack_its_scheme_and_have_a_password_that_is_never_shown() {
         assert_eq!(proxy.with_password(), url);
         assert!(!format!("{proxy:?}").contains("p%40ss"));
     }
-    for (text, words) in [
-        ("http://u:hun#ter2@proxy", "port"),
-        ("http://u:hunter2@", "has no host"),
-        ("http://u:hunt\"er2@proxy", "percent-encoded"),
-        ("socks5://proxy:1080", "is not an HTTP proxy"),
-        ("http:proxy", "write http://HOST:PORT"),
-        ("http://proxy/path", "which no proxy has"),
+    for text in [
+        "http://u:hun#ter2@proxy",
+        "http://u:hunter2@",
+        "http://u:hunt\"er2@proxy",
+        "http://u:hun/ter2@proxy",
+        "http://u:hunter2",
+        "u:hunter2",
+        "socks5://proxy:1080",
+        "http:proxy",
+        "http://proxy/path",
+        "http://proxy?x",
     ] {
         let error = error("HTTPS_PROXY", text);
-        assert!(error.contains(words), "{error}");
+        assert!(error.contains("is not the URL of an HTTP proxy"), "{error}");
         assert!(!error.contains("er2"), "{error}");
     }
 }
