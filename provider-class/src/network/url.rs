@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use http::Uri;
 
 use crate::printable::printable;
+use crate::words::kubernetes::port;
 
 /// Why a text is not the URL of a server. It never has a password in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +82,7 @@ fn uri(text: &str) -> Option<Uri> {
     let (_, server) = authority.rsplit_once('@').unwrap_or(("", authority));
     let has_valid_port = match server.strip_prefix(host)? {
         "" => true,
-        after => after.strip_prefix(':').is_some_and(is_port),
+        after => after.strip_prefix(':').and_then(port).is_some(),
     };
     let is_host = match host.strip_prefix('[') {
         Some(address) => address.trim_end_matches(']').parse::<Ipv6Addr>().is_ok(),
@@ -89,12 +90,6 @@ fn uri(text: &str) -> Option<Uri> {
     };
     let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
     (is_http && has_valid_port && is_host).then_some(uri)
-}
-
-fn is_port(text: &str) -> bool {
-    // `u16` takes a sign.
-    let are_digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    are_digits && text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// Has the URL a user, and perhaps a password?

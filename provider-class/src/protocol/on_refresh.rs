@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::words::kubernetes;
+
 /// The exit status by which the sidecar asks the kubelet to restart all containers of its pod.
 ///
 /// No other end of the injector has it: 1 is an error, 2 wrong arguments, 101 and 134 a panic, 126 to 143 are those of
@@ -169,7 +171,8 @@ impl FromStr for Notification {
                 };
                 Ok(Self::Http {
                     method: method.1,
-                    port: self::port(port)?,
+                    port: kubernetes::port(port)
+                        .ok_or_else(|| InvalidOnRefresh::Port(port.to_owned()))?,
                     path: self::path(path)?,
                 })
             }
@@ -187,25 +190,12 @@ fn signal(name: &str) -> Result<Signal, InvalidOnRefresh> {
     Err(InvalidOnRefresh::Signal(name.to_owned()))
 }
 
-/// The name of a container: a DNS label.
 fn container(name: &str) -> Result<String, InvalidOnRefresh> {
-    let valid = (1..=63).contains(&name.len())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !name.starts_with('-')
-        && !name.ends_with('-');
-    if valid {
+    if kubernetes::is_dns_label(name) {
         Ok(name.to_owned())
     } else {
         Err(InvalidOnRefresh::Container(name.to_owned()))
     }
-}
-
-fn port(text: &str) -> Result<u16, InvalidOnRefresh> {
-    let digits = text.bytes().all(|b| b.is_ascii_digit());
-    let port = text.parse().ok().filter(|port| digits && *port > 0);
-    port.ok_or_else(|| InvalidOnRefresh::Port(text.to_owned()))
 }
 
 fn path(text: &str) -> Result<String, InvalidOnRefresh> {

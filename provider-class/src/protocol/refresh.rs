@@ -39,34 +39,18 @@ impl FromStr for RefreshInterval {
     type Err = InvalidInterval;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let seconds =
-            seconds(text).ok_or_else(|| InvalidInterval::NotADuration(text.to_owned()))?;
-        let duration = Duration::from_secs(seconds);
+        let are_known = text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b"smh".contains(&b));
+        let are_known = are_known && !text.contains("ms");
+        let duration = humantime::parse_duration(text).ok().filter(|_| are_known);
+        let duration = duration.ok_or_else(|| InvalidInterval::NotADuration(text.to_owned()))?;
         if (Self::LEAST..=Self::MOST).contains(&duration) {
             Ok(Self(duration))
         } else {
             Err(InvalidInterval::OutOfRange(text.to_owned()))
         }
     }
-}
-
-/// The sum of numbers with units.
-fn seconds(text: &str) -> Option<u64> {
-    let mut rest = text;
-    let mut sum = 0_u64;
-    while !rest.is_empty() {
-        let unit = rest.find(|c: char| !c.is_ascii_digit())?;
-        let number: u64 = rest[..unit].parse().ok()?;
-        let factor = match rest[unit..].chars().next()? {
-            's' => 1,
-            'm' => 60,
-            'h' => 60 * 60,
-            _ => return None,
-        };
-        sum = sum.checked_add(number.checked_mul(factor)?)?;
-        rest = &rest[unit + 1..];
-    }
-    (!text.is_empty()).then_some(sum)
 }
 
 impl fmt::Display for RefreshInterval {
@@ -104,6 +88,7 @@ mod tests {
             "-5m",
             "5d",
             "1.5h",
+            "1000ms",
             "ü",
             "99999999999999999999s",
             "9999999999999999999h",

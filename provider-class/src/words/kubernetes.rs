@@ -81,6 +81,11 @@ pub(crate) fn label_value(text: &str) -> Result<String, InvalidForKubernetes> {
     }
 }
 
+/// The name of a namespace or container.
+pub(crate) fn is_dns_label(text: &str) -> bool {
+    text.len() <= LONGEST_WORD && !text.contains('.') && is_subdomain(text)
+}
+
 pub(super) fn is_subdomain(text: &str) -> bool {
     let is_alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_label = |label: &str| {
@@ -92,6 +97,12 @@ pub(super) fn is_subdomain(text: &str) -> bool {
                 .all(|byte| is_alphanumeric(*byte) || *byte == b'-')
     };
     text.len() <= LONGEST_NAME && text.split('.').all(is_label)
+}
+
+/// The number of a port, in digits alone: `u16` takes a sign, too.
+pub(crate) fn port(text: &str) -> Option<u16> {
+    let are_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| are_digits && *port > 0)
 }
 
 fn is_of_word(byte: u8) -> bool {

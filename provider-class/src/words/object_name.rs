@@ -6,11 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::kubernetes::is_subdomain;
+use super::kubernetes::{is_dns_label, is_subdomain};
 use super::name::shown;
-
-/// Longest name of a namespace.
-const LONGEST_LABEL: usize = 63;
 
 /// The name of an object: a DNS subdomain.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,9 +48,10 @@ impl FromStr for Namespace {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        match text.parse() {
-            Ok(name) if text.len() <= LONGEST_LABEL && !text.contains('.') => Ok(Self(name)),
-            _ => Err(InvalidName::Namespace(shown(text))),
+        if is_dns_label(text) {
+            Ok(Self(ObjectName(text.to_owned())))
+        } else {
+            Err(InvalidName::Namespace(shown(text)))
         }
     }
 }
