@@ -145,6 +145,7 @@ fn a_proxy_may_lack_its_scheme_and_have_a_password_that_is_never_shown() {
         "u:hunter2",
         "socks5://proxy:1080",
         "http:proxy",
+        "http:user:hunter2@proxy",
         "http://proxy/path",
         "http://proxy?x",
     ] {

@@ -61,7 +61,9 @@ pub(super) fn read(text: &str) -> Result<Uri, InvalidUrl> {
 
 /// Reads the URL of a proxy, which may lack its scheme. Returns it with its scheme.
 pub(super) fn read_proxy(text: &str) -> Result<String, InvalidUrl> {
-    let url = if text.contains("://") {
+    let (scheme, _) = text.split_once(':').unwrap_or_default();
+    let has_scheme = matches!(&*scheme.to_ascii_lowercase(), "http" | "https");
+    let url = if has_scheme || text.contains("://") {
         text.to_owned()
     } else {
         format!("http://{text}")
