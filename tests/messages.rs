@@ -8,7 +8,7 @@ use e2e::documents::pages;
 use e2e::messages::{Message, messages, policy_messages};
 
 /// What is printed, and is no message of its own.
-const OTHERS: [(&str, &[&str]); 30] = [
+const OTHERS: [(&str, &[&str]); 31] = [
     ("certs/src/authorities.rs", &["-----END PRIVATE KEY-----"]),
     (
         "injector/src/service.rs",
@@ -21,7 +21,18 @@ const OTHERS: [(&str, &[&str]); 30] = [
     // A name in messages.
     ("provider-class/src/class/title.rs", &["annotation objects"]),
     // Words by which others' messages are told apart.
-    ("injector/src/aws/hint.rs", &["HTTP status", "master key"]),
+    (
+        "injector/src/aws/refusals.rs",
+        &[
+            "HTTP status",
+            "VPC endpoint policy",
+            "does not have permissions to assume",
+            "master key",
+            "not yet current",
+            "with an explicit deny",
+        ],
+    ),
+    ("injector/src/aws/outside.rs", &["HTTP status"]),
     // What `check` prints when all is well, and what it has skipped.
     (
         "injector/src/check/show.rs",

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use provider_class::Region;
 
+use crate::aws::http::{is_too_long, no_response};
+use crate::aws::outside::Sent;
 use crate::aws::retry::{Attempt, Backoff, Retry, retry};
-use crate::aws::{Cause, Clients, Deadline, Failure};
+use crate::aws::{Cause, Clients, Deadline, Failure, refusals};
 use crate::service::Service;
 
 /// How often and how fast AWS is tried again.
@@ -18,87 +21,99 @@ pub const BACKOFF: Backoff = Backoff {
     first_pause: Duration::from_millis(200),
 };
 
-/// Sends a call until it succeeds, fails for good, or time runs out. `attempt` sends it once.
-pub async fn send<T, E>(
-    clients: &Clients,
-    service: Service,
-    region: &Region,
-    deadline: Deadline,
-    attempt: impl AsyncFn() -> Result<T, SdkError<E, HttpResponse>>,
-) -> Result<T, Failure>
-where
-    E: ProvideErrorMetadata + Error + 'static,
-{
-    let once = async || match attempt().await {
-        Ok(output) => Ok(output),
-        Err(error) => Err(classify(&error)),
-    };
-    let what = format!("{service} in {region}");
-    let mut cause = match retry(what, BACKOFF, deadline, once).await {
-        Ok(output) => return Ok(output),
-        Err(cause) => cause,
-    };
-    if cause == Cause::NotSent
-        && let Some(contradiction) = clients.contradiction(service, region).await
+/// The services of one region, until a deadline.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Makes the services' clients.
+    pub clients: &'a Clients,
+    /// The region.
+    pub region: &'a Region,
+    /// When all calls must be done.
+    pub deadline: Deadline,
+}
+
+impl Target<'_> {
+    /// Sends a call until it succeeds, fails for good, or time runs out. `attempt` sends it once.
+    pub async fn send<T, E>(
+        self,
+        service: Service,
+        attempt: impl AsyncFn() -> Result<T, SdkError<E, HttpResponse>>,
+    ) -> Result<T, Failure>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
     {
-        cause = Cause::Setup(contradiction);
+        let once = async || match attempt().await {
+            Ok(output) => Ok(output),
+            Err(error) => Err(classify(service, &error)),
+        };
+        let what = format!("{service} in {}", self.region);
+        let mut cause = match retry(what, BACKOFF, self.deadline, once).await {
+            Ok(output) => return Ok(output),
+            Err(cause) => cause,
+        };
+        if cause == Cause::NotSent
+            && let Some(reason) = self.clients.contradiction(service, self.region).await
+        {
+            cause = Cause::Setup(reason);
+        }
+        Err(self.failure(service, cause))
     }
-    Err(Failure {
-        service,
-        region: Some(region.clone()),
-        cause,
-    })
+
+    /// A failure of a service of this region.
+    pub fn failure(self, service: Service, cause: Cause) -> Failure {
+        Failure {
+            service,
+            region: Some(self.region.clone()),
+            cause,
+        }
+    }
 }
 
 /// Why an attempt failed, and whether another one may succeed.
-fn classify<E>(error: &SdkError<E, HttpResponse>) -> Attempt
+fn classify<E>(service: Service, error: &SdkError<E, HttpResponse>) -> Attempt
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    let cause = Cause::of(error);
-    let answer = error.raw_response();
-    let status = answer.map(|answer| answer.status().as_u16());
+    let Some(answer) = error.raw_response() else {
+        return unanswered(error);
+    };
+    let status = answer.status();
+    let metadata = error.as_service_error().map(ProvideErrorMetadata::meta);
+    let code = metadata.and_then(ErrorMetadata::code);
+    let (cause, retry) = if is_too_long(error) {
+        (Cause::too_long(), Retry::Never)
+    } else if status.is_success() && code.is_none() {
+        // The parser's error could quote the response, and that may hold a secret.
+        let reason = "it was cut off, or is not in the service's format";
+        (Cause::Malformed(reason.to_owned()), Retry::Few)
+    } else {
+        let sent = Sent::with(answer);
+        let message = metadata.and_then(ErrorMetadata::message);
+        let refused = Cause::Refused {
+            code: sent.code_or_status(code, status.as_u16()),
+            message: sent.message(message.unwrap_or_default()),
+        };
+        let retry = refusals::retry(service, &refused, status.as_u16());
+        (refused, retry)
+    };
     Attempt {
-        retry: retry_of(error, &cause, status),
-        pause: answer.and_then(asked_pause),
         cause,
+        retry,
+        pause: asked_pause(answer),
     }
 }
 
-/// Source: the SDK's own classifiers for its standard retries, in
-/// <https://docs.rs/aws-runtime/latest/aws_runtime/retries/classifiers/index.html> and
-/// <https://docs.rs/aws-smithy-runtime/latest/aws_smithy_runtime/client/retries/classifiers/index.html>.
-fn retry_of<E>(error: &SdkError<E, HttpResponse>, cause: &Cause, status: Option<u16>) -> Retry {
-    match cause {
-        cause if cause.is_throttling() => Retry::UntilDeadline,
-        Cause::Refused { code, .. } => match (code.as_str(), status) {
-            (_, Some(429)) => Retry::UntilDeadline,
-            (_, Some(500 | 502 | 503 | 504))
-            | ("RequestTimeout" | "RequestTimeoutException" | "IDPCommunicationError", _) => {
-                Retry::Few
-            }
-            // The SDK's client learns the time from each answer, and signs the next attempt with it.
-            (
-                "InvalidSignatureException"
-                | "SignatureDoesNotMatch"
-                | "RequestTimeTooSkewed"
-                | "RequestExpired",
-                _,
-            ) => Retry::Few,
-            _ => Retry::Never,
-        },
-        // What is not of input and output would fail alike the next time.
-        Cause::NoResponse(_) => match error {
-            SdkError::DispatchFailure(failure) if !failure.is_io() && !failure.is_timeout() => {
-                Retry::Never
-            }
-            _ => Retry::Few,
-        },
-        cause if *cause == Cause::too_long() => Retry::Never,
-        Cause::Malformed(_) => Retry::Few,
-        Cause::Untrusted(_) | Cause::Deadline { .. } | Cause::NotSent | Cause::Setup(_) => {
-            Retry::Never
-        }
+/// Why there is no response.
+fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Attempt {
+    let is_timeout = match error {
+        SdkError::TimeoutError(_) => true,
+        SdkError::DispatchFailure(failure) => failure.is_timeout(),
+        _ => false,
+    };
+    match no_response(error) {
+        Some(lost) => lost.attempt(),
+        None if is_timeout => Attempt::again(Cause::NoResponse("the attempt timed out".to_owned())),
+        None => Cause::NotSent.into(),
     }
 }
 
@@ -119,9 +134,9 @@ mod tests {
     use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
     use aws_smithy_runtime_api::client::result::ConnectorError;
     use aws_smithy_types::body::SdkBody;
-    use aws_smithy_types::error::ErrorMetadata;
 
     use super::*;
+    use crate::aws::http::error::NoResponse;
 
     type CallError = SdkError<GetSecretValueError, HttpResponse>;
 
@@ -133,64 +148,23 @@ mod tests {
         response
     }
 
-    fn refusal(
-        code: Option<&str>,
-        status: u16,
-        headers: &[(&'static str, &'static str)],
-    ) -> CallError {
-        let mut metadata = ErrorMetadata::builder();
-        if let Some(code) = code {
-            metadata = metadata.code(code);
-        }
-        let error = GetSecretValueError::generic(metadata.build());
-        SdkError::service_error(error, response(status, headers))
-    }
-
-    #[test]
-    fn a_refusal_is_retried_by_its_code_or_status() {
-        for (code, status, expected) in [
-            (Some("AccessDeniedException"), 400, Retry::Never),
-            (Some("ResourceNotFoundException"), 400, Retry::Never),
-            (Some("ExpiredTokenException"), 403, Retry::Never),
-            (None, 403, Retry::Never),
-            (None, 501, Retry::Never),
-            (Some("InternalServiceError"), 500, Retry::Few),
-            (None, 502, Retry::Few),
-            (Some("ServiceUnavailable"), 503, Retry::Few),
-            (None, 504, Retry::Few),
-            (Some("RequestTimeout"), 400, Retry::Few),
-            (Some("IDPCommunicationError"), 400, Retry::Few),
-            (Some("InvalidSignatureException"), 400, Retry::Few),
-            (Some("RequestExpired"), 400, Retry::Few),
-            (Some("ThrottlingException"), 400, Retry::UntilDeadline),
-            (Some("SlowDown"), 503, Retry::UntilDeadline),
-            (Some("Odd"), 429, Retry::UntilDeadline),
-            (None, 429, Retry::UntilDeadline),
-        ] {
-            let attempt = classify(&refusal(code, status, &[]));
-            assert_eq!(attempt.retry, expected, "{code:?} {status}");
-        }
-    }
-
     #[test]
     fn a_lost_connection_is_retried_and_a_mistake_is_not() {
         let slow = CallError::timeout_error("");
         let cut_short = CallError::response_error("", response(200, &[]));
         let built_wrong = CallError::construction_failure("");
-        let retries = [slow, cut_short, built_wrong].map(|error| classify(&error).retry);
+        let retries =
+            [slow, cut_short, built_wrong].map(|error| classify(Service::Sts, &error).retry);
         assert_eq!(retries, [Retry::Few, Retry::Few, Retry::Never]);
-        let no_response = || crate::aws::http::NoResponse {
-            reason: "from x: the connection was lost".to_owned(),
-            is_untrusted: false,
+        let no_response = |is_lost| {
+            let cause = Cause::NoResponse("from x: the connection failed".to_owned());
+            let error = ConnectorError::other(NoResponse { cause, is_lost }.into(), None);
+            classify(Service::Sts, &CallError::dispatch_failure(error)).retry
         };
-        let lost = CallError::dispatch_failure(ConnectorError::io(no_response().into()));
-        assert_eq!(classify(&lost).retry, Retry::Few);
+        assert_eq!([true, false].map(no_response), [Retry::Few, Retry::Never]);
         let timed_out = ConnectorError::timeout("of the SDK".into());
         let timed_out = CallError::dispatch_failure(timed_out);
-        assert_eq!(classify(&timed_out).retry, Retry::Few);
-        let not_http = ConnectorError::other(no_response().into(), None);
-        let not_http = CallError::dispatch_failure(not_http);
-        assert_eq!(classify(&not_http).retry, Retry::Never);
+        assert_eq!(classify(Service::Sts, &timed_out).retry, Retry::Few);
     }
 
     #[test]

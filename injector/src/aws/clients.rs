@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_sdk_sts::config::StalledStreamProtectionConfig;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_sts::config::{BehaviorVersion, StalledStreamProtectionConfig};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
 use provider_class::Region;
 
 use crate::aws::{HttpClient, endpoint};
@@ -24,30 +26,6 @@ pub struct Clients {
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes that are read of a response with parameters: ten of at most 8 KiB, or references to secrets, which it contains twice.
 const LONGEST_PARAMETERS: usize = 2 * 1024 * 1024;
-
-/// Sets what the three services have in common. Their builders share no trait.
-macro_rules! configure {
-    ($builder:expr, $clients:expr, $http:expr, $region:expr, $service:expr) => {{
-        let mut builder = $builder
-            .behavior_version_latest()
-            .http_client($http)
-            .region(aws_types::region::Region::new($region.as_str().to_owned()))
-            .sleep_impl(TokioSleep::new())
-            .use_fips($clients.environment.use_fips)
-            .use_dual_stack($clients.environment.use_dual_stack)
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-                    .build(),
-            )
-            // It would end a request before this program's own limits, as if it could not be made.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            // This program's own loop retries, and so sees every failure.
-            .retry_config(RetryConfig::disabled());
-        builder.set_endpoint_url($clients.environment.endpoint($service).map(str::to_owned));
-        builder
-    }};
-}
 
 impl Clients {
     /// Clients for an environment.
@@ -89,42 +67,44 @@ impl Clients {
         region: &Region,
         credentials: &Credentials,
     ) -> aws_sdk_secretsmanager::Client {
-        let config = configure!(
-            aws_sdk_secretsmanager::Config::builder(),
-            self,
-            self.http.clone(),
-            region,
-            Service::SecretsManager
-        );
-        aws_sdk_secretsmanager::Client::from_conf(
-            config.credentials_provider(credentials.clone()).build(),
-        )
+        let config = self.config(Service::SecretsManager, region, Some(credentials));
+        aws_sdk_secretsmanager::Client::new(&config.build())
     }
 
     /// Parameter Store of a region.
     pub fn ssm(&self, region: &Region, credentials: &Credentials) -> aws_sdk_ssm::Client {
-        let config = configure!(
-            aws_sdk_ssm::Config::builder(),
-            self,
-            self.http.clone().with_longest_response(LONGEST_PARAMETERS),
-            region,
-            Service::Ssm
-        );
-        aws_sdk_ssm::Client::from_conf(config.credentials_provider(credentials.clone()).build())
+        let config = self.config(Service::Ssm, region, Some(credentials));
+        let http = self.http.clone().with_longest_response(LONGEST_PARAMETERS);
+        aws_sdk_ssm::Client::new(&config.http_client(http).build())
     }
 
     /// STS of a region. Exchanging a web identity token needs no credentials.
     pub fn sts(&self, region: &Region, credentials: Option<&Credentials>) -> aws_sdk_sts::Client {
-        let mut config = configure!(
-            aws_sdk_sts::Config::builder(),
-            self,
-            self.http.clone(),
-            region,
-            Service::Sts
-        );
-        config.set_credentials_provider(credentials.map(|credentials| {
-            aws_credential_types::provider::SharedCredentialsProvider::new(credentials.clone())
-        }));
-        aws_sdk_sts::Client::from_conf(config.build())
+        let config = self.config(Service::Sts, region, credentials);
+        aws_sdk_sts::Client::new(&config.build())
+    }
+
+    fn config(
+        &self,
+        service: Service,
+        region: &Region,
+        credentials: Option<&Credentials>,
+    ) -> aws_types::sdk_config::Builder {
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT);
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(self.http.clone())
+            .region(aws_types::region::Region::new(region.as_str().to_owned()))
+            .sleep_impl(TokioSleep::new())
+            .use_fips(self.environment.use_fips)
+            .use_dual_stack(self.environment.use_dual_stack)
+            .timeout_config(timeouts.build())
+            // It would end a request before this program's own limits, as if it could not be made.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            // This program's own loop retries, and so sees every failure.
+            .retry_config(RetryConfig::disabled());
+        config.set_endpoint_url(self.environment.endpoint(service).map(str::to_owned));
+        config.set_credentials_provider(credentials.cloned().map(SharedCredentialsProvider::new));
+        config
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::aws::Cause;
+use crate::aws::cause::Cause;
 
 /// When all calls must be done.
 #[derive(Clone, Copy, Debug)]

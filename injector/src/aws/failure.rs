@@ -5,7 +5,8 @@ use std::fmt;
 
 use provider_class::Region;
 
-use crate::aws::{Cause, hint};
+use crate::aws::cause::Cause;
+use crate::aws::refusals::{self, Meaning};
 use crate::service::Service;
 
 /// A call that failed for good.
@@ -19,6 +20,10 @@ pub struct Failure {
     pub cause: Cause,
 }
 
+const UNREACHABLE: &str = "check that the pod can reach the endpoint: network policies, NAT gateway or VPC endpoint, proxy, and AWS_ENDPOINT_URL or its service-specific form if it is set";
+const AGENT_UNREACHABLE: &str = "check that the agent's add-on runs on the node (Fargate has none), and that no network policy blocks the pod's traffic to it";
+const UNTRUSTED: &str = "check which server answers there; if a proxy intercepts TLS, set AWS_CA_BUNDLE to a file with its CA certificate";
+
 impl Failure {
     /// A failure before the call was made.
     pub fn setup(service: Service, reason: impl Into<String>) -> Self {
@@ -29,46 +34,34 @@ impl Failure {
         }
     }
 
-    /// Does the service say that the object, or that version or label of it, does not exist?
-    pub fn is_not_found(&self) -> bool {
-        let Cause::Refused { code, .. } = &self.cause else {
-            return false;
-        };
-        matches!(
-            (self.service, code.as_str()),
-            (Service::SecretsManager, "ResourceNotFoundException")
-                | (Service::Ssm, "InvalidParameters")
-        )
+    /// What the service's refusal means, if it is one.
+    pub(crate) fn meaning(&self) -> Option<Meaning> {
+        refusals::meaning(self.service, &self.cause)
     }
 
     /// Would the failover region fail alike? Then it is not tried.
-    ///
-    /// Source: the failover rules of AWS's provider for the Secrets Store CSI Driver: an error that names a mistake in
-    /// the request is final; one that may be the region's own problem is not.
-    pub fn is_final(&self) -> bool {
-        match &self.cause {
-            Cause::Refused { code, .. } => matches!(
-                (self.service, code.as_str()),
-                (
-                    Service::SecretsManager,
-                    "ResourceNotFoundException"
-                        | "InvalidParameterException"
-                        | "InvalidRequestException"
-                        | "DecryptionFailure"
-                        | "DecryptionFailureException"
-                ) | (
-                    Service::Ssm,
-                    "InvalidKeyId" | "InvalidParameters" | "TooManyParameters"
-                ) | (
-                    Service::Sts,
-                    "InvalidIdentityToken" | "ExpiredTokenException" | "ExpiredToken"
-                )
-            ),
+    pub(crate) fn is_final(&self) -> bool {
+        match self.cause {
             Cause::Setup(_) | Cause::NotSent => true,
-            Cause::NoResponse(_)
-            | Cause::Untrusted(_)
-            | Cause::Deadline { .. }
-            | Cause::Malformed(_) => false,
+            _ => self.meaning().is_some_and(Meaning::is_final),
+        }
+    }
+
+    fn remedy(&self) -> Option<&'static str> {
+        let cause = match &self.cause {
+            Cause::Deadline {
+                last: Some(last), ..
+            } => last,
+            cause => cause,
+        };
+        match cause {
+            Cause::Refused { .. } => refusals::remedy(self.service, cause),
+            Cause::NoResponse(_) | Cause::Deadline { .. } => Some(match self.service {
+                Service::PodIdentityAgent => AGENT_UNREACHABLE,
+                _ => UNREACHABLE,
+            }),
+            Cause::Untrusted(_) => Some(UNTRUSTED),
+            Cause::Malformed(_) | Cause::NotSent | Cause::Setup(_) => None,
         }
     }
 }
@@ -81,11 +74,26 @@ impl fmt::Display for Failure {
             write!(f, " in {region}")?;
         }
         write!(f, ": {}", self.cause)?;
-        match hint::of(self.service, &self.cause) {
-            Some(hint) => write!(f, "; {hint}"),
+        match self.remedy() {
+            Some(remedy) => write!(f, "; {remedy}"),
             None => Ok(()),
         }
     }
 }
 
 impl Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_agent_may_not_run_on_the_node() {
+        let failure = Failure {
+            service: Service::PodIdentityAgent,
+            region: None,
+            cause: Cause::NoResponse(String::new()),
+        };
+        assert!(failure.to_string().contains("Fargate has none"));
+    }
+}

@@ -18,6 +18,11 @@ const PIECE: usize = 8;
 const REPEATED: &str =
     "the message repeats the token or the signature of the request, so it is not shown";
 
+/// The code of a response that has none begins with this, and ends with the status.
+pub(crate) const STATUS: &str = "HTTP status";
+/// Printed in place of HTML, which neither AWS nor the agent sends.
+pub(crate) const PAGE: &str = "an HTML page";
+
 /// The headers with a secret.
 const HEADERS: [&str; 3] = [
     "authorization",
@@ -67,6 +72,12 @@ impl Sent {
         } else {
             printable(line.trim_end(), LONGEST_MESSAGE)
         }
+    }
+
+    /// An error's code, or the response's status in place of one.
+    pub(crate) fn code_or_status(&self, code: Option<&str>, status: u16) -> String {
+        let code = code.and_then(|code| self.code(code));
+        code.unwrap_or_else(|| format!("{STATUS} {status}"))
     }
 
     /// An error's code, if it has the form of one.

@@ -28,6 +28,17 @@ pub struct Attempt {
     pub pause: Option<Duration>,
 }
 
+impl Attempt {
+    /// A failure that may pass.
+    pub(crate) fn again(cause: Cause) -> Self {
+        Self {
+            cause,
+            retry: Retry::Few,
+            pause: None,
+        }
+    }
+}
+
 /// A final failure.
 impl From<Cause> for Attempt {
     fn from(cause: Cause) -> Self {

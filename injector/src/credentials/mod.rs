@@ -1,10 +1,9 @@
 //! From the pod's own token to credentials of its role. This program has no other source of credentials, so a misconfigured
 //! pod gets an error and not the permissions of its node.
 
-mod assume_role;
 mod pod_identity;
+mod sts;
 pub(crate) mod token;
-mod web_identity;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use provider_class::{AssumeRole, Region};
 
-use crate::aws::{Clients, Deadline, Failure};
+use crate::aws::{Clients, Deadline, Failure, Target};
 use crate::service::Service;
 
 /// Whose credentials a class uses.
@@ -114,29 +113,27 @@ impl CredentialStore {
     /// Credentials from a region's own STS. Others that need them wait, each until its own deadline.
     pub async fn get(
         &self,
-        region: &Region,
+        target: Target<'_>,
         identity: &Identity,
-        deadline: Deadline,
     ) -> Result<Credentials, Failure> {
+        let Target {
+            region, deadline, ..
+        } = target;
         let slot = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(slots.entry((region.clone(), identity.clone())).or_default())
         };
         let Some(mut exchanged) = deadline.limit(slot.lock()).await else {
-            let service = match identity.source {
-                provider_class::Credentials::WebIdentity => Service::Sts,
-                provider_class::Credentials::PodIdentity(_) => Service::PodIdentityAgent,
-            };
-            return Err(Failure {
-                service,
-                region: (service == Service::Sts).then(|| region.clone()),
-                cause: deadline.missed(None),
+            let missed = deadline.missed(None);
+            return Err(match identity.source {
+                provider_class::Credentials::WebIdentity => target.failure(Service::Sts, missed),
+                provider_class::Credentials::PodIdentity(_) => pod_identity::failure(missed),
             });
         };
         if let Some(exchanged) = exchanged.as_ref().filter(|other| other.holds(deadline)) {
             return exchanged.result.clone();
         }
-        let result = self.exchange(region, identity, deadline).await;
+        let result = exchange(target, identity).await;
         *exchanged = Some(Exchanged {
             result: result.clone(),
             had_half: deadline.is_half(),
@@ -151,26 +148,6 @@ impl CredentialStore {
         mine.find_map(|(_, slot)| fetched(slot))
     }
 
-    async fn exchange(
-        &self,
-        region: &Region,
-        identity: &Identity,
-        deadline: Deadline,
-    ) -> Result<Credentials, Failure> {
-        let own = match identity.source {
-            provider_class::Credentials::WebIdentity => {
-                web_identity::exchange(&self.clients, region, deadline).await?
-            }
-            provider_class::Credentials::PodIdentity(address) => {
-                pod_identity::ask(self.clients.environment(), address, deadline).await?
-            }
-        };
-        match &identity.assume_role {
-            None => Ok(own),
-            Some(role) => assume_role::assume(&self.clients, region, &own, role, deadline).await,
-        }
-    }
-
     /// When all of the round must be done.
     pub fn deadline(&self) -> Deadline {
         self.deadline
@@ -179,6 +156,19 @@ impl CredentialStore {
     /// The clients that use the credentials.
     pub fn clients(&self) -> &Clients {
         &self.clients
+    }
+}
+
+async fn exchange(target: Target<'_>, identity: &Identity) -> Result<Credentials, Failure> {
+    let own = match identity.source {
+        provider_class::Credentials::WebIdentity => sts::exchange(target).await?,
+        provider_class::Credentials::PodIdentity(address) => {
+            pod_identity::ask(target.clients.environment(), address, target.deadline).await?
+        }
+    };
+    match &identity.assume_role {
+        None => Ok(own),
+        Some(role) => sts::assume(target, &own, role).await,
     }
 }
 

@@ -15,9 +15,9 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::token;
-use crate::aws::outside::Sent;
-use crate::aws::retry::{Attempt, Backoff, Retry, retry};
-use crate::aws::{Cause, Deadline, Failure, HttpClient, PAGE, is_too_long};
+use crate::aws::outside::{PAGE, Sent};
+use crate::aws::retry::{Attempt, Backoff, retry};
+use crate::aws::{Cause, Deadline, Failure, HttpClient, is_too_long, refusals};
 use crate::environment::Environment;
 use crate::service::Service;
 
@@ -54,11 +54,16 @@ pub(super) async fn ask(
         .map_err(|reason| Failure::setup(service, reason))?;
     let attempt = async || ask_each(&uris, &token).await;
     let credentials = retry(service, BACKOFF, deadline, attempt).await;
-    credentials.map_err(|cause| Failure {
-        service,
+    credentials.map_err(failure)
+}
+
+/// A failure of the agent, which has no region.
+pub(super) fn failure(cause: Cause) -> Failure {
+    Failure {
+        service: Service::PodIdentityAgent,
         region: None,
         cause,
-    })
+    }
 }
 
 /// Asks one address after the other until one responds.
@@ -73,11 +78,7 @@ async fn ask_each(uris: &[&str], token: &str) -> Result<Credentials, Attempt> {
             result => return result,
         }
     }
-    Err(Attempt {
-        cause: Cause::NoResponse(silent.join("; ")),
-        retry: Retry::Few,
-        pause: None,
-    })
+    Err(Attempt::again(Cause::NoResponse(silent.join("; "))))
 }
 
 async fn ask_once(uri: &str, token: &str) -> Result<Credentials, Attempt> {
@@ -129,18 +130,14 @@ fn too_slow(uri: &str) -> Cause {
     Cause::NoResponse(format!("from {uri}: no response within {seconds} s"))
 }
 
-/// The agent responds with 5xx while it starts, and with 429 while EKS throttles it.
 fn refused(status: u16, body: &[u8], sent: &Sent) -> Attempt {
+    let cause = Cause::Refused {
+        code: sent.code_or_status(None, status),
+        message: message(body, sent),
+    };
     Attempt {
-        cause: Cause::Refused {
-            code: format!("HTTP status {status}"),
-            message: message(body, sent),
-        },
-        retry: match status {
-            429 => Retry::UntilDeadline,
-            500.. => Retry::Few,
-            _ => Retry::Never,
-        },
+        retry: refusals::retry(Service::PodIdentityAgent, &cause, status),
+        cause,
         pause: None,
     }
 }
@@ -171,6 +168,7 @@ struct AgentCredentials {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::retry::Retry;
 
     /// A server that gives every request the same response.
     async fn agent(answer: &'static str) -> String {

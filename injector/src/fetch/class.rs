@@ -6,9 +6,8 @@ use zeroize::Zeroizing;
 
 use provider_class::{ExtractError, FileContents, Made, MadeFile, Object, PlannedRequest, Title};
 
-use super::answers::{Answer, Parameter, ValueError};
-use super::failover;
-use super::region::Sender;
+use super::answers::{Answer, Value, ValueError};
+use super::regions;
 use crate::classes::ClassToFetch;
 use crate::credentials::{CredentialStore, Identity};
 use crate::variables::SecretVariables;
@@ -44,11 +43,7 @@ pub(crate) async fn fetch(
         source: class.credentials,
         assume_role: class.assume_role.clone(),
     };
-    let sender = Sender {
-        store,
-        identity: &identity,
-    };
-    let answers = failover::fetch(&wanted.plan, held, &sender).await;
+    let results = regions::fetch(&wanted.plan, held, store, &identity).await;
     let mut assembly = Assembly {
         wanted,
         variables,
@@ -58,22 +53,12 @@ pub(crate) async fn fetch(
         lines: BTreeSet::new(),
     };
     let mut refused = false;
-    for (_, answered) in answers.iter() {
-        match &answered.result {
-            Ok(Answer::Unchanged) => assembly.keep(answered.planned),
-            Ok(Answer::Fetched { value, version }) => {
-                let made = |object: &Object| object.contents(value);
-                assembly.take(answered.planned, version, made);
-            }
-            Ok(Answer::Parameters {
-                parameters,
-                version,
-            }) => {
-                let made = |object: &Object| contents_of_all(object, parameters);
-                assembly.take(answered.planned, version, made);
-            }
+    for (planned, result) in wanted.plan.requests.iter().zip(&results) {
+        match result {
+            Ok(Answer::Unchanged) => assembly.keep(planned),
+            Ok(Answer::Fetched { values, version }) => assembly.take(planned, values, version),
             Err(error) => {
-                let failed = assembly.miss(answered.planned, error);
+                let failed = assembly.miss(planned, error);
                 refused |= failed && error.is_refused();
             }
         }
@@ -81,19 +66,17 @@ pub(crate) async fn fetch(
     assembly.check();
     assembly.render();
     assembly.check_unmade();
-    if assembly.lines.is_empty() {
-        Ok(Fetched {
-            files: assembly
-                .made
-                .into_iter()
-                .map(|made| made.contents)
-                .collect(),
-            versions: assembly.versions,
-        })
-    } else {
-        let lines = assembly.lines;
-        Err(Failed { lines, refused })
+    let Assembly {
+        made,
+        versions,
+        lines,
+        ..
+    } = assembly;
+    if !lines.is_empty() {
+        return Err(Failed { lines, refused });
     }
+    let files = made.into_iter().map(|made| made.contents).collect();
+    Ok(Fetched { files, versions })
 }
 
 /// The files and versions of a class, put together from the answers to its requests.
@@ -117,12 +100,7 @@ impl Assembly<'_> {
     }
 
     /// Values become files.
-    fn take(
-        &mut self,
-        planned: &PlannedRequest,
-        version: &Version,
-        contents: impl Fn(&Object) -> Result<Made, Vec<ExtractError>>,
-    ) {
+    fn take(&mut self, planned: &PlannedRequest, values: &[Value], version: &Version) {
         let mut version = version.clone();
         let key = planned.key();
         let is_known = self
@@ -130,7 +108,7 @@ impl Assembly<'_> {
             .get(&key)
             .is_some_and(|held| held.id == version.id);
         for object in objects(self.wanted, planned) {
-            let made = match contents(object) {
+            let made = match contents(object, values) {
                 Ok(made) => made,
                 Err(errors) => {
                     let errors = errors.iter().map(ToString::to_string);
@@ -283,12 +261,16 @@ impl Assembly<'_> {
     }
 }
 
-/// What an object makes of all parameters below its path.
-fn contents_of_all(object: &Object, parameters: &[Parameter]) -> Result<Made, Vec<ExtractError>> {
+/// What an object makes of the values: of all parameters below its path, or of its one value.
+fn contents(object: &Object, values: &[Value]) -> Result<Made, Vec<ExtractError>> {
     let mut all = Made::default();
     let mut errors = Vec::new();
-    for Parameter { name, value } in parameters {
-        match object.contents_of(name, value) {
+    for Value { name, bytes } in values {
+        let made = match name {
+            Some(name) => object.contents_of(name, bytes),
+            None => object.contents(bytes),
+        };
+        match made {
             Ok(made) => {
                 all.files.extend(made.files);
                 all.warnings.extend(made.warnings);

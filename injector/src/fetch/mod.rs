@@ -3,22 +3,19 @@
 //! | module | holds |
 //! |---|---|
 //! | `class` | one class: from answers to file contents |
-//! | `answers` | one result for each request |
-//! | `failover` | the first region, and the second one where that failed |
-//! | `region`, `target` | requests to one region |
+//! | `regions` | one result for each request: from the first region, or from the second one where that failed |
 //! | `secrets`, `parameters`, `paths` | calls of the two services |
+//! | `answers` | what they answer |
 
 mod answers;
 pub(crate) mod class;
-mod failover;
 mod parameters;
 mod paths;
-mod region;
+mod regions;
 mod secrets;
-mod target;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -31,7 +28,7 @@ use crate::environment::Environment;
 use crate::variables::SecretVariables;
 use crate::versions::{ClassVersions, Versions};
 
-pub use region::SECRETS_AT_ONCE;
+pub use regions::SECRETS_AT_ONCE;
 
 /// The files of each directory.
 pub type Directories = BTreeMap<PathBuf, Vec<FileContents>>;
@@ -62,42 +59,34 @@ pub async fn fetch(
     let classes = wanted
         .iter()
         .map(|wanted| class::fetch(wanted, variables, &credentials, &nothing));
-    let mut directories = Directories::new();
     let mut versions = Versions::default();
     let mut errors = Vec::new();
-    let mut written = Vec::new();
+    let mut made: BTreeMap<&Path, Vec<(&str, FileContents)>> = BTreeMap::new();
     for (wanted, result) in wanted.iter().zip(join_all(classes).await) {
+        let class = wanted.class.name.as_str();
         match result {
             Ok(fetched) => {
-                written.extend(
-                    fetched
-                        .files
-                        .iter()
-                        .map(|file| (wanted, file.file.path.to_string())),
-                );
-                let directory = directories.entry(wanted.mount_path.clone());
-                directory.or_default().extend(fetched.files);
+                let files = fetched.files.into_iter().map(|file| (class, file));
+                made.entry(&wanted.mount_path).or_default().extend(files);
                 versions.set(wanted, fetched.versions);
             }
-            Err(failed) => errors.extend(
-                failed
-                    .lines
-                    .into_iter()
-                    .map(|line| format!("{}: {line}", Title(&wanted.class.name))),
-            ),
+            Err(failed) => {
+                let lines = failed.lines.into_iter();
+                errors.extend(lines.map(|line| format!("{}: {line}", Title(class))));
+            }
         }
     }
-    for directory in directories.keys() {
-        let files = written
-            .iter()
-            .filter(|(wanted, _)| wanted.mount_path == *directory)
-            .map(|(wanted, path)| (wanted.class.name.as_str(), path.as_str()));
-        let collision = collision_of(files).err();
-        errors.extend(collision.map(|collision| collision.to_string()));
+    for files in made.values() {
+        let paths = files.iter();
+        let paths = paths.map(|(class, contents)| (*class, contents.file.path.as_str()));
+        errors.extend(collision_of(paths).err().map(|error| error.to_string()));
     }
-    if errors.is_empty() {
-        Ok((directories, versions))
-    } else {
-        Err(FetchError::Objects(errors))
+    if !errors.is_empty() {
+        return Err(FetchError::Objects(errors));
     }
+    let directories = made.into_iter().map(|(directory, files)| {
+        let files = files.into_iter().map(|(_, contents)| contents);
+        (directory.to_owned(), files.collect())
+    });
+    Ok((directories.collect(), versions))
 }

@@ -1,13 +1,13 @@
 //! Up to ten parameters of Parameter Store in one call, and the name that spoils a call for the others.
 
+use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::Parameter;
-use provider_class::ParameterRequest;
 use provider_class::request::short_name;
+use provider_class::{ParameterRequest, Region};
 use zeroize::Zeroizing;
 
 use super::answers::Answer;
-use super::target::Target;
-use crate::aws::{Cause, Failure, NO_REFERENCE, send};
+use crate::aws::{Cause, Failure, Meaning, Target};
 use crate::service::Service;
 use crate::versions::Version;
 
@@ -24,23 +24,25 @@ type Indexed<'a> = (usize, &'a ParameterRequest);
 /// name. Then that name is requested apart from the others: the one that the answer blames, or else each half.
 pub(super) async fn fetch(
     target: Target<'_>,
+    client: &Client,
     call: Vec<Indexed<'_>>,
 ) -> Vec<(usize, Result<Answer, Failure>)> {
     let mut answers = Vec::with_capacity(call.len());
     let mut groups = vec![call];
     while let Some(mut group) = groups.pop() {
-        let failure = match send_group(target, &group).await {
+        let failure = match send_group(target, client, &group).await {
             Ok(found) => {
                 answers.extend(found);
                 continue;
             }
             Err(failure) => failure,
         };
-        if group.len() == 1 || !is_about_a_name(&failure.cause) {
-            for (index, _) in group {
-                answers.push((index, Err(failure.clone())));
-            }
-        } else if let Some(at) = blamed(&failure.cause, &group) {
+        if group.len() == 1 || !is_about_a_name(&failure) {
+            let failed = group
+                .iter()
+                .map(|(index, _)| (*index, Err(failure.clone())));
+            answers.extend(failed);
+        } else if let Some(at) = blamed(&failure, &group) {
             let (index, _) = group.remove(at);
             answers.push((index, Err(failure)));
             groups.push(group);
@@ -53,22 +55,19 @@ pub(super) async fn fetch(
 }
 
 /// May the call succeed without one of its names? An answer that is too long may be two that are not.
-fn is_about_a_name(cause: &Cause) -> bool {
-    match cause {
-        Cause::Refused { code, .. } => {
-            code.starts_with("AccessDenied")
-                || matches!(code.as_str(), "ValidationException" | "InvalidKeyId")
-        }
-        cause => *cause == Cause::too_long(),
+fn is_about_a_name(failure: &Failure) -> bool {
+    match failure.meaning() {
+        Some(meaning) => meaning.is_about_a_name(),
+        None => failure.cause == Cause::too_long(),
     }
 }
 
 /// The one name that the answer is about, if it says so: a denied parameter's ARN is in its message.
-fn blamed(cause: &Cause, group: &[Indexed<'_>]) -> Option<usize> {
-    let Cause::Refused { code, message } = cause else {
+fn blamed(failure: &Failure, group: &[Indexed<'_>]) -> Option<usize> {
+    let Cause::Refused { message, .. } = &failure.cause else {
         return None;
     };
-    if !code.starts_with("AccessDenied") {
+    if failure.meaning() != Some(Meaning::Denied) {
         return None;
     }
     let (_, resource) = message.split_once(" on resource: ")?;
@@ -84,15 +83,15 @@ fn blamed(cause: &Cause, group: &[Indexed<'_>]) -> Option<usize> {
 
 async fn send_group(
     target: Target<'_>,
+    client: &Client,
     group: &[Indexed<'_>],
 ) -> Result<Vec<(usize, Result<Answer, Failure>)>, Failure> {
     let names: Vec<String> = group
         .iter()
         .map(|(_, request)| request.wire_name())
         .collect();
-    let (clients, region, deadline) = (target.clients, target.region, target.deadline);
-    let answer = send(clients, Service::Ssm, region, deadline, async || {
-        let call = target.ssm.get_parameters();
+    let answer = target.send(Service::Ssm, async || {
+        let call = client.get_parameters();
         call.set_names(Some(names.clone()))
             .with_decryption(true)
             .send()
@@ -101,15 +100,14 @@ async fn send_group(
     let answer = answer.await?;
     let mut found = answer.parameters.unwrap_or_default();
     let invalid = answer.invalid_parameters.unwrap_or_default();
-    let mut answers = Vec::with_capacity(group.len());
-    for (index, request) in group {
-        let answer = take(&mut found, request, &invalid, target);
-        answers.push((
+    let answers = group.iter().map(|(index, request)| {
+        let answer = take(&mut found, request, &invalid, target.region);
+        (
             *index,
             answer.map_err(|cause| target.failure(Service::Ssm, cause)),
-        ));
-    }
-    Ok(answers)
+        )
+    });
+    Ok(answers.collect())
 }
 
 /// Takes the value that answers a request out of the answer.
@@ -117,17 +115,13 @@ fn take(
     found: &mut Vec<Parameter>,
     request: &ParameterRequest,
     invalid: &[String],
-    target: Target<'_>,
+    region: &Region,
 ) -> Result<Answer, Cause> {
     if invalid.contains(&request.wire_name()) {
-        let message = if request.name.starts_with(REFERENCE) {
-            NO_REFERENCE
+        return Err(if request.name.starts_with(REFERENCE) {
+            Cause::no_reference()
         } else {
-            "Parameter Store has no such parameter"
-        };
-        return Err(Cause::Refused {
-            code: "InvalidParameters".to_owned(),
-            message: message.to_owned(),
+            Cause::no_parameter()
         });
     }
     let at = position(found, &request.name).ok_or_else(not_in_answer)?;
@@ -136,14 +130,11 @@ fn take(
     drop(parameter.source_result.map(Zeroizing::new));
     let value = parameter.value.ok_or_else(not_in_answer)?;
     let version = Version::new(
-        target.region.clone(),
+        region.clone(),
         parameter.version.to_string(),
         parameter.last_modified_date.map(|time| time.secs()),
     );
-    Ok(Answer::Fetched {
-        value: Zeroizing::new(value.into_bytes()),
-        version,
-    })
+    Ok(Answer::one(value.into_bytes(), version))
 }
 
 fn not_in_answer() -> Cause {
@@ -272,11 +263,15 @@ mod tests {
                 selector: None,
             });
         let group: Vec<Indexed> = requests.iter().enumerate().collect();
-        let denied = |code: &str, resource: &str| Cause::Refused {
-            code: code.to_owned(),
-            message: format!(
-                "User: arn:aws:sts::123456789012:assumed-role/app/x is not authorized to perform: ssm:GetParameters on resource: {resource} because no identity-based policy allows it"
-            ),
+        let denied = |code: &str, resource: &str| Failure {
+            service: Service::Ssm,
+            region: None,
+            cause: Cause::Refused {
+                code: code.to_owned(),
+                message: format!(
+                    "User: arn:aws:sts::123456789012:assumed-role/app/x is not authorized to perform: ssm:GetParameters on resource: {resource} because no identity-based policy allows it"
+                ),
+            },
         };
         let arn = "arn:aws:ssm:us-east-2:123456789012:parameter";
         for (code, resource, expected) in [

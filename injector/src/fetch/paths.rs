@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_ssm::Client;
 use aws_sdk_ssm::operation::get_parameters_by_path::GetParametersByPathOutput;
 use aws_sdk_ssm::types::{Parameter as AwsParameter, ParameterStringFilter};
 use provider_class::{PathCall, PathRequest};
 use zeroize::Zeroizing;
 
-use super::answers::{Answer, Parameter};
-use super::target::Target;
-use crate::aws::{Cause, Failure, NO_PARAMETERS, send};
+use super::answers::{Answer, Value};
+use crate::aws::{Cause, Failure, Target};
 use crate::service::Service;
 use crate::versions::Version;
 
@@ -25,9 +25,10 @@ const MOST_PAGES: usize = 1000;
 /// `GetParametersByPath`, decrypted, with all pages: a result for each request of the call, with its index.
 pub(super) async fn fetch(
     target: Target<'_>,
+    client: &Client,
     call: PathCall<'_, usize>,
 ) -> Vec<(usize, Result<Answer, Failure>)> {
-    let found = fetch_all(target, call.request).await;
+    let found = fetch_all(target, client, call.request).await;
     let requests = call.requests.into_iter();
     requests
         .map(|(index, request)| {
@@ -48,11 +49,15 @@ struct Found {
     modified: Option<i64>,
 }
 
-async fn fetch_all(target: Target<'_>, request: &PathRequest) -> Result<Vec<Found>, Failure> {
+async fn fetch_all(
+    target: Target<'_>,
+    client: &Client,
+    request: &PathRequest,
+) -> Result<Vec<Found>, Failure> {
     let mut found = Vec::new();
     let mut token = None;
     for _ in 0..MOST_PAGES {
-        let page = fetch_page(target, request, token).await?;
+        let page = fetch_page(target, client, request, token).await?;
         found.extend(page.parameters.into_iter().flatten().filter_map(Found::of));
         if found.len() > MOST {
             break;
@@ -62,18 +67,17 @@ async fn fetch_all(target: Target<'_>, request: &PathRequest) -> Result<Vec<Foun
             return Ok(found);
         }
     }
-    let message = format!("there are more than {MOST} parameters below this path");
-    Err(refused(target, "TooManyParameters", &message))
+    Err(target.failure(Service::Ssm, Cause::too_many_parameters(MOST)))
 }
 
 async fn fetch_page(
     target: Target<'_>,
+    client: &Client,
     request: &PathRequest,
     token: Option<String>,
 ) -> Result<GetParametersByPathOutput, Failure> {
-    let (clients, region, deadline) = (target.clients, target.region, target.deadline);
-    send(clients, Service::Ssm, region, deadline, async || {
-        let call = target.ssm.get_parameters_by_path();
+    let page = target.send(Service::Ssm, async || {
+        let call = client.get_parameters_by_path();
         call.path(request.wire_path())
             .recursive(request.is_recursive)
             .with_decryption(true)
@@ -82,8 +86,8 @@ async fn fetch_page(
             .set_next_token(token.clone())
             .send()
             .await
-    })
-    .await
+    });
+    page.await
 }
 
 /// Only versions with a label.
@@ -115,7 +119,7 @@ fn answer(target: Target<'_>, request: &PathRequest, found: &[Found]) -> Result<
         }
     }
     if below.is_empty() {
-        return Err(refused(target, "InvalidParameters", NO_PARAMETERS));
+        return Err(target.failure(Service::Ssm, Cause::no_parameters()));
     }
     let versions: Vec<_> = below
         .iter()
@@ -123,23 +127,12 @@ fn answer(target: Target<'_>, request: &PathRequest, found: &[Found]) -> Result<
         .collect();
     let newest = below.values().filter_map(|found| found.modified).max();
     let version = Version::new(target.region.clone(), versions.join(","), newest);
-    let parameters = below
-        .into_iter()
-        .map(|(name, found)| Parameter {
-            name: name.to_owned(),
-            value: found.value.clone(),
-        })
-        .collect();
-    Ok(Answer::Parameters {
-        parameters,
+    let values = below.into_iter().map(|(name, found)| Value {
+        name: Some(name.to_owned()),
+        bytes: found.value.clone(),
+    });
+    Ok(Answer::Fetched {
+        values: values.collect(),
         version,
     })
-}
-
-fn refused(target: Target<'_>, code: &str, message: &str) -> Failure {
-    let cause = Cause::Refused {
-        code: code.to_owned(),
-        message: message.to_owned(),
-    };
-    target.failure(Service::Ssm, cause)
 }

@@ -3,12 +3,16 @@
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use http_body_util::LengthLimitError;
 use hyper::http::uri::Authority;
 use hyper_util::client::legacy;
 use provider_class::printable::printable;
+
+use crate::aws::cause::Cause;
+use crate::aws::retry::Attempt;
 
 /// Why there is no HTTP client.
 #[derive(Debug, thiserror::Error)]
@@ -53,12 +57,22 @@ pub enum CaFileError {
 /// A request without a response, in this program's own words: errors of libraries may quote the request, and a request holds
 /// the pod's token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
+#[error("{cause}")]
 pub(crate) struct NoResponse {
     /// Which server, which proxy, and why.
-    pub(crate) reason: String,
-    /// Is the server's certificate not trusted?
-    pub(crate) is_untrusted: bool,
+    pub(crate) cause: Cause,
+    /// Was the connection lost, or could it not be opened? Other errors would come again.
+    pub(crate) is_lost: bool,
+}
+
+impl NoResponse {
+    pub(crate) fn attempt(&self) -> Attempt {
+        if self.is_lost && !matches!(self.cause, Cause::Untrusted(_)) {
+            Attempt::again(self.cause.clone())
+        } else {
+            self.cause.clone().into()
+        }
+    }
 }
 
 /// Finds a [`NoResponse`] in the SDK's errors.
@@ -66,38 +80,40 @@ pub(crate) fn no_response<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a No
     find(error)
 }
 
+impl Cause {
+    /// From an error of the HTTP client.
+    pub(crate) fn of_connection(error: &(dyn Error + 'static)) -> Option<Self> {
+        Some(no_response(error)?.cause.clone())
+    }
+}
+
 /// Was a response over the limit?
 pub(crate) fn is_too_long(error: &(dyn Error + 'static)) -> bool {
     find::<LengthLimitError>(error).is_some()
 }
 
-/// Translates an error of the HTTP client into the SDK's. Its kind decides whether another attempt may succeed, as after a
-/// connection that could not be opened or was lost.
+/// Translates an error of the HTTP client.
 pub(super) fn classify(
     server: Option<&Authority>,
     proxy: Option<&Authority>,
     error: &legacy::Error,
 ) -> ConnectorError {
-    let is_timeout = find::<tokio::time::error::Elapsed>(error).is_some();
-    let lost = find::<hyper::Error>(error).is_some_and(|error| {
-        error.is_closed() || error.is_canceled() || error.is_incomplete_message()
-    });
-    let is_io = error.is_connect() || lost || find::<io::Error>(error).is_some();
+    let is_lost = error.is_connect()
+        || find::<tokio::time::error::Elapsed>(error).is_some()
+        || find::<io::Error>(error).is_some()
+        || find::<hyper::Error>(error).is_some_and(|error| {
+            error.is_closed() || error.is_canceled() || error.is_incomplete_message()
+        });
     let (why, is_untrusted) = reason(error);
     let server = server.map_or("", Authority::as_str);
     let through = proxy.map(|proxy| format!(" through the proxy {proxy}"));
     let reason = format!("from {server}{}: {why}", through.unwrap_or_default());
-    let error = NoResponse {
-        reason,
-        is_untrusted,
-    };
-    if is_timeout {
-        ConnectorError::timeout(error.into())
-    } else if is_io {
-        ConnectorError::io(error.into())
+    let cause = if is_untrusted {
+        Cause::Untrusted(reason)
     } else {
-        ConnectorError::other(error.into(), None)
-    }
+        Cause::NoResponse(reason)
+    };
+    ConnectorError::other(NoResponse { cause, is_lost }.into(), None)
 }
 
 /// The reason by the innermost error of a known type, and whether the server's certificate is not trusted.
@@ -108,7 +124,9 @@ fn reason(error: &legacy::Error) -> (String, bool) {
         if let Some(tls) = error.downcast_ref().or_else(|| inner(error)) {
             return of_tls(tls);
         }
-        if let Some(error) = error.downcast_ref::<io::Error>() {
+        // A lookup's error is shared by all who waited for it.
+        let shared = error.downcast_ref::<Arc<io::Error>>().map(Arc::as_ref);
+        if let Some(error) = error.downcast_ref::<io::Error>().or(shared) {
             reason = of_io(error);
         } else if let Some(error) = error.downcast_ref::<hyper::Error>() {
             of_http(error).clone_into(&mut reason);

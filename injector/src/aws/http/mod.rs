@@ -1,8 +1,12 @@
 //! The HTTP client that all services share: HTTP/1.1 over rustls on ring, with the system's CA certificates, those of
 //! `AWS_CA_BUNDLE`, and the proxy variables. It can open connections before there is anything to send.
+//!
+//! The SDK's own client, `aws-smithy-http-client` 1.5, is no replacement. It opens a connection only for a request, so none can be
+//! open when STS answers; it takes one proxy, not one for each scheme; it panics if a certificate of the bundle is invalid; and
+//! its errors must be translated all the same. It would replace half of `connections`, for six more crates and 250 KB.
 
 mod connections;
-mod error;
+pub(super) mod error;
 mod names;
 mod tls;
 
@@ -33,7 +37,7 @@ use crate::aws::outside::Sent;
 use crate::environment::Proxies;
 use connections::Connections;
 pub use error::{CaFileError, HttpError};
-pub(crate) use error::{NoResponse, is_too_long, no_response};
+pub(crate) use error::{is_too_long, no_response};
 
 /// A connection takes milliseconds in a VPC or to a proxy, and a few hundred milliseconds to another region.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
