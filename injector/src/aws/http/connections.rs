@@ -1,6 +1,6 @@
 //! Opens connections: directly or through a proxy, with or without TLS, on demand or ahead of it.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -115,18 +115,25 @@ impl Connections {
 
     async fn open_in_any_time(&self, server: Uri) -> Result<Stream, BoxError> {
         let mut direct = self.direct.clone();
-        let Some(proxy) = self.proxy(&server) else {
-            return Ok(Stream::Direct(direct.call(server).await?));
+        let (io, is_forwarded) = match self.proxy(&server) {
+            None => (MaybeHttpsStream::Http(direct.call(server).await?), false),
+            Some(proxy) if server.scheme() == Some(&Scheme::HTTP) => {
+                let hop = direct.call(proxy.uri().clone()).await?;
+                (MaybeHttpsStream::Http(hop), true)
+            }
+            Some(proxy) => {
+                let mut tunnel = Tunnel::new(proxy.uri().clone(), direct);
+                if let Some(password) = proxy.basic_auth() {
+                    tunnel = tunnel.with_auth(password.clone());
+                }
+                let mut through = HttpsConnector::from((tunnel, Arc::clone(&self.tls)));
+                (through.call(server).await?, false)
+            }
         };
-        if server.scheme() == Some(&Scheme::HTTP) {
-            return Ok(Stream::Forwarded(direct.call(proxy.uri().clone()).await?));
-        }
-        let mut tunnel = Tunnel::new(proxy.uri().clone(), direct);
-        if let Some(password) = proxy.basic_auth() {
-            tunnel = tunnel.with_auth(password.clone());
-        }
-        let mut through = HttpsConnector::from((tunnel, Arc::clone(&self.tls)));
-        Ok(Stream::Tunnelled(Box::new(through.call(server).await?)))
+        Ok(Stream {
+            io: Box::new(io),
+            is_forwarded,
+        })
     }
 }
 
@@ -144,81 +151,48 @@ impl Service<Uri> for Connections {
     }
 }
 
+/// A connection to a server or a proxy.
 type Hop = MaybeHttpsStream<TokioIo<TcpStream>>;
 
-/// An open connection.
+/// An open connection: a hop, or TLS to the server through a hop to a proxy that cannot read it.
 #[derive(Debug)]
-pub(super) enum Stream {
-    /// To the server.
-    Direct(Hop),
-    /// To a proxy that reads requests and forwards them.
-    Forwarded(Hop),
-    /// To the server, through a proxy that cannot read it.
-    Tunnelled(Box<MaybeHttpsStream<Hop>>),
-}
-
-trait Io: Read + Write + Unpin {}
-impl<T: Read + Write + Unpin> Io for T {}
-
-impl Stream {
-    fn io(self: Pin<&mut Self>) -> Pin<&mut dyn Io> {
-        match self.get_mut() {
-            Self::Direct(stream) | Self::Forwarded(stream) => Pin::new(stream),
-            Self::Tunnelled(stream) => Pin::new(stream.as_mut()),
-        }
-    }
+pub(super) struct Stream {
+    io: Box<MaybeHttpsStream<Hop>>,
+    /// Does it end at a proxy that reads requests and forwards them?
+    is_forwarded: bool,
 }
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        match self {
-            Self::Direct(stream) => stream.connected(),
-            Self::Forwarded(stream) => stream.connected().proxy(true),
-            Self::Tunnelled(stream) => stream.connected(),
-        }
+        self.io.connected().proxy(self.is_forwarded)
     }
 }
 
 impl Read for Stream {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        self.io().poll_read(context, buffer)
+        Pin::new(&mut self.io).poll_read(context, buffer)
     }
 }
 
 impl Write for Stream {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.io().poll_write(context, bytes)
+        Pin::new(&mut self.io).poll_write(context, bytes)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io().poll_flush(context)
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io().poll_shutdown(context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Direct(stream) | Self::Forwarded(stream) => stream.is_write_vectored(),
-            Self::Tunnelled(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.io().poll_write_vectored(context, parts)
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
     }
 }
 

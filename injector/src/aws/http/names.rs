@@ -23,7 +23,7 @@ const FRESH: Duration = Duration::from_secs(1);
 /// The addresses of a server share the time for a connection, and each must have enough of it for another continent.
 const MOST_ADDRESSES: usize = 6;
 
-/// What a lookup gave. The error is shared, and each of those who wait gets one like it.
+/// What a lookup gave to all who wait for it.
 type Answer = Result<Vec<SocketAddr>, Arc<io::Error>>;
 type Lookup = Shared<Pin<Box<dyn Future<Output = Answer> + Send>>>;
 
@@ -56,11 +56,11 @@ where
     R::Future: Send + 'static,
 {
     type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+    type Error = Arc<io::Error>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.resolver.poll_ready(context)
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.resolver.poll_ready(context).map_err(Arc::new)
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
@@ -83,19 +83,7 @@ where
             lookups.insert(name, (Instant::now(), lookup.clone()));
             lookup
         };
-        async move {
-            let addresses = lookup.await.map_err(|error| like(&error))?;
-            Ok(addresses.into_iter())
-        }
-        .boxed()
-    }
-}
-
-/// An error with the same code or text.
-fn like(error: &io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => io::Error::new(error.kind(), error.to_string()),
+        lookup.map(|answer| answer.map(Vec::into_iter)).boxed()
     }
 }
 
