@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use provider_class::document::{InvalidDocument, kinds};
 use provider_class::{
-    Class, ClassError, Collision, Contents, Plan, Region, ResolveError, SNAPSHOT_VARIABLE,
-    Snapshot, Title,
+    Class, ClassError, Collision, Contents, Plan, Region, SNAPSHOT_VARIABLE, Snapshot, Title,
 };
 
 use crate::args::Fetch;
@@ -52,8 +51,8 @@ pub enum ClassesError {
     #[error("environment variable {SNAPSHOT_VARIABLE} is not a snapshot of classes: {0}")]
     Snapshot(serde_json::Error),
     /// Classes with mistakes, of another provider or without a region.
-    #[error("{}", lines(.0))]
-    Invalid(Vec<UnusableClass>),
+    #[error("{}", .0.join("\n"))]
+    Invalid(Vec<String>),
     /// Classes that write the same file.
     #[error("in {}: {error}", .mount_path.display())]
     Collision {
@@ -70,21 +69,8 @@ pub(crate) fn lines(errors: &[impl Display]) -> String {
     lines.join("\n")
 }
 
-/// Why a class cannot be fetched.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub enum UnusableClass {
-    /// What it says.
-    Parse(#[from] ClassError),
-    /// What it says about its region.
-    Resolve(#[from] ResolveError),
-}
-
-/// A class as it came in.
-struct Given {
-    class: Result<Class, ClassError>,
-    mount_path: PathBuf,
-}
+/// A class as it came in, and the directory for its files.
+type Given = (Result<Class, ClassError>, PathBuf);
 
 /// Loads and checks the classes that the command line and the environment name; doubts are logged as warnings.
 pub fn load(
@@ -125,10 +111,7 @@ fn from_files(files: &[PathBuf], mount_path: &Path) -> Result<Vec<Given>, Classe
             tracing::info!("class file {}: skipped {}", file.display(), kinds(&others));
         }
         for document in contents.classes {
-            given.push(Given {
-                class: document.parse(),
-                mount_path: mount_path.to_owned(),
-            });
+            given.push((document.parse(), mount_path.to_owned()));
         }
     }
     Ok(given)
@@ -139,14 +122,12 @@ fn from_snapshot(json: &str, mount_path: Option<&Path>) -> Result<Vec<Given>, Cl
     if snapshot.classes.is_empty() {
         return Err(ClassesError::None);
     }
-    let mut given = Vec::new();
-    for class in &snapshot.classes {
-        given.push(Given {
-            class: Class::parse(&class.name, &class.spec()),
-            mount_path: mount_path.map_or_else(|| PathBuf::from(&class.mount_path), Path::to_owned),
-        });
-    }
-    Ok(given)
+    let given = snapshot.classes.iter().map(|class| {
+        let own = || PathBuf::from(&class.mount_path);
+        let mount_path = mount_path.map_or_else(own, Path::to_owned);
+        (Class::parse(&class.name, &class.spec()), mount_path)
+    });
+    Ok(given.collect())
 }
 
 fn check(
@@ -155,14 +136,24 @@ fn check(
 ) -> Result<Vec<ClassToFetch>, ClassesError> {
     let mut all = Vec::new();
     let mut unusable = Vec::new();
-    for Given { class, mount_path } in given {
-        match resolve(class, default_region) {
-            Ok((class, plan)) => all.push(ClassToFetch {
+    for (class, mount_path) in given {
+        let class = match class {
+            Ok(class) => class,
+            Err(error) => {
+                unusable.push(error.to_string());
+                continue;
+            }
+        };
+        for warning in &class.warnings {
+            tracing::warn!("{}: {warning}", Title(&class.name));
+        }
+        match class.resolve(default_region) {
+            Ok(plan) => all.push(ClassToFetch {
                 class,
                 plan,
                 mount_path,
             }),
-            Err(error) => unusable.push(error),
+            Err(error) => unusable.push(error.to_string()),
         }
     }
     if !unusable.is_empty() {
@@ -180,17 +171,4 @@ fn check(
         })?;
     }
     Ok(all)
-}
-
-/// A class with its requests; its warnings are logged.
-fn resolve(
-    class: Result<Class, ClassError>,
-    default_region: Option<&Region>,
-) -> Result<(Class, Plan), UnusableClass> {
-    let class = class?;
-    for warning in &class.warnings {
-        tracing::warn!("{}: {warning}", Title(&class.name));
-    }
-    let plan = class.resolve(default_region)?;
-    Ok((class, plan))
 }
