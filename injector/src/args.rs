@@ -74,6 +74,13 @@ pub struct Fetch {
     pub state: Option<PathBuf>,
 }
 
+impl Fetch {
+    /// Is this the webhook's container? It owns its directories, and no app runs before its init container has ended.
+    pub(crate) fn is_injected(&self) -> bool {
+        self.mount_path.is_none()
+    }
+}
+
 /// Options of `refresh`.
 #[derive(Debug, clap::Args)]
 pub struct Refresh {

@@ -8,13 +8,12 @@ use anyhow::Context as _;
 
 use crate::args::{Args, Check, Command, Fetch, FetchOnce, Refresh};
 use crate::classes::ClassToFetch;
-use crate::environment::Environment;
 use crate::kubernetes::SecretApplier;
 use crate::refresh::End;
+use crate::settings::Settings;
 use crate::variables::{self, SecretVariables};
 use crate::{check, classes, fetch, mount, refresh, summary};
-use provider_class::{RESTART_EXIT_STATUS, SNAPSHOT_VARIABLE, SYNC_VARIABLE, VARIABLES_VARIABLE};
-use tokio::runtime::Runtime;
+use provider_class::RESTART_EXIT_STATUS;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the command that the arguments name. Returns its exit status.
@@ -42,57 +41,22 @@ fn hide_from_other_processes() -> anyhow::Result<()> {
         .context("could not hide this process from other processes of its user")
 }
 
-/// What the command line and the environment variables ask for.
-pub(crate) struct Settings {
-    pub(crate) wanted: Vec<ClassToFetch>,
-    pub(crate) variables: Option<SecretVariables>,
-    pub(crate) secrets: Option<SecretApplier>,
-    pub(crate) environment: Environment,
-}
-
-/// Reads the command line and the environment variables.
-fn read(args: &Fetch) -> anyhow::Result<Settings> {
-    let environment = Environment::read(|name| std::env::var(name).ok())?;
-    let snapshot = std::env::var(SNAPSHOT_VARIABLE).ok();
-    let wanted = classes::load(args, snapshot.as_deref(), environment.region.as_ref())?;
-    let mut variables = None;
-    if is_injected(args)
-        && let Ok(json) = std::env::var(VARIABLES_VARIABLE)
-    {
-        variables = Some(SecretVariables::from_json(&json, &wanted)?);
-    }
-    let mut secrets = None;
-    let get = |name: &str| std::env::var(name).ok();
-    if is_injected(args)
-        && let Some(json) = get(SYNC_VARIABLE)
-    {
-        secrets = Some(SecretApplier::from_json(&json, args.timeout, get)?);
-    }
-    Ok(Settings {
-        wanted,
-        variables,
-        secrets,
-        environment,
-    })
-}
-
-fn runtime() -> anyhow::Result<Runtime> {
+/// Does the work. A name server that does not respond must not delay the exit.
+fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build();
-    runtime.context("could not start the runtime")
+        .build()
+        .context("could not start the runtime")?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(done)
 }
 
 fn run_fetch(once: &FetchOnce) -> anyhow::Result<()> {
     let started = Instant::now();
-    let args = &once.fetch;
-    let settings = read(args)?;
-    check_directories(args, &settings)?;
-    let runtime = runtime()?;
-    let done = runtime.block_on(until_ended(fetch_and_write(once, settings, started)));
-    // A name server that does not respond must not delay the exit.
-    runtime.shutdown_background();
-    done?
+    let settings = Settings::read(&once.fetch)?;
+    check_directories(&once.fetch, &settings)?;
+    block_on(until_ended(fetch_and_write(once, settings, started)))??
 }
 
 async fn fetch_and_write(
@@ -109,7 +73,7 @@ async fn fetch_and_write(
     )
     .await?;
     for (mount_path, files) in &directories {
-        if is_injected(args) {
+        if args.is_injected() {
             mount::clear(mount_path)?;
         }
         mount::write(mount_path, files)?;
@@ -161,11 +125,6 @@ async fn apply_secrets(secrets: &SecretApplier, wanted: &[ClassToFetch]) -> anyh
     }
 }
 
-/// Is this the webhook's init container? It owns its directories, and no app runs before it has ended.
-fn is_injected(args: &Fetch) -> bool {
-    args.mount_path.is_none()
-}
-
 /// Finds directories in which the app could not read the files, before anything is fetched.
 fn check_directories(args: &Fetch, settings: &Settings) -> anyhow::Result<()> {
     let of_classes = settings
@@ -178,7 +137,7 @@ fn check_directories(args: &Fetch, settings: &Settings) -> anyhow::Result<()> {
             continue;
         };
         anyhow::ensure!(
-            !is_injected(args),
+            !args.is_injected(),
             "{unreadable}; the kubelet created it for a container that started earlier and mounts it: make aws-secrets-injector the first init container"
         );
         tracing::warn!("{unreadable}; use a directory inside it, or another one");
@@ -197,11 +156,8 @@ async fn until_ended<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
 }
 
 fn run_refresh(args: &Refresh) -> anyhow::Result<ExitCode> {
-    let settings = read(&args.fetch)?;
-    let runtime = runtime()?;
-    let end = runtime.block_on(refresh::run(args, settings));
-    // A name server that does not respond must not delay the exit.
-    runtime.shutdown_background();
+    let settings = Settings::read(&args.fetch)?;
+    let end = block_on(refresh::run(args, settings))?;
     Ok(match end.context("could not wait for signals")? {
         End::Signal => ExitCode::SUCCESS,
         End::Restart => ExitCode::from(RESTART_EXIT_STATUS),

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`args`] | the command line, and the variables of its options, such as `LOG_LEVEL` and `REFRESH_INTERVAL` |
 //! | [`environment`] | the variables of AWS and of proxies, read once |
+//! | `settings` | what both of them ask for |
 //! | [`classes`] | which classes are fetched, and to which directories |
 //! | [`input`] | files with classes |
 //! | [`check`](mod@check) | checks classes offline |
@@ -39,6 +40,7 @@ pub mod kubernetes;
 pub mod mount;
 pub mod refresh;
 pub mod service;
+mod settings;
 pub mod summary;
 pub mod variables;
 pub mod versions;

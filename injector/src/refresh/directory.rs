@@ -10,11 +10,13 @@ use provider_class::{
 };
 use zeroize::Zeroizing;
 
-use super::round::ClassResult;
 use crate::classes::ClassToFetch;
 use crate::fetch::class::Fetched;
 use crate::mount;
 use crate::versions::Versions;
+
+/// The result for a class: the names of the files that changed, or why the refresh failed.
+pub type ClassResult = Result<Vec<String>, BTreeSet<String>>;
 
 /// The files of all classes of a directory.
 pub(super) struct DirectoryFiles<'a> {

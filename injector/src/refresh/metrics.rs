@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 
-use super::round::ClassResult;
+use super::directory::ClassResult;
 use crate::classes::ClassToFetch;
 use crate::versions::ClassVersions;
 

@@ -28,13 +28,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::args::Refresh;
-use crate::commands::Settings;
 use crate::credentials::CredentialCache;
+use crate::settings::Settings;
 use crate::versions::Versions;
 use round::Refresher;
 
+pub use directory::ClassResult;
 pub use metrics::Metrics;
-pub use round::ClassResult;
 
 /// How long replaced files stay: a reader that resolved `..data` just before the swap can still open the files.
 const GRACE: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use futures::future::join_all;
 use provider_class::PlannedRequest;
 
-use super::directory::{DirectoryFiles, read};
+use super::directory::{ClassResult, DirectoryFiles, read};
 use crate::aws::{Clients, Deadline, HttpClient};
 use crate::classes::ClassToFetch;
 use crate::credentials::{CredentialCache, CredentialStore};
@@ -41,9 +41,6 @@ pub(super) struct Refresher {
     /// Files that changed in a refresh that failed because of the environment variables or the Kubernetes Secrets.
     pub(super) unreported: BTreeMap<usize, BTreeSet<String>>,
 }
-
-/// The result for a class: the names of the files that changed, or why the refresh failed.
-pub type ClassResult = Result<Vec<String>, BTreeSet<String>>;
 
 impl Refresher {
     /// Are the versions of all of the class's files known?
