@@ -33,6 +33,7 @@ use crate::pod::signal_check;
 use crate::pod::snapshot_size;
 use crate::pod::sub_paths;
 use crate::pod::variables::{self, PlannedVariables, RequestedVariables};
+use crate::pod::windows::is_windows;
 
 /// What decides about pods.
 #[derive(Clone)]
@@ -359,14 +360,4 @@ fn needed_features(request: &PodRequest) -> Vec<&'static Feature> {
         features.push(&RESTART_ALL_CONTAINERS);
     }
     features
-}
-
-fn is_windows(pod: &Pod) -> bool {
-    let Some(spec) = &pod.spec else { return false };
-    let by_os = spec.os.as_ref().is_some_and(|os| os.name == "windows");
-    let by_selector = spec
-        .node_selector
-        .as_ref()
-        .and_then(|selector| selector.get("kubernetes.io/os"));
-    by_os || by_selector.is_some_and(|os| os == "windows")
 }

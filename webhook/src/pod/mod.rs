@@ -15,6 +15,7 @@
 //! | `sub_paths` | mounts of single files |
 //! | `bounds` | limits for one pod |
 //! | `snapshot_size` | bytes of the classes in the injector's environment |
+//! | `windows` | whether it is a Windows pod |
 //! | `names` | names that are reserved for what is injected |
 //! | `quantity` | Kubernetes' quantities, parsed and compared |
 
@@ -32,6 +33,7 @@ pub(crate) mod secrets;
 pub(crate) mod signal_check;
 pub(crate) mod snapshot_size;
 pub(crate) mod sub_paths;
+pub(crate) mod windows;
 
 mod identity;
 mod names;
