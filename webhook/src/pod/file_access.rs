@@ -8,19 +8,29 @@ use provider_class::{Class, FileMode, Title};
 use crate::pod::annotations::{CONTAINERS, PREFIX, PodRequest};
 use crate::pod::class::MountedClass;
 use crate::pod::identity::{self, Owner};
+use crate::pod::names::{is_injected, is_sidecar};
 
 /// Warnings of one pod: more of them say nothing new.
 const MAX_WARNINGS: usize = 5;
 
+/// When a container runs.
+const SIDECAR: usize = 0;
+const ORDINARY: usize = 1;
+const INIT: usize = 2;
+/// Which containers run at the same time: init containers run one after another, beside sidecars only.
+const TOGETHER: [(usize, usize); 6] = [
+    (SIDECAR, SIDECAR),
+    (SIDECAR, ORDINARY),
+    (SIDECAR, INIT),
+    (ORDINARY, SIDECAR),
+    (ORDINARY, ORDINARY),
+    (INIT, SIDECAR),
+];
+
 /// A warning for each file that a container will not be able to read, or that it may not be.
 pub(crate) fn warnings(request: &PodRequest, pod: &Pod, classes: &[MountedClass]) -> Vec<String> {
     let owner = identity::owner(request, pod);
-    let containers: Vec<&Container> = pod
-        .spec
-        .iter()
-        .flat_map(|spec| &spec.containers)
-        .filter(|container| request.chooses(container))
-        .collect();
+    let containers: Vec<&Container> = request.readers(pod).collect();
     let mut warnings = Vec::new();
     for MountedClass { class, .. } in classes {
         let known = class.files().map(|file| (file.path.to_string(), file.mode));
@@ -42,30 +52,43 @@ pub(crate) fn warnings(request: &PodRequest, pod: &Pod, classes: &[MountedClass]
 /// A warning where a container that does not get the files could read them through the process of one that does.
 pub(crate) fn shared_processes(request: &PodRequest, pod: &Pod) -> Option<String> {
     let spec = pod.spec.as_ref()?;
-    let (chosen, others): (Vec<_>, Vec<_>) = spec
-        .containers
-        .iter()
-        .partition(|container| request.chooses(container));
-    if spec.share_process_namespace != Some(true) || others.is_empty() {
+    if spec.share_process_namespace != Some(true) {
         return None;
     }
-    let readers = users(&chosen, pod);
-    let may_share_one = users(&others, pod).iter().any(|user| {
-        matches!(user, None | Some(0)) || readers.contains(user) || readers.contains(&None)
+    let init_containers = spec.init_containers.iter().flatten();
+    let init_containers = init_containers
+        .filter(|container| !is_injected(&container.name))
+        .map(|container| {
+            (
+                container,
+                if is_sidecar(container) { SIDECAR } else { INIT },
+            )
+        });
+    let containers = spec.containers.iter();
+    let containers = containers.map(|container| (container, ORDINARY));
+    // Users of the containers that get the files, and of the others; `None` means the one of an image.
+    let mut readers: [BTreeSet<Option<i64>>; 3] = Default::default();
+    let mut others = readers.clone();
+    for (container, runs) in init_containers.chain(containers) {
+        let is_reader = request.chooses(container);
+        let users = if is_reader { &mut readers } else { &mut others };
+        users[runs].insert(identity::user_of(container, pod));
+    }
+    // The injector's own sidecar has the files, too.
+    let refresher = request.refresh.as_ref();
+    readers[SIDECAR].extend(refresher.map(|_| Some(identity::owner(request, pod).user)));
+    let may_share_one = TOGETHER.iter().any(|(reader, other)| {
+        let readers = &readers[*reader];
+        !readers.is_empty()
+            && others[*other].iter().any(|user| {
+                matches!(user, None | Some(0)) || readers.contains(user) || readers.contains(&None)
+            })
     });
     may_share_one.then(|| {
         format!(
             "shareProcessNamespace lets containers that the annotation {PREFIX}{CONTAINERS} leaves out read the files through the processes of those that have them, if they run as the same user: give them other users (runAsUser)"
         )
     })
-}
-
-/// The users of these containers; `None` means the one of an image.
-fn users(containers: &[&Container], pod: &Pod) -> BTreeSet<Option<i64>> {
-    containers
-        .iter()
-        .map(|container| identity::user_of(container, pod))
-        .collect()
 }
 
 fn warning(
@@ -166,6 +189,10 @@ mod tests {
             .map(|(index, security)| json!({"name": format!("c{index}"), "securityContext": security}))
             .collect();
         let pod = json!({"spec": {"securityContext": pod, "containers": containers}});
+        of_pod(mode, pod, annotations)
+    }
+
+    fn of_pod(mode: &str, pod: Value, annotations: &[(&str, &str)]) -> Vec<String> {
         let pod: Pod = serde_json::from_value(pod).unwrap();
         let request = request(annotations);
         let objects =
@@ -260,6 +287,69 @@ mod tests {
         assert!(warns(true, &json!({"runAsUser": 0}), &chosen));
         assert!(!warns(true, &another, &chosen));
         assert!(!warns(false, &same, &chosen) && !warns(true, &same, &[]));
+    }
+
+    #[test]
+    fn containers_that_run_at_the_same_time_share_processes() {
+        let warns = |chosen: &str, refresh: bool| {
+            let same = json!({"runAsUser": 7});
+            let pod = json!({"spec": {
+                "shareProcessNamespace": true,
+                "initContainers": [
+                    {"name": "init", "securityContext": same},
+                    {"name": "sidecar", "securityContext": same, "restartPolicy": "Always"},
+                ],
+                "containers": [{"name": "app", "securityContext": {"runAsUser": 8}}],
+            }});
+            let mut annotations = vec![("containers", chosen), ("run-as-user", "8")];
+            annotations.extend(refresh.then_some(("refresh-interval", "5m")));
+            let pod = serde_json::from_value(pod).unwrap();
+            shared_processes(&request(&annotations), &pod).is_some()
+        };
+        assert!(
+            warns("init", false),
+            "the sidecar, through the init container"
+        );
+        assert!(
+            warns("sidecar", false),
+            "the init container, through the sidecar"
+        );
+        assert!(!warns("app,sidecar,init", true) && !warns("app", false));
+        assert!(!warns("sidecar,init", false), "another user");
+        assert!(
+            warns("sidecar,init", true),
+            "the app, through the injector's sidecar"
+        );
+    }
+
+    #[test]
+    fn init_containers_and_sidecars_get_the_files_too() {
+        let of = |pod_user: Value, init: Value, annotations: &[(&str, &str)]| {
+            let pod = json!({"spec": {
+                "securityContext": pod_user,
+                "initContainers": [init],
+                "containers": [{"name": "app"}],
+            }});
+            of_pod("0400", pod, annotations)
+        };
+        let user = json!({"runAsUser": 1000});
+        let migrate = json!({"name": "migrate", "securityContext": {"runAsUser": 2000}});
+        let mut sidecar = migrate.clone();
+        sidecar["restartPolicy"] = json!("Always");
+        for init in [&migrate, &sidecar] {
+            let warnings = of(user.clone(), init.clone(), &[]);
+            assert_eq!(warnings.len(), 1, "{warnings:?}");
+            assert!(
+                warnings[0].contains(
+                    "belongs to 1000:1000; container \"migrate\" runs as 2000 and cannot read it"
+                ),
+                "{warnings:?}"
+            );
+            // Where nobody else gets the files, they belong to its user.
+            let only = [("containers", "migrate")];
+            assert_eq!(of(user.clone(), init.clone(), &only), [""; 0]);
+            assert_eq!(of(json!({}), init.clone(), &only), [""; 0]);
+        }
     }
 
     #[test]

@@ -65,15 +65,17 @@ pub(crate) fn user_of(container: &Container, pod: &Pod) -> Option<i64> {
     own.or_else(|| pod_security(pod)?.run_as_user)
 }
 
-/// The user that all containers with the files share, or else the pod's. After an earlier pass it is the same as then while one of
-/// them runs as it: another webhook may have added a container since, such as a service mesh's proxy, and the others would lose
-/// access to their files.
+/// The user that all containers with the files share, or else the pod's. Init containers count only if no other container gets
+/// the files: the app needs them for longer. After an earlier pass it is the same as then while one of them runs as it: another
+/// webhook may have added a container since, such as a service mesh's proxy, and the others would lose access to their files.
 fn shared_user(request: &PodRequest, pod: &Pod) -> Option<i64> {
+    let user = |container| user_of(container, pod);
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    let users: Vec<_> = containers
-        .filter(|container| request.chooses(container))
-        .map(|container| user_of(container, pod))
-        .collect();
+    let readers = containers.filter(|container| request.chooses(container));
+    let mut users: Vec<_> = readers.map(user).collect();
+    if users.is_empty() {
+        users.extend(request.readers(pod).map(user));
+    }
     let earlier = user_of_earlier_pass(pod);
     let first = users.first().copied().flatten();
     earlier

@@ -51,6 +51,11 @@ pub(crate) fn own_containers(pod: &Pod) -> impl Iterator<Item = &Container> {
     .filter(|container| !is_injected(&container.name))
 }
 
+/// Does this init container keep running beside the others?
+pub(crate) fn is_sidecar(container: &Container) -> bool {
+    container.restart_policy.as_deref() == Some("Always")
+}
+
 /// Is it the name of a volume for secrets? The first is named [`NAME`], those of further directories have a number appended.
 pub(crate) fn is_volume_of_secrets(name: &str) -> bool {
     let Some(rest) = name.strip_prefix(NAME) else {

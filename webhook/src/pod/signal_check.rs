@@ -1,11 +1,11 @@
 //! Whether the sidecar can signal the app, and the app the sidecar, judged only by the pod's fields.
 
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use provider_class::{Notification, OnRefresh};
 
 use crate::pod::annotations::{ON_REFRESH, PREFIX, PodRequest, REFRESH_METRICS_PORT};
 use crate::pod::identity;
-use crate::pod::names::{REFRESHER, own_containers};
+use crate::pod::names::{REFRESHER, is_sidecar, own_containers};
 
 /// Why the sidecar cannot signal the app.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,11 +92,6 @@ fn check_signal(request: &PodRequest, pod: &Pod) -> Result<Vec<String>, NoSignal
             "annotation {PREFIX}{ON_REFRESH}: the signal reaches container {container:?} only if its image's user is {own}: set its runAsUser, or the annotation {PREFIX}run-as-user"
         )]),
     }
-}
-
-/// Does this init container keep running beside the others?
-fn is_sidecar(container: &Container) -> bool {
-    container.restart_policy.as_deref() == Some("Always")
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt as _;
 use provider_class::{EnvMethod, IN_ANNOTATIONS, ObjectName, OnRefresh, RefreshInterval};
 
-use crate::pod::names::is_chosen;
+use crate::pod::names::{is_chosen, own_containers};
 use crate::pod::snapshot_size;
 use crate::pod::variables::RequestedVariables;
 use draft::Draft;
@@ -214,6 +214,11 @@ impl PodRequest {
                 Err(errors)
             }
         }
+    }
+
+    /// The containers that get the files, init containers first.
+    pub(crate) fn readers<'a>(&self, pod: &'a Pod) -> impl Iterator<Item = &'a Container> {
+        own_containers(pod).filter(|container| self.chooses(container))
     }
 
     /// Does this container of the pod's own get the files?
