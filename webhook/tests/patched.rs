@@ -137,3 +137,16 @@ fn a_mount_of_a_file_that_no_class_makes_is_refused_with_the_files_that_there_ar
         assert!(message.contains(words), "{message}");
     }
 }
+
+#[test]
+fn a_mount_by_an_expression_is_refused_with_what_to_write() {
+    let mut pod = with_sub_path("");
+    let mount = &mut pod["spec"]["containers"][0]["volumeMounts"][0];
+    mount["subPathExpr"] = "files/$(POD_NAME)".into();
+    mount.as_object_mut().unwrap().remove("subPath");
+    let message = injected(&pod).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "container \"web\" mounts \"files/$(POD_NAME)\" of the volume \"aws-secrets-injector\" by subPathExpr, but the webhook cannot check that such a file exists: use subPath: files for all files, or subPath: files/NAME for one"
+    );
+}

@@ -14,7 +14,7 @@ use crate::pod::role::{InvalidRole, ROLE};
 use crate::pod::secrets::{SecretVolume, TwoClasses};
 use crate::pod::signal_check::NoSignal;
 use crate::pod::snapshot_size;
-use crate::pod::sub_paths::NoSuchFile;
+use crate::pod::sub_paths::UnusableMount;
 use crate::pod::variables::UnusableReference;
 use crate::text;
 
@@ -107,9 +107,9 @@ pub enum Refusal {
     /// The pod refers to a Secret of its classes in a way that cannot be served.
     #[error(transparent)]
     Reference(#[from] UnusableReference),
-    /// The pod mounts a file that there will not be.
+    /// A container mounts files in a way that would not give it any.
     #[error(transparent)]
-    NoSuchFile(#[from] NoSuchFile),
+    Mount(#[from] UnusableMount),
     /// The sidecar could not send its signal.
     #[error(transparent)]
     NoSignal(#[from] NoSignal),
@@ -213,7 +213,7 @@ impl Refusal {
                 "too-large"
             }
             Self::Conflict(_)
-            | Self::NoSuchFile(_)
+            | Self::Mount(_)
             | Self::SecretVolume(_)
             | Self::TwoClasses(_)
             | Self::Reference(_) => "conflict",

@@ -12,20 +12,39 @@ use crate::pod::names::{FILES, own_containers};
 /// Files that a message lists.
 const MOST_LISTED: usize = 20;
 
-/// A mount of a file that no class of the pod creates, or that is optional or known only at fetch.
+/// A mount of files by which a container would not get them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "container {container:?} mounts {sub_path:?} of the volume {volume:?}, but no class of the pod always creates that file: correct the subPath; the files are {files}"
-)]
-pub struct NoSuchFile {
-    container: String,
-    volume: String,
-    sub_path: String,
-    files: String,
+pub enum UnusableMount {
+    /// No class of the pod creates the file, or it is optional or known only at fetch.
+    #[error(
+        "container {container:?} mounts {sub_path:?} of the volume {volume:?}, but no class of the pod always creates that file: correct the subPath; the files are {files}"
+    )]
+    NoSuchFile {
+        /// The container.
+        container: String,
+        /// The volume.
+        volume: String,
+        /// What it mounts of it.
+        sub_path: String,
+        /// The files that it could mount.
+        files: String,
+    },
+    /// Which file it is depends on variables that only the kubelet knows.
+    #[error(
+        "container {container:?} mounts {expression:?} of the volume {volume:?} by subPathExpr, but the webhook cannot check that such a file exists: use subPath: {FILES} for all files, or subPath: {FILES}/NAME for one"
+    )]
+    Expression {
+        /// The container.
+        container: String,
+        /// The volume.
+        volume: String,
+        /// The `subPathExpr`.
+        expression: String,
+    },
 }
 
 /// Checks the mounts that the pod came with.
-pub(crate) fn check(inputs: Inputs<'_>, injection: &Injection) -> Result<(), NoSuchFile> {
+pub(crate) fn check(inputs: Inputs<'_>, injection: &Injection) -> Result<(), UnusableMount> {
     let directories: HashMap<&str, &str> = injection
         .mounts
         .iter()
@@ -35,15 +54,24 @@ pub(crate) fn check(inputs: Inputs<'_>, injection: &Injection) -> Result<(), NoS
     let mut files_of: HashMap<&str, BTreeSet<String>> = HashMap::new();
     for container in own_containers(inputs.pod) {
         for mount in container.volume_mounts.iter().flatten() {
-            let directory = directories.get(mount.name.as_str());
-            let (Some(part), Some(directory)) = (part_of(mount), directory) else {
+            let Some(directory) = directories.get(mount.name.as_str()) else {
+                continue;
+            };
+            if let Some(expression) = &mount.sub_path_expr {
+                return Err(UnusableMount::Expression {
+                    container: container.name.clone(),
+                    volume: mount.name.clone(),
+                    expression: expression.clone(),
+                });
+            }
+            let Some(part) = part_of(mount) else {
                 continue;
             };
             let files = files_of
                 .entry(directory)
                 .or_insert_with(|| files_in(inputs, directory));
             if !has_part(files, part) {
-                return Err(NoSuchFile {
+                return Err(UnusableMount::NoSuchFile {
                     container: container.name.clone(),
                     volume: mount.name.clone(),
                     sub_path: mount.sub_path.clone().unwrap_or_default(),
