@@ -321,7 +321,7 @@ fn a_volume_of_such_a_secret_is_refused_with_the_files() {
         before["spec"]["volumes"] = json!([named]);
         let message = admit(&before, &classes()).unwrap_err();
         assert!(
-            message.starts_with("the volume \"creds\" mounts the Secret \"credentials\" of class \"db\", but the kubelet mounts volumes before")
+            message.starts_with("the volume \"creds\" needs the Secret \"credentials\" of class \"db\", but the kubelet mounts volumes before")
                 && message.ends_with("remove the volume and read /mnt/secrets-store/db (key \"password\")"),
             "{message}"
         );
@@ -335,6 +335,53 @@ fn a_volume_of_such_a_secret_is_refused_with_the_files() {
     optional["spec"]["volumes"] =
         json!([{"name": "creds", "secret": {"secretName": "credentials", "optional": true}}]);
     admitted(&optional);
+}
+
+#[test]
+fn a_volume_that_needs_such_a_secret_to_be_mounted_is_refused() {
+    let reference = json!({"name": "credentials"});
+    for volume in [
+        json!({"csi": {"driver": "smb.csi.k8s.io", "nodePublishSecretRef": reference}}),
+        json!({"iscsi": {"targetPortal": "10.0.0.1", "iqn": "iqn.2001-04.com.example:a", "lun": 0, "secretRef": reference}}),
+        json!({"flexVolume": {"driver": "example.com/a", "secretRef": reference}}),
+        json!({"azureFile": {"secretName": "credentials", "shareName": "a"}}),
+        json!({"cephfs": {"monitors": ["10.0.0.1"], "secretRef": reference}}),
+        json!({"rbd": {"monitors": ["10.0.0.1"], "image": "a", "secretRef": reference}}),
+    ] {
+        let mut before = pod(json!({}));
+        let mut named = volume.clone();
+        named["name"] = "share".into();
+        before["spec"]["volumes"] = json!([named]);
+        for mode in ["env", "sync"] {
+            before["metadata"]["annotations"][MODE] = mode.into();
+            let message = admit(&before, &classes()).unwrap_err();
+            assert!(
+                message.starts_with(
+                    "the volume \"share\" needs the Secret \"credentials\" of class \"db\""
+                ) && message.ends_with(
+                    "create the Secret before the pod, and remove it from the class's secretObjects"
+                ),
+                "{message}"
+            );
+        }
+        before["metadata"]["annotations"][MODE] = "ignore".into();
+        admitted(&before);
+    }
+}
+
+#[test]
+fn a_secret_for_image_pulls_is_a_warning() {
+    let mut before = pod(json!({}));
+    before["spec"]["imagePullSecrets"] = json!([{"name": "other"}, {"name": "credentials"}]);
+    let (_, warnings) = admitted(&before);
+    assert_eq!(
+        warnings,
+        [
+            "imagePullSecrets of the pod has the Secret \"credentials\" of class \"db\", which the annotation aws-secrets-injector.io/secret-objects: env does not create, so images are pulled with it only if somebody else creates it"
+        ]
+    );
+    before["metadata"]["annotations"][MODE] = "sync".into();
+    assert_eq!(admitted(&before).1, [""; 0]);
 }
 
 #[test]

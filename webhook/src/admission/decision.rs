@@ -313,6 +313,7 @@ fn variables(
         SecretObjects::Env => {
             let secrets = PodSecrets::of(classes);
             secrets.check_volumes(pod)?;
+            warnings.extend(secrets.of_image_pulls(pod));
             let kept = variables::serve(request, pod, &secrets, &mut planned)?;
             warnings.extend(kept);
         }

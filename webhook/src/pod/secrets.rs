@@ -1,7 +1,7 @@
 //! The Kubernetes Secrets that the classes of a pod describe (`secretObjects`), and volumes of them.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{KeyToPath, Pod, Volume};
 use provider_class::{ObjectName, SecretObject};
@@ -28,16 +28,16 @@ pub(crate) struct PodSecret<'a> {
     pub(crate) other_class: Option<&'a str>,
 }
 
-/// A volume of a Secret that can never be there when the pod's first volumes are mounted.
+/// A volume that needs a Secret, which can never be there when the pod's first volumes are mounted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the volume {volume:?} mounts the Secret {secret:?} of class {class:?}, but the kubelet mounts volumes before the injector can run, so the pod could not start: remove the volume and read {files}"
+    "the volume {volume:?} needs the Secret {secret:?} of class {class:?}, but the kubelet mounts volumes before the injector can run, so the pod could not start: {remedy}"
 )]
 pub struct SecretVolume {
     volume: String,
     secret: String,
     class: String,
-    files: String,
+    remedy: String,
 }
 
 /// Two classes of a pod that describe one Secret.
@@ -108,16 +108,35 @@ impl<'a> PodSecrets<'a> {
         for volume in volumes.flatten() {
             for (name, items) in required_secrets(volume) {
                 if let Some(secret) = self.get(name) {
+                    let remedy = match items {
+                        Some(items) => format!("remove the volume and read {}", secret.files(items)),
+                        None => "create the Secret before the pod, and remove it from the class's secretObjects".to_owned(),
+                    };
                     return Err(SecretVolume {
                         volume: volume.name.clone(),
                         secret: name.to_owned(),
                         class: secret.class.to_owned(),
-                        files: secret.files(items),
+                        remedy,
                     });
                 }
             }
         }
         Ok(())
+    }
+
+    /// A warning for each Secret that the kubelet uses to pull images. The pod's list has those of its ServiceAccount.
+    pub(crate) fn of_image_pulls(&self, pod: &Pod) -> Vec<String> {
+        let used = pod.spec.iter().flat_map(|spec| &spec.image_pull_secrets);
+        let used: BTreeSet<&str> = used.flatten().map(|secret| secret.name.as_str()).collect();
+        let described = used.into_iter().filter_map(|name| self.get(name));
+        described
+            .map(|of_pod| {
+                format!(
+                    "imagePullSecrets of the pod has the Secret {:?} of class {:?}, which the annotation {PREFIX}{SECRET_OBJECTS}: env does not create, so images are pulled with it only if somebody else creates it",
+                    of_pod.secret.name.as_str(), of_pod.class
+                )
+            })
+            .collect()
     }
 }
 
@@ -138,24 +157,49 @@ impl PodSecret<'_> {
     }
 }
 
-/// The Secrets that the kubelet waits for, and which of their keys; no items mean all.
-fn required_secrets(volume: &Volume) -> Vec<(&str, &[KeyToPath])> {
+/// The Secrets that the kubelet waits for. With items, the volume has these keys as files, all of them if there are no items.
+fn required_secrets(volume: &Volume) -> Vec<(&str, Option<&[KeyToPath]>)> {
     let mut found = Vec::new();
+    let referred = [
+        volume
+            .csi
+            .as_ref()
+            .and_then(|csi| csi.node_publish_secret_ref.as_ref()),
+        volume
+            .iscsi
+            .as_ref()
+            .and_then(|iscsi| iscsi.secret_ref.as_ref()),
+        volume
+            .flex_volume
+            .as_ref()
+            .and_then(|flex| flex.secret_ref.as_ref()),
+        // Kubernetes 1.30 still has these.
+        volume
+            .cephfs
+            .as_ref()
+            .and_then(|cephfs| cephfs.secret_ref.as_ref()),
+        volume.rbd.as_ref().and_then(|rbd| rbd.secret_ref.as_ref()),
+    ];
+    let referred = referred.into_iter().flatten();
+    let referred = referred.map(|secret| secret.name.as_str());
+    let azure = volume
+        .azure_file
+        .iter()
+        .map(|azure| azure.secret_name.as_str());
+    found.extend(referred.chain(azure).map(|name| (name, None)));
     if let Some(secret) = &volume.secret
         && secret.optional != Some(true)
     {
         let name = secret.secret_name.as_deref().unwrap_or_default();
-        found.push((name, secret.items.as_deref().unwrap_or_default()));
+        found.push((name, Some(secret.items.as_deref().unwrap_or_default())));
     }
     let projected = volume.projected.iter();
     for source in projected.flat_map(|volume| volume.sources.iter().flatten()) {
         if let Some(secret) = &source.secret
             && secret.optional != Some(true)
         {
-            found.push((
-                secret.name.as_str(),
-                secret.items.as_deref().unwrap_or_default(),
-            ));
+            let items = secret.items.as_deref().unwrap_or_default();
+            found.push((secret.name.as_str(), Some(items)));
         }
     }
     found
