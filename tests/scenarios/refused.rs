@@ -1,6 +1,10 @@
 //! Pods whose secrets cannot be fetched are refused with the reason, and start by themselves once it is fixed.
 
+use std::fs;
+
 use e2e::install::{example_class, example_deployment, service_account};
+use serde_json::json;
+use tempfile::NamedTempFile;
 
 use crate::bare::annotated_pod;
 use crate::world::World;
@@ -86,6 +90,33 @@ pub(crate) fn annotated_workload(world: &World) {
         let words =
             format!("have no effect, so its pods start without secrets: move them to {path}");
         assert!(warning.contains(&words), "{warning}");
+    }
+    let metadata = json!({"name": "web", "annotations": {"aws-secrets-injector.io/secret-provider-class": "aws-secrets"}});
+    let pods = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "web"}]}});
+    let mut jobs = pods.clone();
+    jobs["spec"]["restartPolicy"] = "Never".into();
+    for workload in [
+        json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "jobs"}, "spec": {
+            "schedule": "0 0 1 1 *",
+            "jobTemplate": {"metadata": {"annotations": metadata["annotations"]}, "spec": {"template": jobs}},
+        }}),
+        json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": metadata, "spec": {
+            "selector": {"matchLabels": {"app": "web"}}, "template": pods,
+        }}),
+        json!({"apiVersion": "v1", "kind": "ReplicationController", "metadata": metadata, "spec": {"template": pods}}),
+    ] {
+        let file = NamedTempFile::new().unwrap();
+        fs::write(file.path(), workload.to_string()).unwrap();
+        let file = file.path().display().to_string();
+        let apply = ["apply", "--dry-run=server", "--warnings-as-errors", "-f"];
+        let warning = namespace
+            .kubectl(&[&apply[..], &[&file]].concat())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            warning.contains("have no effect, so its pods start without secrets"),
+            "{warning}"
+        );
     }
     let template = r#"{"spec": {"template": {"metadata": {"annotations": {"aws-secrets-injector.io/secret-provider-class": "aws-secrets"}}}}}"#;
     let patch = [
