@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::words::kubernetes;
+use crate::words::object_name::is_dns_label;
 
 /// The exit status by which the sidecar asks the kubelet to restart all containers of its pod.
 ///
@@ -191,7 +192,7 @@ fn signal(name: &str) -> Result<Signal, InvalidOnRefresh> {
 }
 
 fn container(name: &str) -> Result<String, InvalidOnRefresh> {
-    if kubernetes::is_dns_label(name) {
+    if is_dns_label(name) {
         Ok(name.to_owned())
     } else {
         Err(InvalidOnRefresh::Container(name.to_owned()))

@@ -1,10 +1,10 @@
 //! Names and values that the API server accepts.
 
 use super::name::shown;
-use super::object_name::ObjectName;
+use super::object_name::{ObjectName, is_subdomain};
 
-/// Longest name of an object, and longest key of a Secret.
-const LONGEST_NAME: usize = 253;
+/// Longest key of a Secret.
+const LONGEST_KEY: usize = 253;
 /// Longest part of a label or annotation: its name without prefix, and a label's value.
 const LONGEST_WORD: usize = 63;
 
@@ -46,7 +46,7 @@ pub(crate) fn secret_name(text: &str) -> Result<ObjectName, InvalidForKubernetes
 /// Source: `IsConfigMapKey` of <https://pkg.go.dev/k8s.io/apimachinery/pkg/util/validation>.
 pub(crate) fn secret_key(text: &str) -> Result<String, InvalidForKubernetes> {
     let is_valid = !text.is_empty()
-        && text.len() <= LONGEST_NAME
+        && text.len() <= LONGEST_KEY
         && text.bytes().all(is_of_word)
         && text != "."
         && !text.starts_with("..");
@@ -79,24 +79,6 @@ pub(crate) fn label_value(text: &str) -> Result<String, InvalidForKubernetes> {
     } else {
         Err(InvalidForKubernetes::LabelValue(shown(text)))
     }
-}
-
-/// The name of a namespace or container.
-pub(crate) fn is_dns_label(text: &str) -> bool {
-    text.len() <= LONGEST_WORD && !text.contains('.') && is_subdomain(text)
-}
-
-pub(super) fn is_subdomain(text: &str) -> bool {
-    let is_alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let is_label = |label: &str| {
-        let bytes = label.as_bytes();
-        bytes.first().copied().is_some_and(is_alphanumeric)
-            && bytes.last().copied().is_some_and(is_alphanumeric)
-            && bytes
-                .iter()
-                .all(|byte| is_alphanumeric(*byte) || *byte == b'-')
-    };
-    text.len() <= LONGEST_NAME && text.split('.').all(is_label)
 }
 
 /// The number of a port, in digits alone: `u16` takes a sign, too.

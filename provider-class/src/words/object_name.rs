@@ -6,8 +6,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::kubernetes::{is_dns_label, is_subdomain};
 use super::name::shown;
+
+/// Longest name of an object.
+const LONGEST_NAME: usize = 253;
+/// Longest name of a namespace or container.
+const LONGEST_LABEL: usize = 63;
 
 /// The name of an object: a DNS subdomain.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +34,24 @@ pub enum InvalidName {
         "{0} is not the name of a namespace: use at most 63 lowercase letters, digits and \"-\", and start and end with a letter or digit"
     )]
     Namespace(String),
+}
+
+/// The name of a namespace or container.
+pub(crate) fn is_dns_label(text: &str) -> bool {
+    text.len() <= LONGEST_LABEL && !text.contains('.') && is_subdomain(text)
+}
+
+pub(super) fn is_subdomain(text: &str) -> bool {
+    let is_alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_label = |label: &str| {
+        let bytes = label.as_bytes();
+        bytes.first().copied().is_some_and(is_alphanumeric)
+            && bytes.last().copied().is_some_and(is_alphanumeric)
+            && bytes
+                .iter()
+                .all(|byte| is_alphanumeric(*byte) || *byte == b'-')
+    };
+    text.len() <= LONGEST_NAME && text.split('.').all(is_label)
 }
 
 impl FromStr for ObjectName {
