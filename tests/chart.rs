@@ -8,7 +8,6 @@ use std::fs;
 
 use e2e::helm::{chart, template, template_of};
 use e2e::project;
-use serde::Deserialize as _;
 use serde_json::Value;
 
 /// Names that YAML does not read as text.
@@ -46,9 +45,9 @@ fn it_gives_variables_on_as_they_are() {
 
 /// Environment variables of the webhook's container.
 fn variables(manifests: &str) -> Vec<Value> {
-    let mut documents = serde_yaml::Deserializer::from_str(manifests)
-        .map(|document| Value::deserialize(document).unwrap());
+    let documents: Vec<Value> = serde_yaml::from_multiple(manifests).unwrap();
     let deployment = documents
+        .iter()
         .find(|document| document["kind"] == "Deployment")
         .unwrap();
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];

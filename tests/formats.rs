@@ -272,7 +272,7 @@ fn json_yaml_and_properties_come_back_whatever_they_are() {
         "yaml",
         &[
             ("PyYAML", &|file| python("pyyaml", file)),
-            ("serde_yaml", &serde_yaml),
+            ("serde-saphyr", &serde_yaml),
         ],
     );
     comes_back(

@@ -149,20 +149,12 @@ fn many_documents_and_items_are_read() {
     for text in [list, documents.collect()] {
         let contents = Contents::read(&text);
         assert_eq!((contents.classes.len(), contents.errors.len()), (5000, 0));
-        let invalid = contents.classes.iter().map(|class| match class.parse() {
-            Err(ClassError::Invalid(invalid)) => invalid,
-            other => panic!("{other:?}"),
-        });
-        let invalid: Vec<_> = invalid.collect();
-        let problems: Vec<_> = invalid
-            .iter()
-            .enumerate()
-            .map(|(class, invalid)| (class, &invalid.problems[0]))
-            .collect();
-        let places = contents.places(&text, &problems);
         let lines: Vec<&str> = text.lines().collect();
-        for place in places {
-            let place = place.unwrap();
+        for class in &contents.classes {
+            let Err(ClassError::Invalid(mut invalid)) = class.parse() else {
+                panic!("{class:?}")
+            };
+            let place = class.place(&mut invalid.problems[0].field).unwrap();
             assert!(
                 lines[place.line - 1][place.column - 1..].starts_with("objectType: ssn"),
                 "{place:?}"

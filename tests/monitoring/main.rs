@@ -11,15 +11,14 @@ mod prometheus;
 
 use e2e::documents::pages;
 use e2e::helm;
-use serde::Deserialize as _;
 use serde_json::Value;
 
 /// The document of a kind that the chart's monitoring has with these values.
 fn rendered(kind: &str, values: &str) -> Value {
     let show = ["--set", values, "--show-only", "templates/monitoring.yaml"];
     let text = helm::template("release", &show).unwrap();
-    let mut documents =
-        serde_yaml::Deserializer::from_str(&text).map(|one| Value::deserialize(one).unwrap());
+    let documents: Vec<Value> = serde_yaml::from_multiple(&text).unwrap();
+    let mut documents = documents.into_iter();
     documents.find(|document| document["kind"] == kind).unwrap()
 }
 

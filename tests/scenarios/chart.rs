@@ -6,8 +6,7 @@ use std::fs;
 use e2e::helm::{chart, helm, template};
 use e2e::install::{example_class, service_account};
 use e2e::{images, project};
-
-use serde::Deserialize as _;
+use serde_json::Value;
 
 use crate::bare::annotated_pod;
 use crate::release;
@@ -114,10 +113,8 @@ pub(crate) fn values(world: &World) {
         let text = template(&namespace.name, values).unwrap();
         assert!(!text.contains("e+0"), "{values:?}: a number as a float");
         // kubectl takes the last of two equal keys, kustomize refuses them.
-        for document in serde_yaml::Deserializer::from_str(&text) {
-            let read = serde_yaml::Value::deserialize(document);
-            assert!(read.is_ok(), "{values:?}: {}", read.unwrap_err());
-        }
+        let read = serde_yaml::from_multiple::<Value>(&text);
+        assert!(read.is_ok(), "{values:?}: {}", read.unwrap_err());
         let file = project::target().join("manifests/chart-values.yaml");
         fs::create_dir_all(project::target().join("manifests")).unwrap();
         fs::write(&file, text).unwrap();

@@ -7,7 +7,6 @@ use std::path::Path;
 use e2e::documents::{Mark, Page, pages, story};
 use e2e::install::{self, NAMESPACE, service_account};
 use e2e::{images, project};
-use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use crate::shell::{Shell, folder};
@@ -47,9 +46,7 @@ pub(crate) fn manifests(world: &World) {
 }
 
 fn read(text: &str) -> Vec<Value> {
-    serde_yaml::Deserializer::from_str(text)
-        .map(|document| Value::deserialize(document).unwrap())
-        .collect()
+    serde_yaml::from_multiple(text).unwrap()
 }
 
 /// Sends a manifest to the API server as a dry run. Classes are created, because later pods use them.

@@ -18,7 +18,6 @@ use clap::Parser as _;
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::Pod;
 use provider_class::{Class, SecretProviderClassSpec};
-use serde::Deserialize as _;
 use serde_json::Value;
 
 /// Its second document is what a first one becomes.
@@ -94,9 +93,7 @@ fn pods_become_what_is_written_down() {
     assert!(!files.is_empty());
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
-        let documents: Vec<Value> = serde_yaml::Deserializer::from_str(&text)
-            .map(|document| Value::deserialize(document).unwrap())
-            .collect();
+        let documents: Vec<Value> = serde_yaml::from_multiple(&text).unwrap();
         let after = patched(&documents[0]);
         let name = file.display();
         assert!(patch_of(&after).is_empty(), "{name}: a second pass");

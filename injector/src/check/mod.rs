@@ -63,10 +63,9 @@ struct Checked {
 /// An error or a warning.
 struct Finding {
     is_error: bool,
+    /// Its field has a place only where the one in the file is not known.
     problem: Problem,
     place: Option<Place>,
-    /// Its line is in the text of `objects`, because the one in the file is not known.
-    is_inner: bool,
 }
 
 /// Checks every class of files and directories.
@@ -132,8 +131,7 @@ impl Checks {
                 self.push_error(&input.path, error.place(), error);
             }
         }
-        let mut found = Vec::new();
-        for (index, document) in contents.classes.iter().enumerate() {
+        for document in &contents.classes {
             let (class, problems) = match document.parse() {
                 Ok(class) => match class.resolve_region(region) {
                     // The environment of the pods may name one.
@@ -151,21 +149,11 @@ impl Checks {
             let is_error = problems.is_some();
             let warnings = class.as_ref().map(|class| class.warnings.clone());
             let problems = problems.or(warnings).unwrap_or_default();
-            found.push((index, document, class, problems, is_error));
-        }
-        let asked: Vec<_> = found
-            .iter()
-            .flat_map(|(index, .., problems, _)| problems.iter().map(|problem| (*index, problem)))
-            .collect();
-        let mut places = contents.places(text, &asked).into_iter();
-        for (_, document, class, problems, is_error) in found {
             let mut findings = Vec::new();
-            for problem in problems {
+            for mut problem in problems {
                 findings.push(Finding {
                     is_error,
-                    is_inner: problem.field.place.is_some()
-                        && document.block(&problem.field).is_none(),
-                    place: places.next().flatten(),
+                    place: document.place(&mut problem.field),
                     problem,
                 });
             }
@@ -209,7 +197,6 @@ impl Checks {
                 is_error: true,
                 problem,
                 place,
-                is_inner: false,
             }],
         });
     }

@@ -16,10 +16,7 @@ use crate::args::PolicyOf;
 /// A finding on one line, with its place in the file or else in `objects`.
 pub(super) fn line(checked: &Checked, finding: &Finding) -> String {
     let start = start(checked, finding.place);
-    let mut problem = finding.problem.clone();
-    if !finding.is_inner {
-        problem.field.place = None;
-    }
+    let problem = &finding.problem;
     let line = match checked.name {
         Some(_) => format!("{start}: {problem}"),
         None => format!("{start} {}", problem.message),
@@ -314,7 +311,7 @@ fn problem(finding: &Finding) -> Value {
     let problem = &finding.problem;
     let field = &problem.field;
     let message = match field.place {
-        Some(place) if finding.is_inner => {
+        Some(place) => {
             format!(
                 "{} (line {} of {})",
                 problem.message,
@@ -322,7 +319,7 @@ fn problem(finding: &Finding) -> Value {
                 field.list()
             )
         }
-        _ => problem.message.clone(),
+        None => problem.message.clone(),
     };
     json!({
         "severity": if finding.is_error { "error" } else { "warning" },

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::words::name::shown;
-use crate::yaml::{self, Node};
+use crate::yaml::{self, Value};
 
 /// The parameter that has an annotation of its own.
 const OBJECTS: &str = "objects";
@@ -13,11 +13,10 @@ const OBJECTS: &str = "objects";
 /// # Errors
 /// What is wrong with the map, and what to write.
 pub fn parameters(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let fields = match yaml::parse(text) {
-        Ok(Node::Map(fields)) => fields,
-        Ok(Node::Null) => Vec::new(),
-        Ok(other) => {
-            let kind = other.kind();
+    let fields = match yaml::parse(text).map(|node| (node.kind(), node.value)) {
+        Ok((_, Value::Map(fields))) => fields,
+        Ok((_, Value::Null)) => Vec::new(),
+        Ok((kind, _)) => {
             return Err(format!(
                 "must be a YAML map of parameters, such as \"region: us-east-2\", not {kind}"
             ));
@@ -26,11 +25,12 @@ pub fn parameters(text: &str) -> Result<BTreeMap<String, String>, String> {
     };
     let mut parameters = BTreeMap::new();
     for (name, value) in fields {
-        let value = match value {
-            Node::String(text) | Node::Scalar(text) => text,
-            Node::Null => String::new(),
-            other @ (Node::List(_) | Node::Map(_)) => {
-                let (name, kind) = (shown(&name), other.kind());
+        let kind = value.kind();
+        let value = match value.value {
+            Value::String(text) | Value::Scalar(text) => text,
+            Value::Null => String::new(),
+            Value::List(_) | Value::Map(_) => {
+                let name = shown(&name);
                 return Err(format!(
                     "{name} must be a string, not {kind}: write it as a block scalar"
                 ));

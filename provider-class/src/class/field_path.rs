@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::printable::printable;
-use crate::yaml::Place;
+use crate::yaml::{Place, Step};
 
 /// Which field of a class a message is about: its path, the object that its entry names, and its line.
 ///
@@ -93,6 +93,17 @@ impl fmt::Display for Field {
             None => Ok(()),
         }
     }
+}
+
+/// The steps of a path.
+pub(crate) fn steps(path: &str) -> Vec<Step> {
+    let parts = path.split(['.', '[', ']']).filter(|part| !part.is_empty());
+    parts
+        .map(|part| match part.parse() {
+            Ok(index) => Step::Index(index),
+            Err(_) => Step::Key(part.to_owned().into()),
+        })
+        .collect()
 }
 
 #[cfg(test)]

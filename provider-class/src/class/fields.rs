@@ -3,7 +3,7 @@
 use super::findings::Findings;
 use crate::words::name;
 use crate::words::nearest::nearest;
-use crate::yaml::Node;
+use crate::yaml::{Node, Value};
 
 /// The fields of one mapping, removed one by one.
 pub(super) struct Fields<'a, 'f> {
@@ -16,8 +16,8 @@ pub(super) struct Fields<'a, 'f> {
 
 impl<'a, 'f> Fields<'a, 'f> {
     pub(super) fn of(node: &'a Node, path: String, findings: &'f mut Findings) -> Option<Self> {
-        match node {
-            Node::Map(fields) => {
+        match &node.value {
+            Value::Map(fields) => {
                 let left = fields
                     .iter()
                     .map(|(key, value)| (key.as_str(), value))
@@ -29,19 +29,19 @@ impl<'a, 'f> Fields<'a, 'f> {
                     findings,
                 })
             }
-            Node::Null => {
+            Value::Null => {
                 findings.problem(
                     path,
                     "is empty: remove the dash, or write an objectName after it",
                 );
                 None
             }
-            other => {
+            _ => {
                 findings.problem(
                     path,
                     format!(
                         "must be a mapping of fields (\"objectName: …\"), not {}",
-                        other.kind()
+                        node.kind()
                     ),
                 );
                 None
@@ -67,18 +67,19 @@ impl<'a, 'f> Fields<'a, 'f> {
         exact
             .or(mine.last())
             .map(|(_, node)| *node)
-            .filter(|node| **node != Node::Null)
+            .filter(|node| !matches!(node.value, Value::Null))
     }
 
     pub(super) fn string(&mut self, name: &'static str) -> Option<String> {
-        match self.node(name)? {
-            Node::String(text) | Node::Scalar(text) => {
-                Some(text.clone()).filter(|text| !text.is_empty())
+        let node = self.node(name)?;
+        match node.text() {
+            Some(text) => {
+                Some(text.to_owned()).filter(|text| !text.is_empty())
             }
-            other => {
+            None => {
                 self.findings.problem(
                     format!("{}.{name}", self.path),
-                    format!("must be a string, not {}", other.kind()),
+                    format!("must be a string, not {}", node.kind()),
                 );
                 None
             }

@@ -49,7 +49,7 @@ use crate::yaml;
 use crate::{PathTranslation, Region};
 
 use entry::Context;
-use field_path::{Field, TEMPLATES};
+use field_path::{Field, TEMPLATES, steps};
 use findings::{ArnRegion, Findings, MOST_PROBLEMS};
 use object::Object;
 use output::{File, OpenFiles, Presence};
@@ -273,12 +273,9 @@ fn locate_in(text: &str, mut fields: Vec<&mut Field>) {
     if fields.is_empty() {
         return;
     }
-    let paths: Vec<_> = fields
-        .iter()
-        .map(|field| field.path.strip_prefix(field.list()).unwrap_or_default())
-        .map(yaml::steps)
-        .collect();
-    for (field, place) in fields.into_iter().zip(yaml::places(text, 0, &paths)) {
-        field.place = place;
+    let Ok(tree) = yaml::parse(text) else { return };
+    for field in fields {
+        let path = field.path.strip_prefix(field.list()).unwrap_or_default();
+        field.place = tree.nearest(&steps(path)).place;
     }
 }

@@ -5,7 +5,7 @@ use super::findings::Findings;
 use super::problem::Problem;
 use crate::words::boolean::boolean;
 use crate::words::name;
-use crate::yaml::{self, Node};
+use crate::yaml::{self, Node, Value};
 
 /// An entry of `objects`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,15 +62,15 @@ pub(crate) struct RawFailover {
 
 /// Reads the string `objects`. An entry that is not a mapping is a problem and is left out.
 pub(crate) fn read(text: &str, findings: &mut Findings) -> Vec<RawObject> {
-    let entries = match yaml::parse(text) {
-        Ok(Node::List(entries)) => entries,
-        Ok(Node::Null) => Vec::new(),
-        Ok(other) => {
+    let entries = match yaml::parse(text).map(|node| (node.kind(), node.value)) {
+        Ok((_, Value::List(entries))) => entries,
+        Ok((_, Value::Null)) => Vec::new(),
+        Ok((kind, _)) => {
             findings.problem(
                 "objects",
                 format!(
                     "must be a YAML list (lines that start with \"- \"), not {}",
-                    other.kind()
+                    kind
                 ),
             );
             return Vec::new();
@@ -78,7 +78,7 @@ pub(crate) fn read(text: &str, findings: &mut Findings) -> Vec<RawObject> {
         Err(error) => {
             let hint = special_space(text);
             let mut problem = Problem::new("objects", format!("is not valid YAML: {error}{hint}"));
-            problem.field.place = error.place;
+            problem.field.place = Some(error.place);
             findings.push(problem);
             return Vec::new();
         }
@@ -142,7 +142,7 @@ fn object(index: usize, node: &Node, findings: &mut Findings) -> Option<RawObjec
 }
 
 fn extracts(object: &str, node: &Node, findings: &mut Findings) -> Vec<RawExtract> {
-    let Node::List(items) = node else {
+    let Value::List(items) = &node.value else {
         findings.problem(
             format!("{object}.jmesPath"),
             format!(
@@ -176,8 +176,8 @@ fn extracts(object: &str, node: &Node, findings: &mut Findings) -> Vec<RawExtrac
 /// `true`, `false`, or a mapping.
 fn keys(object: &str, node: &Node, findings: &mut Findings) -> Option<RawKeys> {
     let path = format!("{object}.jsonKeys");
-    match node {
-        Node::Map(_) => {
+    match &node.value {
+        Value::Map(_) => {
             let mut fields = Fields::of(node, path, findings)?;
             let keys = RawKeys {
                 prefix: fields.string("prefix"),
@@ -186,11 +186,11 @@ fn keys(object: &str, node: &Node, findings: &mut Findings) -> Option<RawKeys> {
             fields.warn_of_the_rest();
             Some(keys)
         }
-        Node::String(text) | Node::Scalar(text) => {
+        Value::String(text) | Value::Scalar(text) => {
             let is_set = findings.keep(path, boolean(text))?;
             is_set.then(RawKeys::default)
         }
-        Node::Null | Node::List(_) => {
+        Value::Null | Value::List(_) => {
             let kind = node.kind();
             findings.problem(
                 path,

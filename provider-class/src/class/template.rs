@@ -12,7 +12,7 @@ use crate::templates::{self, Document, MAX_TEMPLATES, MAX_TEMPLATES_BYTES, Part,
 use crate::words::boolean::boolean;
 use crate::words::name::shown;
 use crate::words::nearest::nearest;
-use crate::yaml::{self, Node};
+use crate::yaml::{self, Node, Value};
 use crate::{FileMode, FilePath, PathTranslation};
 
 /// An entry of `templates`, valid.
@@ -59,11 +59,10 @@ pub(super) fn read(
     if !are_short(text.len(), findings) {
         return Vec::new();
     }
-    let entries = match yaml::parse(text) {
-        Ok(Node::List(entries)) => entries,
-        Ok(Node::Null) => return Vec::new(),
-        Ok(other) => {
-            let kind = other.kind();
+    let entries = match yaml::parse(text).map(|node| (node.kind(), node.value)) {
+        Ok((_, Value::List(entries))) => entries,
+        Ok((_, Value::Null)) => return Vec::new(),
+        Ok((kind, _)) => {
             findings.problem(
                 "templates",
                 format!("must be a YAML list of objectAlias and template or format, not {kind}"),
@@ -72,7 +71,7 @@ pub(super) fn read(
         }
         Err(error) => {
             let mut problem = Problem::new("templates", format!("is not valid YAML: {error}"));
-            problem.field.place = error.place;
+            problem.field.place = Some(error.place);
             findings.push(problem);
             return Vec::new();
         }
@@ -214,7 +213,7 @@ impl Reader<'_> {
 
     fn names(&mut self, entry: &str, files: &Node) -> Option<Vec<String>> {
         let path = format!("{entry}.files");
-        let Node::List(files) = files else {
+        let Value::List(list) = &files.value else {
             let message = format!(
                 "must be a list of names of files, not {}: write [NAME, NAME]",
                 files.kind()
@@ -223,9 +222,9 @@ impl Reader<'_> {
             return None;
         };
         let mut names = Vec::new();
-        for (index, name) in files.iter().enumerate() {
-            let (Node::String(name) | Node::Scalar(name)) = name else {
-                let message = format!("must be the name of a file, not {}", name.kind());
+        for (index, node) in list.iter().enumerate() {
+            let Some(name) = node.text() else {
+                let message = format!("must be the name of a file, not {}", node.kind());
                 self.findings.problem(format!("{path}[{index}]"), message);
                 return None;
             };
@@ -233,7 +232,7 @@ impl Reader<'_> {
             if self.length > MAX_TEMPLATES_BYTES {
                 return None;
             }
-            names.push(name.clone());
+            names.push(name.to_owned());
         }
         Some(names)
     }

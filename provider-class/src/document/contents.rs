@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::heads::{self, Head};
-use super::{At, Document, InvalidDocument, LISTS, Number, resource};
+use super::{Document, InvalidDocument, Number, resource};
 use crate::words::name::shown;
-use crate::yaml::{Place, places_in_documents};
-use crate::{GROUP, KIND, Problem};
+use crate::yaml::{self, InvalidYaml, Loaded, NESTED_IN_FILE, Node, Value};
+use crate::{GROUP, KIND};
 
 /// The contents of a file.
 #[derive(Debug, Default)]
@@ -37,158 +36,93 @@ impl Document {
 impl Contents {
     /// Reads a file up to the first invalid YAML.
     pub fn read(text: &str) -> Self {
-        let text = without_mark(text);
         let mut contents = Self::default();
-        let (documents, broken) = heads::read(text);
-        let mut wanted = Vec::new();
-        let mut count = 0;
-        for (document, head) in documents.iter().enumerate() {
-            let Some(head) = head else { continue };
-            count += 1;
-            if head.is_list() {
-                for (item, head) in head.items.iter().flatten().enumerate() {
-                    let at = At {
-                        document,
-                        item: Some(item),
-                    };
-                    let number = Number {
-                        document: count,
-                        item: Some(item + 1),
-                    };
-                    contents.sort(head, number, at, &mut wanted);
-                }
-            } else {
-                let at = At {
-                    document,
-                    item: None,
-                };
-                let number = Number {
-                    document: count,
-                    item: None,
-                };
-                contents.sort(head, number, at, &mut wanted);
+        let (documents, broken) = yaml::documents(text, NESTED_IN_FILE);
+        let mut document = 0;
+        for Loaded { node, fault, .. } in documents {
+            if matches!(node.value, Value::Null) {
+                continue;
             }
-        }
-        let asked: Vec<_> = wanted
-            .iter()
-            .map(|(_, at)| (at.document, at.item))
-            .collect();
-        let nodes = heads::nodes(text, &asked);
-        for ((number, at), node) in wanted.into_iter().zip(nodes) {
-            match node.map(|node| resource::document(number, at, &node)) {
-                Ok(Ok(document)) => contents.classes.push(document),
-                Ok(Err(error)) => contents.errors.push(error),
-                Err(error) => contents
-                    .errors
-                    .push(InvalidDocument::Yaml { number, error }),
+            document += 1;
+            match items(node) {
+                Ok(items) => {
+                    for (index, item) in items.into_iter().enumerate() {
+                        let item_number = Some(index + 1);
+                        let number = Number {
+                            document,
+                            item: item_number,
+                        };
+                        contents.sort(item, number, fault.as_ref());
+                    }
+                }
+                Err(node) => {
+                    let number = Number {
+                        document,
+                        item: None,
+                    };
+                    contents.sort(*node, number, fault.as_ref());
+                }
             }
         }
         if let Some(error) = broken {
             let number = Number {
-                document: count + 1,
+                document: document + 1,
                 item: None,
             };
             contents
                 .errors
                 .push(InvalidDocument::Yaml { number, error });
         }
-        contents.find_blocks(text);
         contents
     }
 
     /// Decides by a resource's kind what to do with it.
-    fn sort(&mut self, head: &Head, number: Number, at: At, wanted: &mut Vec<(Number, At)>) {
-        let is_ours = head
-            .api_version
+    fn sort(&mut self, node: Node, number: Number, fault: Option<&InvalidYaml>) {
+        let is_ours = string(&node, "apiVersion")
             .strip_prefix(GROUP)
             .is_some_and(|rest| rest.starts_with('/'));
-        if head.kind == KIND {
-            wanted.push((number, at));
-        } else if head.kind.eq_ignore_ascii_case(KIND) || head.kind.is_empty() && is_ours {
-            let kind = shown(&head.kind);
+        let kind = string(&node, "kind");
+        if kind == KIND {
+            let read = match fault {
+                Some(error) => Err(InvalidDocument::Yaml {
+                    number,
+                    error: error.clone(),
+                }),
+                None => resource::document(number, node),
+            };
+            match read {
+                Ok(document) => self.classes.push(document),
+                Err(error) => self.errors.push(error),
+            }
+        } else if kind.eq_ignore_ascii_case(KIND) || kind.is_empty() && is_ours {
+            let kind = shown(kind);
             self.errors.push(InvalidDocument::Kind { number, kind });
         } else {
-            let kind = match head.kind.as_str() {
+            let kind = match kind {
                 "" => "without a kind".to_owned(),
                 kind => kind.escape_debug().take(63).collect(),
             };
             *self.others.entry(kind).or_default() += 1;
         }
     }
+}
 
-    /// Finds the lines of `objects` and `templates`: in a literal block they start below the `|`.
-    fn find_blocks(&mut self, text: &str) {
-        let lines: Vec<&str> = text.lines().collect();
-        for (list, name) in LISTS.iter().enumerate() {
-            let field = format!("spec.parameters.{name}");
-            let fields: Vec<_> = self
-                .classes
-                .iter()
-                .map(|class| (class.at.document, class.at.steps(&field)))
-                .collect();
-            let asked: Vec<_> = fields
-                .iter()
-                .map(|(document, steps)| (*document, steps.as_slice()))
-                .collect();
-            let places = places_in_documents(text, &asked);
-            for (class, place) in self.classes.iter_mut().zip(places) {
-                class.blocks[list] = place.and_then(|place| block_below(&lines, place, name));
-            }
-        }
-    }
-
-    /// The places of problems in the file, each with the index of its class: the place in the text of `objects` where that
-    /// is known, or else that of the field.
-    pub fn places(&self, text: &str, problems: &[(usize, &Problem)]) -> Vec<Option<Place>> {
-        let text = without_mark(text);
-        let fields: Vec<_> = problems
-            .iter()
-            .map(|(class, problem)| (&self.classes[*class], *problem))
-            .map(|(class, problem)| class.at.steps(&class.field(&problem.field.path)))
-            .collect();
-        let asked: Vec<_> = problems
-            .iter()
-            .zip(&fields)
-            .map(|((class, _), steps)| (self.classes[*class].at.document, steps.as_slice()))
-            .collect();
-        let mut places = places_in_documents(text, &asked);
-        for (place, (class, problem)) in places.iter_mut().zip(problems) {
-            let first = self.classes[*class].block(&problem.field);
-            if let (Some(first), Some(within)) = (first, problem.field.place) {
-                *place = Some(Place {
-                    line: first.line + within.line - 1,
-                    column: first.column + within.column - 1,
-                });
-            }
-        }
-        places
+/// A string of a resource; empty if it has none.
+fn string<'a>(node: &'a Node, field: &str) -> &'a str {
+    match node.get(field).map(|field| &field.value) {
+        Some(Value::String(text)) => text,
+        _ => "",
     }
 }
 
-/// Some editors begin a file with a byte order mark.
-fn without_mark(text: &str) -> &str {
-    text.trim_start_matches('\u{feff}')
-}
-
-/// The place of a literal block's first character, below the line that has `objects: |` or the like.
-fn block_below(lines: &[&str], place: Place, name: &str) -> Option<Place> {
-    let source = lines.get(place.line.checked_sub(1)?)?;
-    let value = source
-        .split_once(name)?
-        .1
-        .trim_start_matches(['"', '\'', ' '])
-        .strip_prefix(':')?;
-    if !value.trim_start().starts_with('|') {
-        return None;
+/// The resources of a list, as kubectl prints several. Lists in lists are not opened.
+fn items(mut node: Node) -> Result<Vec<Node>, Box<Node>> {
+    if string(&node, "kind").ends_with("List")
+        && let Value::Map(fields) = &mut node.value
+        && let Some((_, items)) = fields.iter_mut().rev().find(|(name, _)| name == "items")
+        && let Value::List(items) = &mut items.value
+    {
+        return Ok(std::mem::take(items));
     }
-    // Empty lines do not show the indentation.
-    let below = lines
-        .iter()
-        .skip(place.line)
-        .find(|line| !line.trim().is_empty())?;
-    let indentation = below.len() - below.trim_start_matches(' ').len();
-    Some(Place {
-        line: place.line + 1,
-        column: indentation + 1,
-    })
+    Err(Box::new(node))
 }

@@ -2,13 +2,13 @@
 //! `helm template` renders them: YAML documents, which may also have other kinds.
 
 mod contents;
-mod heads;
 mod resource;
 
 use std::collections::BTreeMap;
 
 use crate::class::field_path::{OBJECTS, TEMPLATES};
-use crate::yaml::{InvalidYaml, Place, Step, steps};
+use crate::class::field_path::steps;
+use crate::yaml::{InvalidYaml, Node, Place, Style, Value};
 use crate::{
     Class, ClassError, Field, GROUP, InvalidClass, KIND, PROVIDER, Problem, SecretProviderClass,
     SecretProviderClassSpec, VERSIONS,
@@ -23,13 +23,12 @@ pub struct Document {
     pub number: Number,
     /// The resource, its spec not yet checked.
     pub class: SecretProviderClass,
-    /// The places of the first lines of `objects` and `templates` in the file, if they are literal blocks (`objects: |`).
-    blocks: [Option<Place>; 2],
+    /// The same as it is written.
+    node: Node,
     /// What Kubernetes refuses, and what has no clear meaning either.
     pub problems: Vec<Problem>,
     /// What Kubernetes refuses, although its meaning is clear.
     pub warnings: Vec<Problem>,
-    at: At,
 }
 
 /// The parameters that are lists in a text.
@@ -50,25 +49,6 @@ impl std::fmt::Display for Number {
             Some(item) => write!(f, "item {item} of document {}", self.document),
             None => write!(f, "document {}", self.document),
         }
-    }
-}
-
-/// The same for the YAML reader: from 0, empty documents counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct At {
-    document: usize,
-    item: Option<usize>,
-}
-
-impl At {
-    /// The steps to a field of the resource.
-    fn steps(self, field: &str) -> Vec<Step> {
-        let mut all = Vec::new();
-        if let Some(item) = self.item {
-            all = vec![Step::Key("items".to_owned()), Step::Index(item)];
-        }
-        all.extend(steps(field));
-        all
     }
 }
 
@@ -125,7 +105,7 @@ impl InvalidDocument {
     /// Its place in the file, if known.
     pub fn place(&self) -> Option<Place> {
         match self {
-            Self::Yaml { error, .. } => error.place,
+            Self::Yaml { error, .. } => Some(error.place),
             _ => None,
         }
     }
@@ -181,15 +161,6 @@ impl Document {
                 problems,
             })),
             Err(ClassError::Invalid(mut invalid)) => {
-                if problems
-                    .iter()
-                    .any(|problem| LISTS.contains(&problem.field.path.as_str()))
-                {
-                    // The list is YAML of the file itself, not a text with its own lines.
-                    for problem in &mut invalid.problems {
-                        problem.field.place = None;
-                    }
-                }
                 invalid.problems.splice(0..0, problems);
                 Err(ClassError::Invalid(invalid))
             }
@@ -197,15 +168,32 @@ impl Document {
         }
     }
 
-    /// The place of the first line of the list that has a field, if that is a literal block.
-    pub fn block(&self, field: &Field) -> Option<Place> {
-        let list = LISTS.iter().position(|list| *list == field.list())?;
-        self.blocks[list]
+    /// The place of a field in the file. What is written in a literal block (`objects: |`) has a line of its own; in any other
+    /// text only the line within the text is known, which stays in the field.
+    pub fn place(&self, field: &mut Field) -> Option<Place> {
+        let node = self.node.nearest(&steps(&self.field(&field.path)));
+        if let Some(within) = field.place
+            && let Value::String(_) = node.value
+        {
+            let Style::Literal(first) = node.style else {
+                return node.place;
+            };
+            field.place = None;
+            return Some(Place {
+                line: first.line + within.line - 1,
+                column: first.column + within.column - 1,
+            });
+        }
+        field.place = None;
+        node.place
     }
 
     /// The path of a problem's field in the resource.
     fn field(&self, field: &str) -> String {
         // A parameter may be called secretObjects, too.
+        if field.starts_with("metadata.") {
+            return field.to_owned();
+        }
         let is_specs = field == "provider"
             || field.starts_with("secretObjects[")
             || field == "secretObjects" && !self.class.spec.secret_objects.is_empty();

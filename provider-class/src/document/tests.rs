@@ -24,15 +24,16 @@ fn knows_the_lines_of_a_literal_block() {
         "\n  parameters:\n    objects: | # the list\n      - objectName: x\n",
     );
     let documents = Document::read_all(&format!("{block}---\n{block}---\n{CLASS}")).unwrap();
-    let lines: Vec<_> = documents
+    let places: Vec<_> = documents
         .iter()
         .map(|document| {
-            document
-                .block(&Field::new("objects"))
-                .map(|place| (place.line, place.column))
+            let mut field = Field::new("objects[0]");
+            field.place = Some(Place { line: 1, column: 3 });
+            let place = document.place(&mut field).unwrap();
+            (place.line, place.column, field.place.is_some())
         })
         .collect();
-    assert_eq!(lines, [Some((7, 7)), Some((16, 7)), None]);
+    assert_eq!(places, [(7, 9, false), (16, 9, false), (22, 36, true)]);
 }
 
 #[test]
@@ -58,6 +59,7 @@ fn a_list_in_place_of_the_string_gets_the_mend_and_its_entries_are_checked() {
         "'- objectName: x'",
         "[{objectName: x}], secretObjects: [{}], region: [1]",
     );
+    let text = text.replace("NAME", "a");
     let document = &Document::read_all(&text).unwrap()[0];
     let error = document.parse().unwrap_err().to_string();
     let lines: Vec<_> = error.lines().collect();
@@ -139,20 +141,15 @@ items:
 ";
     let contents = Contents::read(text);
     let invalid = contents.classes[0].parse().unwrap_err();
-    let ClassError::Invalid(invalid) = invalid else {
+    let ClassError::Invalid(mut invalid) = invalid else {
         panic!("{invalid}")
     };
-    let asked: Vec<_> = invalid
-        .problems
-        .iter()
-        .map(|problem| (0, problem))
+    let problems = invalid.problems.iter_mut();
+    let places: Vec<_> = problems
+        .map(|problem| contents.classes[0].place(&mut problem.field).unwrap())
+        .map(|place| (place.line, place.column))
         .collect();
-    let places: Vec<_> = contents
-        .places(text, &asked)
-        .into_iter()
-        .map(|place| place.map(|place| (place.line, place.column)))
-        .collect();
-    assert_eq!(places, [Some((10, 7)), Some((14, 11))], "{invalid}");
+    assert_eq!(places, [(10, 7), (14, 11)], "{invalid}");
 }
 
 #[test]
@@ -220,7 +217,8 @@ fn says_what_is_wrong_with_which_document() {
     );
     assert!(error(&CLASS.replace("name: NAME", "")).contains("metadata.name is required"));
     assert!(
-        error(&CLASS.replace("name: NAME", "name: [a]")).contains("is not a SecretProviderClass")
+        error(&CLASS.replace("name: NAME", "name: [a]"))
+            .contains("is not a SecretProviderClass: metadata.name must be a string, not a list")
     );
     assert!(error("a: [").contains("document 1: "));
 }

@@ -16,6 +16,11 @@ pub(crate) enum InvalidForKubernetes {
         "{0} is not a name of a Secret: use at most 253 lowercase letters, digits, \"-\" and \".\", and start and end with a letter or digit"
     )]
     Name(String),
+    /// Not the name of a class.
+    #[error(
+        "{0} is not a name in Kubernetes: use at most 253 lowercase letters, digits, \"-\" and \".\", and start and end with a letter or digit"
+    )]
+    ClassName(String),
     /// Not a key of a Secret.
     #[error(
         "{0} is not a key of a Secret: use at most 253 letters, digits, \"-\", \"_\" and \".\", and do not start with \"..\""
@@ -39,6 +44,12 @@ pub(crate) enum InvalidForKubernetes {
 pub(crate) fn secret_name(text: &str) -> Result<ObjectName, InvalidForKubernetes> {
     text.parse()
         .map_err(|_| InvalidForKubernetes::Name(shown(text)))
+}
+
+/// The name of a class, a DNS subdomain, too.
+pub(crate) fn class_name(text: &str) -> Result<ObjectName, InvalidForKubernetes> {
+    text.parse()
+        .map_err(|_| InvalidForKubernetes::ClassName(shown(text)))
 }
 
 /// A key of a Secret's data.
