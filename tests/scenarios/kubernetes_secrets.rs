@@ -182,23 +182,68 @@ fn own_secret<'a>(world: &'a World, name: &str) -> Namespace<'a> {
     namespace
 }
 
+/// The Secret follows AWS with pods of two versions of the class, comes back when it is deleted, and is refused to another class.
 pub(crate) fn rotated(world: &World) {
     let namespace = own_secret(world, "secret-rotated");
-    namespace.apply(&[&syncing("app").to_string()]).unwrap();
+    namespace.apply(&[&syncing("older").to_string()]).unwrap();
     let kubectl = &world.kubectl;
-    let follows = |expected: &str| {
+    let follows = |expected: [&str; 2]| {
+        let wanted = format!("the Secret has {expected:?}");
+        let values = || ["password", "copy"].map(|key| value(&namespace, "own-secret", key));
         kubectl
-            .wait_until(&format!("the Secret has {expected:?}"), || {
-                Ok(value(&namespace, "own-secret", "password") == expected)
-            })
+            .wait_until(&wanted, || Ok(values() == expected))
             .unwrap();
     };
-    follows("one");
-    set(&namespace, "password", "two");
-    follows("two");
-    namespace.kubectl(&["delete", "pod", "app"]).unwrap();
+    follows(["one", ""]);
+    let patch = |class: &str, patch: &Value| {
+        let patch = patch.to_string();
+        let arguments = ["patch", "secretproviderclass", class, "--type=json", "-p"];
+        namespace
+            .kubectl(&[&arguments[..], &[&patch]].concat())
+            .unwrap();
+    };
+    let added = json!({"objectName": "password", "key": "copy"});
+    patch(
+        "own",
+        &json!([{"op": "add", "path": "/spec/secretObjects/0/data/-", "value": added}]),
+    );
+    namespace.apply(&[&syncing("newer").to_string()]).unwrap();
+    follows(["one", "one"]);
+    for rotation in ["two", "three", "four"] {
+        set(&namespace, "password", rotation);
+        follows([rotation, rotation]);
+    }
+    namespace
+        .kubectl(&["delete", "secret", "own-secret"])
+        .unwrap();
+    follows(["four", "four"]);
+
+    let mut other = namespace.get(&["secretproviderclass", "own"]);
+    other["metadata"] = json!({"name": "other"});
+    let mut pod = syncing("other");
+    pod["metadata"]["annotations"]["aws-secrets-injector.io/secret-provider-class"] =
+        "other".into();
+    namespace
+        .apply(&[&other.to_string(), &pod.to_string()])
+        .unwrap();
     kubectl
-        .wait_until("the Secret goes with its pod", || {
+        .wait_until(
+            "the pod of another class says why it does not start",
+            || {
+                let described = namespace.kubectl(&["describe", "pod", "other"])?;
+                Ok(described
+                    .contains("Secret \"own-secret\": data.copy is also in the class \"own\""))
+            },
+        )
+        .unwrap();
+
+    namespace
+        .kubectl(&["delete", "pod", "newer", "other"])
+        .unwrap();
+    follows(["four", ""]);
+    namespace.kubectl(&["delete", "pod", "older"]).unwrap();
+    kubectl
+        .wait_until("the Secret goes with its last pod", || {
             Ok(secrets(&namespace).is_empty())
         })
         .unwrap();

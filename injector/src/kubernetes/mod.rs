@@ -1,22 +1,22 @@
 //! Kubernetes Secrets: applies those that the pod's classes describe, by the pod's own right and with nobody's help.
 //!
 //! What goes in: what the webhook asks for, and the files on disk. What comes out: Secrets in the pod's namespace that agree with
-//! the files. Each is applied on the server, under the name of this program, and never by force: what others manage stays as it
-//! is.
+//! the files. Each is read, and written only if it is not as it should be: by server-side apply, under the name of this program,
+//! with the version that was read, and never by force. What others manage stays as it is.
 //!
 //! | module | holds |
 //! |---|---|
+//! | `claims` | the rule for a Secret that several pods write |
 //! | `object` | a Secret as JSON, with the contents of files |
 //! | `server` | one request to the API server |
-//! | `status` | what the API server says about an object, and why it refuses |
+//! | `status` | why the API server refuses a request |
 
+mod claims;
 mod object;
 mod server;
 mod status;
 
-use std::collections::BTreeSet;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,17 +25,26 @@ use provider_class::{
     API_CA_FILE, API_TOKEN_FILE, InvalidName, Namespace, Owner, SYNC_VARIABLE, SecretObject,
     SecretSync,
 };
+use serde_json::{Value, json};
 
+use crate::aws::retry::{Attempt, Backoff, retry};
 use crate::aws::{Cause, Deadline};
 use crate::classes::ClassToFetch;
-use object::Secret;
+pub use claims::Refusal;
+use claims::{Described, next};
+use object::Object;
 pub use object::ValueError;
-use server::{ApiServer, Apply};
+use server::{ApiServer, Apply, Session};
 
 /// The name under which the contents of Secrets are managed.
 const MANAGER: &str = "aws-secrets-injector";
 /// The name under which nothing is managed.
 const READER: &str = "aws-secrets-injector-reader";
+/// An API server that restarts is back within seconds, and so is one to which many pods write at the same time.
+const BACKOFF: Backoff = Backoff {
+    attempts: 6,
+    first_pause: Duration::from_millis(200),
+};
 
 /// Why Secrets cannot be applied.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +55,6 @@ pub enum SetupError {
     /// The kubelet and the webhook set it.
     #[error("environment variable {0} is not set: it is needed to apply Kubernetes Secrets")]
     Variable(&'static str),
-    /// No owner by which a field manager could be named.
-    #[error("environment variable {SYNC_VARIABLE} has an owner whose uid is not a UID")]
-    Uid,
     /// The kubelet sets it.
     #[error("environment variable POD_NAMESPACE: {0}")]
     Namespace(#[from] InvalidName),
@@ -74,6 +80,16 @@ pub enum ApplyError {
         secret: String,
         /// Its field managers, in quotes.
         managers: String,
+    },
+    /// Other pods need it as it is.
+    #[error("Secret {secret:?}: {refusal}; its owners: {owners}")]
+    Refused {
+        /// The Secret.
+        secret: String,
+        /// Why.
+        refusal: Refusal,
+        /// In words.
+        owners: String,
     },
     /// The API server refuses it, or does not answer.
     #[error("Secret {secret:?}: {cause}{}", hint(.cause))]
@@ -103,8 +119,8 @@ fn hint(cause: &Cause) -> &'static str {
 pub struct SecretApplier {
     server: ApiServer,
     owner: Owner,
-    /// For the digests of what was applied.
-    digests: RandomState,
+    /// The version of each class.
+    versions: BTreeMap<String, u64>,
     timeout: Duration,
 }
 
@@ -129,9 +145,6 @@ impl SecretApplier {
                 uid: variable("POD_UID")?,
             },
         };
-        if !is_uid(&owner.uid) {
-            return Err(SetupError::Uid);
-        }
         let directory = Path::new(&sync.directory);
         let server = ApiServer::new(
             &variable("KUBERNETES_SERVICE_HOST")?,
@@ -143,7 +156,7 @@ impl SecretApplier {
         Ok(Self {
             server,
             owner,
-            digests: RandomState::new(),
+            versions: sync.versions,
             timeout,
         })
     }
@@ -157,7 +170,7 @@ impl SecretApplier {
             for secret in &wanted.class.secret_objects {
                 // One class may have several directories, with the same files.
                 if names.insert(&secret.name) {
-                    applying.push(self.apply(secret, &wanted.mount_path, deadline));
+                    applying.push(self.apply(wanted, secret, deadline));
                 }
             }
         }
@@ -171,63 +184,103 @@ impl SecretApplier {
         }
     }
 
-    /// What the Secrets of a class would be, as a digest that differs between processes; `None` if a file is missing.
-    pub fn digest(&self, wanted: &ClassToFetch) -> Option<u64> {
-        let mut bodies = Vec::new();
-        for secret in &wanted.class.secret_objects {
-            let secret = Secret::read(secret, &wanted.mount_path).ok()?;
-            bodies.push(secret.with_data(&self.owner));
-        }
-        let bytes = bodies.iter().map(|body| body.as_slice());
-        Some(self.digests.hash_one(bytes.collect::<Vec<_>>()))
-    }
-
-    /// Applies one Secret: its contents under one name that all pods share, and its owner under a name of its own, so that no pod
-    /// takes away the owner that another one has added.
+    /// Applies one Secret. Whoever writes it in between makes this start again, with what is there then.
     async fn apply(
         &self,
+        wanted: &ClassToFetch,
         secret: &SecretObject,
-        directory: &Path,
         deadline: Deadline,
     ) -> Result<(), ApplyError> {
-        let name = &secret.name;
-        let secret = Secret::read(secret, directory).map_err(|error| ApplyError::Value {
-            secret: name.to_string(),
-            error,
-        })?;
-        let failed = |cause| ApplyError::Api {
-            secret: name.to_string(),
-            cause,
+        let name = secret.name.to_string();
+        let fields = match object::fields(secret, &wanted.mount_path) {
+            Ok(fields) => fields,
+            Err(error) => {
+                return Err(ApplyError::Value {
+                    secret: name,
+                    error,
+                });
+            }
         };
-        let session = self.server.session().map_err(failed)?;
-        let send = async |body, manager: &str, dry_run| {
-            let apply = Apply {
+        let class = &wanted.class.name;
+        let described = Described {
+            class,
+            version: self.versions.get(class).copied().unwrap_or_default(),
+            secret_type: &secret.secret_type,
+            fields: &fields,
+            owner: reference(&self.owner),
+        };
+        let attempted = match self.server.session() {
+            Ok(session) => {
+                let attempt = async || write(&session, secret, &described).await;
+                retry(format!("Secret {name:?}"), BACKOFF, deadline, attempt).await
+            }
+            Err(cause) => Err(cause),
+        };
+        attempted.unwrap_or_else(|cause| {
+            Err(ApplyError::Api {
                 secret: name,
-                body,
-                manager,
-                dry_run,
-            };
-            session.send(apply, deadline).await.map_err(failed)
-        };
-        // Without any field, it changes nothing: the answer is what exists.
-        let existing = send(secret.name_only(), READER, true).await?;
-        if !existing.is_new && !existing.is_managed_by(MANAGER) {
-            return Err(ApplyError::Foreign {
-                secret: name.to_string(),
-                managers: existing.managers(),
-            });
-        }
-        let applied = send(secret.with_data(&self.owner), MANAGER, false).await?;
-        let of_owner = format!("{MANAGER}-{}", self.owner.uid);
-        if !applied.is_managed_by(&of_owner) {
-            send(secret.with_owner(&self.owner), &of_owner, false).await?;
-        }
-        Ok(())
+                cause,
+            })
+        })
     }
 }
 
-/// Letters, digits and hyphens, as in every UID of Kubernetes.
-fn is_uid(text: &str) -> bool {
-    let is_of_uid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    (1..=64).contains(&text.len()) && text.bytes().all(is_of_uid)
+/// Reads a Secret, and writes it if it is not as it should be.
+async fn write(
+    session: &Session<'_>,
+    secret: &SecretObject,
+    described: &Described<'_>,
+) -> Result<Result<(), ApplyError>, Attempt> {
+    let name = &secret.name;
+    let send = async |body, manager, dry_run| {
+        let apply = Apply {
+            secret: name,
+            body,
+            manager,
+            dry_run,
+        };
+        session.send(apply).await
+    };
+    // Without any field, it changes nothing: the answer is what exists. The permission to read would be one more.
+    let read = send(object::name_only(name), READER, true).await?;
+    let object = if read.is_new {
+        None
+    } else {
+        Some(Object::read(&read.body)?)
+    };
+    if let Some(object) = &object
+        && !object.is_managed_by(MANAGER)
+    {
+        return Ok(Err(ApplyError::Foreign {
+            secret: name.to_string(),
+            managers: object.managers(),
+        }));
+    }
+    let existing = object.as_ref().map(Object::existing).unwrap_or_default();
+    let next = match next(&existing, described) {
+        Ok(Some(next)) => next,
+        Ok(None) => return Ok(Ok(())),
+        Err(refusal) => {
+            return Ok(Err(ApplyError::Refused {
+                secret: name.to_string(),
+                refusal,
+                owners: object.as_ref().map(Object::owners).unwrap_or_default(),
+            }));
+        }
+    };
+    send(object::with(secret, object.as_ref(), &next), MANAGER, false).await?;
+    match &object {
+        None => tracing::info!("Secret {name:?} did not exist: created"),
+        Some(_) if next.missing.is_empty() => tracing::info!("Secret {name:?} updated"),
+        Some(_) => {
+            let missing = next.missing.join(", ");
+            tracing::info!("Secret {name:?} had lost {missing}: restored");
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Neither the controller, nor one that its owner waits for.
+fn reference(owner: &Owner) -> Value {
+    json!({"apiVersion": owner.api_version, "kind": owner.kind, "name": owner.name, "uid": owner.uid})
 }

@@ -1,19 +1,33 @@
-//! A Secret as JSON, with the contents of files.
+//! A Secret as JSON: its fields from a class and its files, as it exists, and as it is to be.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::{fs, io};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use provider_class::{Owner, Presence, SecretObject, TlsError};
+use provider_class::printable::printable;
+use provider_class::{ObjectName, Presence, SecretObject, TlsError};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::claims::{Existing, Fields, Next};
+use crate::aws::Cause;
 use crate::mount;
 
 /// The label of all such Secrets, which the Secrets Store CSI Driver sets, too.
-const MANAGED: (&str, &str) = ("secrets-store.csi.k8s.io/managed", "true");
+const MANAGED: &str = "labels.secrets-store.csi.k8s.io/managed";
+/// The annotation with the claims.
+const CLAIMS: &str = "aws-secrets-injector.io/claims";
+/// A `resourceVersion` that no Secret has: an apply with it creates a Secret, or conflicts.
+const NEVER: &str = "1";
+
+/// What the names of fields start with.
+pub(super) const DATA: &str = "data.";
+const LABELS: &str = "labels.";
+const ANNOTATIONS: &str = "annotations.";
 
 /// Why a file cannot be a value. Never the value.
 #[derive(Debug, thiserror::Error)]
@@ -38,83 +52,239 @@ pub enum ValueError {
     },
 }
 
-/// A Secret with its values.
-pub(super) struct Secret<'a> {
-    described: &'a SecretObject,
-    /// In base64.
-    data: BTreeMap<&'a str, Zeroizing<String>>,
-}
-
-impl<'a> Secret<'a> {
-    /// Reads the values from the files of its class.
-    pub(super) fn read(described: &'a SecretObject, directory: &Path) -> Result<Self, ValueError> {
-        let mut data = BTreeMap::new();
-        for item in &described.data {
-            let path = directory.join(&item.file);
-            let contents = match fs::read(&path) {
-                Ok(contents) => contents,
-                Err(error) if mount::is_no_file(&error) && item.presence == Presence::Optional => {
-                    continue;
-                }
-                Err(error) => {
-                    let file = path.display().to_string();
-                    return Err(ValueError::Read { file, error });
-                }
-            };
-            let contents = Zeroizing::new(contents);
-            let value = described
-                .value(&item.key, &contents)
-                .map_err(|error| ValueError::Tls {
-                    key: item.key.clone(),
-                    file: item.file.to_string(),
-                    error,
-                })?;
-            let value = Zeroizing::new(BASE64_STANDARD.encode(&*value));
-            data.insert(item.key.as_str(), value);
+/// What a class describes, with the values from its files.
+pub(super) fn fields(
+    described: &SecretObject,
+    directory: &Path,
+) -> Result<Fields<Zeroizing<String>>, ValueError> {
+    let mut fields = Fields::new();
+    for (part, words) in [
+        (LABELS, &described.labels),
+        (ANNOTATIONS, &described.annotations),
+    ] {
+        for (name, value) in words {
+            fields.insert(format!("{part}{name}"), Zeroizing::new(value.clone()));
         }
-        Ok(Self { described, data })
+    }
+    fields.insert(MANAGED.to_owned(), Zeroizing::new("true".to_owned()));
+    for item in &described.data {
+        let path = directory.join(&item.file);
+        let contents = match fs::read(&path) {
+            Ok(contents) => Zeroizing::new(contents),
+            Err(error) if mount::is_no_file(&error) && item.presence == Presence::Optional => {
+                continue;
+            }
+            Err(error) => {
+                let file = path.display().to_string();
+                return Err(ValueError::Read { file, error });
+            }
+        };
+        let value = described
+            .value(&item.key, &contents)
+            .map_err(|error| ValueError::Tls {
+                key: item.key.clone(),
+                file: item.file.to_string(),
+                error,
+            })?;
+        let value = Zeroizing::new(BASE64_STANDARD.encode(&*value));
+        fields.insert(format!("{DATA}{}", item.key), value);
+    }
+    Ok(fields)
+}
+
+/// A Secret of the API server. The values of its keys stay where they are.
+#[derive(Debug, Deserialize)]
+pub(super) struct Object<'a> {
+    #[serde(borrow, default)]
+    metadata: Metadata<'a>,
+    #[serde(rename = "type", default)]
+    secret_type: String,
+    #[serde(default)]
+    immutable: bool,
+    #[serde(borrow, default)]
+    data: BTreeMap<String, &'a str>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    #[serde(default)]
+    uid: String,
+    #[serde(default)]
+    resource_version: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(borrow, default)]
+    annotations: BTreeMap<String, Text<'a>>,
+    #[serde(default)]
+    owner_references: Vec<Value>,
+    #[serde(default)]
+    managed_fields: Vec<ManagedFields>,
+}
+
+/// Borrowed if it has no escapes.
+#[derive(Debug, Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[derive(Debug, Deserialize)]
+struct ManagedFields {
+    #[serde(default)]
+    manager: String,
+    #[serde(default)]
+    operation: String,
+}
+
+impl<'a> Object<'a> {
+    /// Reads the API server's answer. The parser's error could quote a value.
+    pub(super) fn read(answer: &'a [u8]) -> Result<Self, Cause> {
+        serde_json::from_slice(answer)
+            .map_err(|_| Cause::Malformed("it is not an object of Kubernetes".to_owned()))
     }
 
-    /// All that this program manages: contents and the owner, so that it never exists without one.
-    pub(super) fn with_data(&self, owner: &Owner) -> Zeroizing<Vec<u8>> {
-        let described = self.described;
-        let mut labels = described.labels.clone();
-        labels.insert(MANAGED.0.to_owned(), MANAGED.1.to_owned());
-        let data: BTreeMap<&str, &str> = self
-            .data
-            .iter()
-            .map(|(key, value)| (*key, value.as_str()))
-            .collect();
-        self.body(json!({
-            "metadata": {
-                "labels": labels,
-                "annotations": described.annotations,
-                "ownerReferences": [reference(owner)],
-            },
-            "type": described.secret_type,
-            "data": data,
-        }))
+    pub(super) fn is_managed_by(&self, manager: &str) -> bool {
+        let mut managers = self.metadata.managed_fields.iter();
+        managers.any(|fields| fields.manager == manager && fields.operation == "Apply")
     }
 
-    /// Only the owner.
-    pub(super) fn with_owner(&self, owner: &Owner) -> Zeroizing<Vec<u8>> {
-        self.body(json!({"metadata": {"ownerReferences": [reference(owner)]}}))
+    /// Everybody who manages it, for a message.
+    pub(super) fn managers(&self) -> String {
+        let managers = self.metadata.managed_fields.iter();
+        some(
+            managers.map(|fields| format!("{:?}", shown(&fields.manager))),
+            "somebody else",
+        )
     }
 
-    /// Nothing.
-    pub(super) fn name_only(&self) -> Zeroizing<Vec<u8>> {
-        self.body(json!({"metadata": {}}))
+    /// Everybody who owns it, for a message.
+    pub(super) fn owners(&self) -> String {
+        let text = |owner: &Value, field: &str| shown(owner[field].as_str().unwrap_or_default());
+        let owners = self.metadata.owner_references.iter();
+        some(
+            owners.map(|owner| format!("{} {:?}", text(owner, "kind"), text(owner, "name"))),
+            "nobody",
+        )
     }
 
-    fn body(&self, mut object: Value) -> Zeroizing<Vec<u8>> {
-        object["apiVersion"] = "v1".into();
-        object["kind"] = "Secret".into();
-        object["metadata"]["name"] = self.described.name.as_str().into();
-        Zeroizing::new(object.to_string().into_bytes())
+    /// What the rule needs of it.
+    pub(super) fn existing(&self) -> Existing<'a> {
+        let metadata = &self.metadata;
+        let claims = metadata.annotations.get(CLAIMS);
+        let claims = claims.and_then(|Text(claims)| serde_json::from_str(claims).ok());
+        let mut fields: Fields<Cow<'a, str>> = Fields::new();
+        for (name, value) in &self.data {
+            fields.insert(format!("{DATA}{name}"), Cow::Borrowed(value));
+        }
+        for (name, value) in &metadata.labels {
+            fields.insert(format!("{LABELS}{name}"), value.clone().into());
+        }
+        for (name, Text(value)) in &metadata.annotations {
+            fields.insert(format!("{ANNOTATIONS}{name}"), value.clone());
+        }
+        Existing {
+            secret_type: Some(self.secret_type.clone().into()),
+            is_immutable: self.immutable,
+            fields,
+            owners: metadata.owner_references.clone(),
+            claims: claims.unwrap_or_default(),
+        }
     }
 }
 
-/// Neither the controller, nor one that its owner waits for.
-fn reference(owner: &Owner) -> Value {
-    json!({"apiVersion": owner.api_version, "kind": owner.kind, "name": owner.name, "uid": owner.uid})
+/// A few of them, in words.
+fn some(all: impl Iterator<Item = String>, none: &str) -> String {
+    const MOST: usize = 5;
+    let mut some: Vec<String> = all.take(MOST).collect();
+    some.dedup();
+    if some.is_empty() {
+        return none.to_owned();
+    }
+    some.join(", ")
+}
+
+fn shown(text: &str) -> String {
+    const MOST_LETTERS: usize = 100;
+    printable(text, MOST_LETTERS)
+}
+
+/// The body of an apply that sets nothing.
+pub(super) fn name_only(name: &ObjectName) -> Zeroizing<Vec<u8>> {
+    let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name.as_str()}});
+    Zeroizing::new(body.to_string().into_bytes())
+}
+
+/// The body of an apply that writes a Secret if it still is as it was read; without `object`, if it still does not exist.
+pub(super) fn with(
+    secret: &SecretObject,
+    object: Option<&Object<'_>>,
+    next: &Next<'_>,
+) -> Zeroizing<Vec<u8>> {
+    let claims = json!(next.claims).to_string();
+    let fields = |part: &str| -> BTreeMap<&str, &str> {
+        let fields = next.fields.iter();
+        fields
+            .filter_map(|(name, value)| Some((name.strip_prefix(part)?, *value)))
+            .collect()
+    };
+    let mut metadata = AppliedMetadata {
+        name: secret.name.as_str(),
+        uid: object.map_or("", |object| &object.metadata.uid),
+        resource_version: object.map_or(NEVER, |object| &object.metadata.resource_version),
+        labels: fields(LABELS),
+        annotations: fields(ANNOTATIONS),
+        owner_references: &next.owners,
+    };
+    metadata.annotations.insert(CLAIMS, &claims);
+    let applied = Applied {
+        api_version: "v1",
+        kind: "Secret",
+        metadata,
+        secret_type: &secret.secret_type,
+        data: fields(DATA),
+    };
+    let json = serde_json::to_vec(&applied);
+    Zeroizing::new(
+        json.unwrap_or_else(|_| unreachable!("structs of strings always serialize to JSON")),
+    )
+}
+
+/// A Secret for a server-side apply. As a struct, so that no copy of a value stays in memory.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Applied<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    metadata: AppliedMetadata<'a>,
+    #[serde(rename = "type")]
+    secret_type: &'a str,
+    data: BTreeMap<&'a str, &'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AppliedMetadata<'a> {
+    name: &'a str,
+    /// None if it is empty.
+    uid: &'a str,
+    resource_version: &'a str,
+    labels: BTreeMap<&'a str, &'a str>,
+    annotations: BTreeMap<&'a str, &'a str>,
+    owner_references: &'a [Value],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_managers_of_an_object_are_named() {
+        let object = Object::read(
+            br#"{"metadata": {"managedFields": [{"manager": "helm", "operation": "Update"}, {"manager": "a", "operation": "Apply"}]}}"#,
+        )
+        .unwrap();
+        assert_eq!(object.managers(), "\"helm\", \"a\"");
+        assert!(object.is_managed_by("a") && !object.is_managed_by("helm"));
+        assert_eq!(object.owners(), "nobody");
+        let object = Object::read(b"{}").unwrap();
+        assert_eq!(object.managers(), "somebody else");
+    }
 }

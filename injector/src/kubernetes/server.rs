@@ -10,23 +10,19 @@ use aws_smithy_types::byte_stream::ByteStream;
 use provider_class::{Namespace, ObjectName};
 use zeroize::Zeroizing;
 
-use super::status::{Object, refused};
+use super::status::refused;
 use crate::aws::outside::Sent;
-use crate::aws::retry::{Attempt, Backoff, Retry, retry};
-use crate::aws::{Cause, Deadline, HttpClient, is_too_long};
+use crate::aws::retry::{Attempt, Retry};
+use crate::aws::{Cause, HttpClient, is_too_long};
 use crate::credentials::token;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
-/// An API server that restarts is back within seconds.
-const BACKOFF: Backoff = Backoff {
-    attempts: 6,
-    first_pause: Duration::from_millis(200),
-};
-/// An answer is metadata; an API server that does not know that form sends the whole Secret, of 1 MiB in base64 at most.
-const LONGEST_RESPONSE: usize = 4 * 1024 * 1024;
-const ACCEPTED: &str =
+const OBJECT: &str = "application/json";
+const METADATA: &str =
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A Secret has 1 MiB at most, and its metadata about as much; base64 takes a third more.
+const LONGEST_RESPONSE: usize = 4 * 1024 * 1024;
 
 /// The API server, for the Secrets of one namespace.
 #[derive(Debug)]
@@ -44,6 +40,14 @@ pub(super) struct Apply<'a> {
     pub(super) manager: &'a str,
     /// Only to see what would happen.
     pub(super) dry_run: bool,
+}
+
+/// The Secret as it is after an apply.
+pub(super) struct Answer {
+    /// Did it not exist before?
+    pub(super) is_new: bool,
+    /// As JSON.
+    pub(super) body: Zeroizing<Vec<u8>>,
 }
 
 impl ApiServer {
@@ -89,15 +93,11 @@ pub(super) struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Sends it until the API server decides. Returns the Secret's metadata afterwards.
-    pub(super) async fn send(&self, apply: Apply<'_>, deadline: Deadline) -> Result<Object, Cause> {
-        let what = format!("Secret {:?}", apply.secret);
-        let attempt = async || self.send_once(&apply).await;
-        retry(what, BACKOFF, deadline, attempt).await
-    }
-
-    async fn send_once(&self, apply: &Apply<'_>) -> Result<Object, Attempt> {
+    /// Sends it once.
+    pub(super) async fn send(&self, apply: Apply<'_>) -> Result<Answer, Attempt> {
         let dry_run = if apply.dry_run { "&dryRun=All" } else { "" };
+        // Of what was written, nothing is read.
+        let accepted = if apply.dry_run { OBJECT } else { METADATA };
         let uri = format!(
             "{}/{}?fieldManager={}{dry_run}",
             self.secrets, apply.secret, apply.manager
@@ -108,7 +108,7 @@ impl Session<'_> {
         for (name, value) in [
             ("authorization", format!("Bearer {}", self.token.as_str())),
             ("content-type", "application/apply-patch+yaml".to_owned()),
-            ("accept", ACCEPTED.to_owned()),
+            ("accept", accepted.to_owned()),
         ] {
             let header = request.headers_mut().try_insert(name, value);
             // The error would quote the token.
@@ -135,10 +135,10 @@ impl Session<'_> {
         if !status.is_success() {
             return Err(refused(status.as_u16(), &body, &sent));
         }
-        let mut object: Object = serde_json::from_slice(&body)
-            .map_err(|_| Cause::Malformed("it is not an object of Kubernetes".to_owned()))?;
-        object.is_new = status.as_u16() == 201;
-        Ok(object)
+        Ok(Answer {
+            is_new: status.as_u16() == 201,
+            body,
+        })
     }
 }
 

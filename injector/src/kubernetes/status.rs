@@ -1,6 +1,5 @@
-//! What the API server says about an object, and why it refuses a request. No value of a Secret is read.
+//! Why the API server refuses a request.
 
-use provider_class::printable::printable;
 use serde::Deserialize;
 
 use crate::aws::Cause;
@@ -10,53 +9,6 @@ use crate::aws::retry::{Attempt, Retry};
 /// Stands in a message in place of a Secret's contents. What comes after it may quote them all the same, such as the first characters
 /// of a value that should be JSON.
 const REDACTED: &str = "<secret contents redacted>";
-
-/// The metadata of a Secret as it is after a request.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Object {
-    #[serde(default)]
-    metadata: Metadata,
-    /// Did it not exist before?
-    #[serde(skip)]
-    pub(super) is_new: bool,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata {
-    #[serde(default)]
-    managed_fields: Vec<ManagedFields>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ManagedFields {
-    #[serde(default)]
-    manager: String,
-    #[serde(default)]
-    operation: String,
-}
-
-impl Object {
-    pub(super) fn is_managed_by(&self, manager: &str) -> bool {
-        let mut managers = self.metadata.managed_fields.iter();
-        managers.any(|fields| fields.manager == manager && fields.operation == "Apply")
-    }
-
-    /// Everybody who manages it, for a message.
-    pub(super) fn managers(&self) -> String {
-        const MOST: usize = 5;
-        const MOST_LETTERS: usize = 100;
-        let managers = self.metadata.managed_fields.iter().take(MOST);
-        let mut names: Vec<String> = managers
-            .map(|fields| format!("{:?}", printable(&fields.manager, MOST_LETTERS)))
-            .collect();
-        names.dedup();
-        if names.is_empty() {
-            return "somebody else".to_owned();
-        }
-        names.join(", ")
-    }
-}
 
 /// Why a request was refused.
 #[derive(Debug, Default, Deserialize)]
@@ -152,16 +104,5 @@ mod tests {
             message,
             "Secret \"pull\" is invalid: data[.dockerconfigjson]: Invalid value: \"<secret contents redacted>"
         );
-    }
-
-    #[test]
-    fn the_managers_of_an_object_are_named() {
-        let object: Object = serde_json::from_str(
-            r#"{"metadata": {"managedFields": [{"manager": "helm", "operation": "Update"}, {"manager": "a", "operation": "Apply"}]}}"#,
-        )
-        .unwrap();
-        assert_eq!(object.managers(), "\"helm\", \"a\"");
-        assert!(object.is_managed_by("a") && !object.is_managed_by("helm"));
-        assert_eq!(Object::default().managers(), "somebody else");
     }
 }

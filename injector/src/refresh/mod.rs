@@ -88,7 +88,6 @@ async fn until_restart(args: &Refresh, settings: Settings) {
         wanted,
         variables,
         secrets,
-        applied: BTreeMap::new(),
         environment,
         timeout: args.fetch.timeout,
         state,

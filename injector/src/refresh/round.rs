@@ -29,8 +29,6 @@ pub(super) struct Refresher {
     pub(super) wanted: Vec<ClassToFetch>,
     pub(super) variables: Option<SecretVariables>,
     pub(super) secrets: Option<SecretApplier>,
-    /// The digests of the Secrets that this process has applied last, by class.
-    pub(super) applied: BTreeMap<usize, u64>,
     pub(super) environment: Environment,
     pub(super) timeout: Duration,
     pub(super) state: Option<PathBuf>,
@@ -210,8 +208,8 @@ impl Refresher {
         }
     }
 
-    /// Applies the Kubernetes Secrets of the classes whose Secrets have changed. If that fails, the refresh of the class fails:
-    /// the next one tries again.
+    /// Makes sure that the Kubernetes Secrets of the classes are whole. If that fails, the refresh of the class fails: the next one
+    /// tries again.
     async fn apply_secrets(&mut self, results: &mut BTreeMap<usize, ClassResult>) {
         let Some(secrets) = &self.secrets else {
             return;
@@ -221,21 +219,9 @@ impl Refresher {
             if result.is_err() || wanted.class.secret_objects.is_empty() {
                 continue;
             }
-            let digest = secrets.digest(wanted);
-            let applied = self.applied.get(index).copied();
-            let mut failed = None;
-            if digest.is_none() || digest != applied {
-                match secrets.apply_all(std::slice::from_ref(wanted)).await {
-                    Ok(count) => {
-                        let class = &wanted.class.name;
-                        tracing::info!(class, secrets = count, "Kubernetes Secrets applied");
-                        self.applied.extend(digest.map(|digest| (*index, digest)));
-                    }
-                    Err(errors) => {
-                        failed = Some(errors.iter().map(ToString::to_string).collect());
-                    }
-                }
-            }
+            let applied = secrets.apply_all(std::slice::from_ref(wanted)).await;
+            let failed = applied.err();
+            let failed = failed.map(|errors| errors.iter().map(ToString::to_string).collect());
             report(&mut self.unreported, *index, result, failed.as_ref());
         }
     }

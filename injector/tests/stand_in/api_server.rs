@@ -1,4 +1,4 @@
-//! An API server over HTTPS, as far as the injector asks one: server-side apply of Secrets, with field managers.
+//! An API server over HTTPS, as far as the injector asks one: server-side apply of Secrets, with field managers and versions.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -35,14 +35,58 @@ pub(crate) struct ApiServer {
 
 #[derive(Default)]
 struct State {
-    /// The managers of each Secret, with what each has set.
-    secrets: BTreeMap<String, BTreeMap<String, Fields>>,
+    secrets: BTreeMap<String, Secret>,
+    /// That of the last change.
+    resource_version: u64,
     /// Secrets that nobody may write.
     forbidden: Vec<String>,
     /// Statuses of the next answers.
     failures: VecDeque<u16>,
     /// Method, path and query of each request.
     asked: Vec<String>,
+}
+
+#[derive(Clone, Default)]
+struct Secret {
+    resource_version: u64,
+    /// The managers, with what each has set.
+    managers: BTreeMap<String, Fields>,
+}
+
+impl Secret {
+    fn fields(&self) -> Fields {
+        self.managers.values().flat_map(Clone::clone).collect()
+    }
+
+    /// As the API server sends it.
+    fn object(&self, name: &str) -> Value {
+        let managed = self.managers.keys().map(|manager| {
+            let (operation, manager) = manager.split_once(' ').unwrap();
+            json!({"manager": manager, "operation": operation})
+        });
+        let fields = self.fields();
+        let part = |part: &str| -> Fields {
+            let of_part = |path: &String| path.strip_prefix(part).map(str::to_owned);
+            let fields = fields.iter();
+            fields
+                .filter_map(|(path, value)| Some((of_part(path)?, value.clone())))
+                .collect()
+        };
+        json!({
+            "metadata": {
+                "name": name,
+                "uid": format!("uid-of-{name}"),
+                "resourceVersion": self.resource_version.to_string(),
+                "labels": part("labels."),
+                "annotations": part("annotations."),
+                "ownerReferences": part("owner.").into_values().collect::<Vec<_>>(),
+                "managedFields": managed.collect::<Vec<_>>(),
+            },
+            "type": fields.get("type").unwrap_or(&json!("Opaque")),
+            "immutable": fields.get("immutable").is_some(),
+            "data": part("data."),
+        })
+    }
 }
 
 impl ApiServer {
@@ -62,7 +106,11 @@ impl ApiServer {
         let server = Self {
             address: listener.local_addr()?,
             ca: cert.pem(),
-            state: Arc::default(),
+            // As etcd's: no Secret has the first version.
+            state: Arc::new(Mutex::new(State {
+                resource_version: 1,
+                ..State::default()
+            })),
         };
         let acceptor = TlsAcceptor::from(Arc::new(config));
         tokio::spawn(server.clone().serve(listener, acceptor));
@@ -91,8 +139,30 @@ impl ApiServer {
             .iter()
             .map(|(path, value)| ((*path).to_owned(), value.clone()));
         let mut state = self.state.lock().unwrap();
-        let managers = state.secrets.entry(secret.to_owned()).or_default();
-        managers.insert(format!("Update {manager}"), fields.collect());
+        state.resource_version += 1;
+        let resource_version = state.resource_version;
+        let secret = state.secrets.entry(secret.to_owned()).or_default();
+        secret.resource_version = resource_version;
+        secret
+            .managers
+            .insert(format!("Update {manager}"), fields.collect());
+    }
+
+    /// Somebody removes a field of a Secret, or the garbage collector an owner.
+    pub(crate) fn remove(&self, secret: &str, path: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.resource_version += 1;
+        let resource_version = state.resource_version;
+        let secret = state.secrets.get_mut(secret).unwrap();
+        secret.resource_version = resource_version;
+        for fields in secret.managers.values_mut() {
+            fields.remove(path);
+        }
+    }
+
+    /// Somebody deletes a Secret.
+    pub(crate) fn delete(&self, secret: &str) {
+        self.state.lock().unwrap().secrets.remove(secret);
     }
 
     pub(crate) fn forbid(&self, secret: &str) {
@@ -107,13 +177,21 @@ impl ApiServer {
     /// The fields of a Secret; nothing if it does not exist.
     pub(crate) fn secret(&self, name: &str) -> Option<Fields> {
         let state = self.state.lock().unwrap();
-        let managers = state.secrets.get(name)?;
-        Some(managers.values().flat_map(Clone::clone).collect())
+        Some(state.secrets.get(name)?.fields())
     }
 
     /// What was asked so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.state.lock().unwrap().asked.clone()
+    }
+
+    /// How many requests could change something.
+    pub(crate) fn writes(&self) -> usize {
+        let asked = self.asked();
+        asked
+            .iter()
+            .filter(|asked| !asked.ends_with("&dryRun=All"))
+            .count()
     }
 
     async fn answer(
@@ -128,7 +206,6 @@ impl ApiServer {
         };
         let (status, answer) = if header("authorization") == format!("Bearer {TOKEN}") {
             assert_eq!(header("content-type"), "application/apply-patch+yaml");
-            assert!(header("accept").starts_with("application/json;as=PartialObjectMetadata"));
             assert_eq!(parts.method, "PATCH");
             let query = parts.uri.query().unwrap();
             let name = parts.uri.path().strip_prefix(SECRETS).unwrap();
@@ -152,12 +229,23 @@ impl ApiServer {
             let message = format!("secrets {name:?} is forbidden: User cannot patch it");
             return refusal(403, "Forbidden", &message, &[]);
         }
+        let sent = &object["metadata"];
+        let existing = state.secrets.get(name);
+        let is_other = match existing {
+            Some(existing) => sent["resourceVersion"]
+                .as_str()
+                .is_some_and(|version| version != existing.resource_version.to_string()),
+            None => sent["uid"].as_str().is_some_and(|uid| !uid.is_empty()),
+        };
+        if is_other {
+            return refusal(409, "Conflict", "the object has been modified", &[]);
+        }
         let manager = query.split('&').next().unwrap();
         let manager = format!("Apply {}", manager.strip_prefix("fieldManager=").unwrap());
         let fields = leaves(object);
-        let is_new = !state.secrets.contains_key(name);
-        let mut managers = state.secrets.get(name).cloned().unwrap_or_default();
-        for (other, theirs) in &managers {
+        let is_new = existing.is_none();
+        let mut secret = existing.cloned().unwrap_or_default();
+        for (other, theirs) in &secret.managers {
             let differing = fields.iter().find(|(path, value)| {
                 *other != manager && theirs.get(*path).is_some_and(|their| their != *value)
             });
@@ -168,19 +256,16 @@ impl ApiServer {
                 return refusal(409, "Conflict", &message, &["FieldManagerConflict"]);
             }
         }
-        managers.insert(manager.clone(), fields.clone());
+        secret.managers.insert(manager.clone(), fields.clone());
         if fields.is_empty() {
-            managers.remove(&manager);
+            secret.managers.remove(&manager);
         }
-        let entries = managers.keys().map(|manager| {
-            let (operation, manager) = manager.split_once(' ').unwrap();
-            json!({"manager": manager, "operation": operation})
-        });
-        let answer =
-            json!({"metadata": {"name": name, "managedFields": entries.collect::<Vec<_>>()}});
         if !query.ends_with("&dryRun=All") {
-            state.secrets.insert(name.to_owned(), managers);
+            state.resource_version += 1;
+            secret.resource_version = state.resource_version;
+            state.secrets.insert(name.to_owned(), secret.clone());
         }
+        let answer = secret.object(name);
         (if is_new { 201 } else { 200 }, answer)
     }
 }

@@ -1,5 +1,7 @@
 //! What the webhook tells the injector about Kubernetes Secrets: that they are to be applied, and what owns them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The environment variable of the injected containers that carries [`SecretSync`] as JSON; set only where Secrets are applied.
@@ -18,6 +20,9 @@ pub struct SecretSync {
     /// What controls the pod and owns the Secrets; the pod itself if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
+    /// By class, its `resourceVersion`: a later state of a class has a higher one, also if it was deleted and created again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub versions: BTreeMap<String, u64>,
 }
 
 /// The owner of a Secret: the garbage collector removes the Secret with its last owner.
@@ -59,6 +64,7 @@ mod tests {
         let mut sync = SecretSync {
             directory: "/var/run".to_owned(),
             owner: None,
+            versions: BTreeMap::new(),
         };
         assert_eq!(sync.to_json(), r#"{"directory":"/var/run"}"#);
         sync.owner = Some(Owner {
@@ -67,6 +73,7 @@ mod tests {
             name: "web-1".to_owned(),
             uid: "1-2".to_owned(),
         });
+        sync.versions.insert("db".to_owned(), 7);
         assert_eq!(SecretSync::from_json(&sync.to_json()).unwrap(), sync);
     }
 }

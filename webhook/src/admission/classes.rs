@@ -67,7 +67,9 @@ async fn check(
     spec: Option<&RawValue>,
     region: &DefaultRegion,
 ) -> Result<Vec<String>, String> {
-    let StoredClass { class, parameters } = match read(name, spec) {
+    let StoredClass {
+        class, parameters, ..
+    } = match read(name, spec) {
         Ok(stored) => stored,
         // No pod can have it, so nothing in it matters yet.
         Err(UnusableClass::TooLarge { bytes }) => return Ok(vec![too_large(name, bytes)]),

@@ -197,6 +197,7 @@ impl Admission {
                 Ok(StoredClass {
                     class: stored,
                     parameters,
+                    version,
                 }) => {
                     bytes += snapshot_size::bytes(name, mount_path, &parameters);
                     if request.secret_objects == SecretObjects::Sync {
@@ -206,6 +207,7 @@ impl Admission {
                         mount_path: mount_path.clone(),
                         class: stored,
                         parameters,
+                        version,
                     });
                 }
                 // No other class makes it smaller, so none is read for this pod any more.

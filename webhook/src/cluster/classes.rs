@@ -24,6 +24,8 @@ pub(crate) struct StoredClass {
     pub(crate) class: Arc<Class>,
     /// As the user wrote them.
     pub(crate) parameters: Arc<BTreeMap<String, String>>,
+    /// Its `resourceVersion`, or 0 without one.
+    pub(crate) version: u64,
 }
 
 /// Why no pod can use a class.
@@ -110,11 +112,25 @@ pub(crate) fn parse(name: &str, spec: SecretProviderClassSpec) -> KnownClass {
     Ok(StoredClass {
         class: Arc::new(class),
         parameters: Arc::new(spec.parameters),
+        version: 0,
     })
 }
 
 fn invalid(error: ClassError) -> UnusableClass {
     UnusableClass::Invalid(Arc::new(error))
+}
+
+impl ClassObject {
+    /// What it is read to. `name` is for messages.
+    pub(crate) fn known(&self, name: &str) -> KnownClass {
+        let version = self.resource_version();
+        Ok(StoredClass {
+            version: version
+                .and_then(|version| version.parse().ok())
+                .unwrap_or_default(),
+            ..read(name, self.spec.as_deref())?
+        })
+    }
 }
 
 impl Keep for ClassObject {
@@ -129,7 +145,7 @@ impl Keep for ClassObject {
         let key = self.namespace().map_or(0, |namespace| namespace.len()) + self.name_any().len();
         // A panic of the parser must not end the watch: the class is then asked for, and the panic fails that request.
         let name = self.name_any();
-        let known = catch_unwind(|| read(&name, self.spec.as_deref())).ok()?;
+        let known = catch_unwind(|| self.known(&name)).ok()?;
         let bytes = match &known {
             Ok(stored) => {
                 let parameters = stored.parameters.iter();

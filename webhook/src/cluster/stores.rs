@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::cluster::answers::is_too_long;
 use crate::cluster::api_error::ApiError;
-use crate::cluster::classes::{KnownClass, read};
+use crate::cluster::classes::KnownClass;
 use crate::cluster::lookup::{Deadline, LookupError};
 use crate::cluster::memory::{Keep, Key, Memory};
 use crate::cluster::objects::{ClassObject, ServiceAccount};
@@ -173,7 +173,7 @@ impl Stores {
         if let Some(found) = self.classes.get(&Key::of(namespace, name)) {
             return Ok(found);
         }
-        let known = |class: ClassObject| read(name.as_str(), class.spec.as_deref());
+        let known = |class: ClassObject| class.known(name.as_str());
         match self.look_up(namespace, name, deadline, known).await {
             Ok(known) => Ok(known),
             Err(kube::Error::Api(status)) if status.reason == NOT_FOUND => {

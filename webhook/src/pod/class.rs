@@ -14,4 +14,6 @@ pub struct MountedClass {
     pub class: Arc<Class>,
     /// Its parameters as the user wrote them, for the injector.
     pub parameters: Arc<BTreeMap<String, String>>,
+    /// Its `resourceVersion`, or 0 for one that only an annotation describes.
+    pub version: u64,
 }

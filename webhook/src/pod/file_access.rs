@@ -202,6 +202,7 @@ mod tests {
             mount_path: "/mnt".to_owned(),
             class: Class::parse("db", &spec).unwrap().into(),
             parameters: spec.parameters.into(),
+            version: 0,
         };
         warnings(&request, &pod, &[class])
     }

@@ -11,6 +11,7 @@ fn cluster_of(minor: &str) -> Api {
     let api = cluster();
     api.set_version(minor);
     let mut class = class("synced", "aws", OBJECTS);
+    class["metadata"]["resourceVersion"] = "4711".into();
     class["spec"]["secretObjects"] = json!([{
         "secretName": "credentials", "type": "Opaque", "data": [{"objectName": "db", "key": "password"}],
     }]);
@@ -116,7 +117,7 @@ async fn a_pod_with_the_right_applies_its_secret_and_its_references_stay() {
     };
     assert_eq!(
         value("SECRET_SYNC"),
-        r#"{"directory":"/var/run/secrets/aws-secrets-injector/kubernetes","owner":{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"web-1","uid":"u-1"}}"#
+        r#"{"directory":"/var/run/secrets/aws-secrets-injector/kubernetes","owner":{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"web-1","uid":"u-1"},"versions":{"synced":4711}}"#
     );
     // Without these, a Service of the pod's namespace could change them.
     assert_eq!(value("KUBERNETES_SERVICE_HOST"), "10.96.0.1");

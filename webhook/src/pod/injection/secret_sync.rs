@@ -61,6 +61,12 @@ pub(super) fn environment(inputs: Inputs<'_>) -> Vec<EnvVar> {
     let sync = SecretSync {
         directory: format!("{TOKEN_DIRECTORY}/{DIRECTORY}"),
         owner,
+        versions: inputs
+            .classes
+            .iter()
+            .filter(|mounted| !mounted.class.secret_objects.is_empty())
+            .map(|mounted| (mounted.class.name.clone(), mounted.version))
+            .collect(),
     };
     let told = variable(SYNC_VARIABLE, &super::escaped(&sync.to_json()));
     let of_server = inputs.settings.api_server.iter().flat_map(|server| {

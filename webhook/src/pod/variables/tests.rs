@@ -25,6 +25,7 @@ fn classes(directories: &[(&str, &[&str])]) -> Vec<MountedClass> {
             mount_path: (*mount_path).to_owned(),
             class: Class::parse("db", &spec).unwrap().into(),
             parameters: BTreeMap::new().into(),
+        version: 0,
         }
     });
     mounted.collect()
@@ -185,6 +186,7 @@ fn planned_of(text: &str, objects: &str) -> Result<Vec<(String, String, bool)>, 
         mount_path: "/a".to_owned(),
         class: Class::parse("db", &spec).unwrap().into(),
         parameters: BTreeMap::new().into(),
+        version: 0,
     };
     let (items, all) = items(text)?;
     let requested = RequestedVariables { items, all };

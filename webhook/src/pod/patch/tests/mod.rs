@@ -50,6 +50,7 @@ fn plan(pod: &Pod, parameters: &[(&str, &str)]) -> Injection {
                 mount_path: mount.mount_path.clone(),
                 class: Class::parse(mount.class.name(), &spec).unwrap().into(),
                 parameters: spec.parameters.into(),
+                version: 0,
             }
         })
         .collect();
