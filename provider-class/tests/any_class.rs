@@ -149,7 +149,10 @@ fn check_file(text: &str) {
         if let Err(ClassError::Invalid(invalid)) = class.parse() {
             for mut problem in invalid.problems {
                 let place = class.place(&mut problem.field).unwrap();
-                assert!(place.line <= text.lines().count().max(1), "{place:?} {text:?}");
+                assert!(
+                    place.line <= text.lines().count().max(1),
+                    "{place:?} {text:?}"
+                );
             }
         }
     }

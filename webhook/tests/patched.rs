@@ -78,6 +78,7 @@ fn class(mount: &ClassMount) -> MountedClass {
         mount_path: mount.mount_path.clone(),
         class: Class::parse(name, &spec).unwrap().into(),
         parameters: spec.parameters.into(),
+        version: 0,
     }
 }
 

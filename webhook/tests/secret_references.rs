@@ -31,6 +31,7 @@ fn class_of(name: &str, objects: &str, secrets: Value) -> MountedClass {
         mount_path: "/mnt/secrets-store".to_owned(),
         class: Class::parse(name, &spec).unwrap().into(),
         parameters: spec.parameters.into(),
+        version: 0,
     }
 }
 

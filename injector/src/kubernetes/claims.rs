@@ -265,4 +265,4 @@ impl Described<'_> {
 }
 
 #[cfg(test)]
-mod model;
+mod tests;

@@ -73,9 +73,7 @@ impl<'a, 'f> Fields<'a, 'f> {
     pub(super) fn string(&mut self, name: &'static str) -> Option<String> {
         let node = self.node(name)?;
         match node.text() {
-            Some(text) => {
-                Some(text.to_owned()).filter(|text| !text.is_empty())
-            }
+            Some(text) => Some(text.to_owned()).filter(|text| !text.is_empty()),
             None => {
                 self.findings.problem(
                     format!("{}.{name}", self.path),

@@ -6,8 +6,8 @@ mod resource;
 
 use std::collections::BTreeMap;
 
-use crate::class::field_path::{OBJECTS, TEMPLATES};
 use crate::class::field_path::steps;
+use crate::class::field_path::{OBJECTS, TEMPLATES};
 use crate::yaml::{InvalidYaml, Node, Place, Style, Value};
 use crate::{
     Class, ClassError, Field, GROUP, InvalidClass, KIND, PROVIDER, Problem, SecretProviderClass,

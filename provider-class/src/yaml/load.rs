@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use granit_parser::{
+    ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span, StrInput, Tag,
+};
 
 use super::{InvalidYaml, Node, Place, Style, Value, scalar};
 
@@ -56,7 +58,9 @@ fn invalid(error: &ScanError, nested: usize) -> InvalidYaml {
     let mark = error.marker();
     let message = match error.kind() {
         ErrorKind::RecursionLimitExceeded => {
-            format!("more than {nested} brackets ([ and {{) or indented levels are open: close them")
+            format!(
+                "more than {nested} brackets ([ and {{) or indented levels are open: close them"
+            )
         }
         kind => kind.to_string(),
     };
@@ -177,7 +181,8 @@ impl<'t> Loader<'t> {
             if matches!(event, Event::MappingEnd | Event::StreamEnd) {
                 break;
             }
-            let is_merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
+            let is_merge =
+                matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
             let place = start(span);
             first.get_or_insert(place);
             let key = self.value((event, span))?;
@@ -261,7 +266,10 @@ impl<'t> Loader<'t> {
 
     fn alias(&mut self, anchor: usize, place: Place) -> Node {
         let Some(known) = self.anchors.remove(&anchor) else {
-            self.fail(place, "the alias (a word that starts with \"*\") is in its own value");
+            self.fail(
+                place,
+                "the alias (a word that starts with \"*\") is in its own value",
+            );
             return node(Value::Null, place);
         };
         let copy = self.copy(&known, place);
@@ -277,7 +285,10 @@ impl<'t> Loader<'t> {
         let mut depth = 0;
         let weight = weight(node, self.depth, &mut depth);
         if depth > DEEPEST {
-            self.fail(place, "its aliases (words that start with \"*\") are nested too deeply");
+            self.fail(
+                place,
+                "its aliases (words that start with \"*\") are nested too deeply",
+            );
             return None;
         }
         let Some(left) = self.budget.checked_sub(weight) else {
@@ -305,7 +316,10 @@ fn weight(node: &Node, level: usize, deepest: &mut usize) -> usize {
     let below: usize = match &node.value {
         Value::Null => 0,
         Value::Scalar(text) | Value::String(text) => text.len(),
-        Value::List(items) => items.iter().map(|item| weight(item, level + 1, deepest)).sum(),
+        Value::List(items) => items
+            .iter()
+            .map(|item| weight(item, level + 1, deepest))
+            .sum(),
         Value::Map(fields) => fields
             .iter()
             .map(|(key, value)| key.len() + weight(value, level + 1, deepest))

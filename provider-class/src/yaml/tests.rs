@@ -34,8 +34,8 @@ fn scalars_keep_their_meaning_as_text() {
     assert_eq!(
         texts,
         [
-            "#1", "0400", "#true", "null", "#1.5", "x", "#-3", "0600", "#5", "#31", "#15",
-            "#1000", "true", "1_0", "7", "#7"
+            "#1", "0400", "#true", "null", "#1.5", "x", "#-3", "0600", "#5", "#31", "#15", "#1000",
+            "true", "1_0", "7", "#7"
         ]
     );
 }
@@ -46,19 +46,41 @@ fn kubernetes_reads_more_words_and_digits_as_something_else_than_strings() {
         "on", "Yes", "NO", "y", "true", "1", "0400", "089", "1_000", "-1", ".5", "5.", "1e21",
         "0x1F", ".inf", "+.INF", ".NaN",
     ] {
-        assert!(!items(&format!("[{text}]"))[0].is_string_in_kubernetes(), "{text}");
-        assert!(items(&format!("['{text}']"))[0].is_string_in_kubernetes(), "{text}");
+        assert!(
+            !items(&format!("[{text}]"))[0].is_string_in_kubernetes(),
+            "{text}"
+        );
+        assert!(
+            items(&format!("['{text}']"))[0].is_string_in_kubernetes(),
+            "{text}"
+        );
         let block = format!("- |-\n  {text}");
         assert!(items(&block)[0].is_string_in_kubernetes(), "{text}");
     }
-    for text in ["oN", "a", "1e", "_1", "0x", "12:30", "2001-01-01", "1.2.3", "+", "."] {
-        assert!(items(&format!("[{text}]"))[0].is_string_in_kubernetes(), "{text}");
+    for text in [
+        "oN",
+        "a",
+        "1e",
+        "_1",
+        "0x",
+        "12:30",
+        "2001-01-01",
+        "1.2.3",
+        "+",
+        ".",
+    ] {
+        assert!(
+            items(&format!("[{text}]"))[0].is_string_in_kubernetes(),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn anchors_and_merges_work() {
-    let list = items("- &a {x: 1, y: 2}\n- {<<: *a, y: 3}\n- {<<: [*a, {z: 4, x: 5}]}\n- {x: 6, <<: *a}\n- *a\n- {'<<': 7}");
+    let list = items(
+        "- &a {x: 1, y: 2}\n- {<<: *a, y: 3}\n- {<<: [*a, {z: 4, x: 5}]}\n- {x: 6, <<: *a}\n- *a\n- {'<<': 7}",
+    );
     assert_eq!(fields(&list[1]), [("x", "1"), ("y", "3")]);
     assert_eq!(fields(&list[2]), [("z", "4"), ("x", "1"), ("y", "2")]);
     assert_eq!(fields(&list[3]), [("x", "1"), ("y", "2")], "as Go does");
@@ -97,11 +119,23 @@ fn aliases_repeat_no_more_than_a_multiple_of_the_text() {
 #[test]
 fn what_has_no_meaning_is_refused_with_its_place() {
     for (text, expected) in [
-        ("- a\n- !secret x", "have no meaning here: quote the value at line 2 column 11"),
-        ("- {? [a] : b}", "a field's name cannot be a list at line 1 column 6"),
-        ("- {<<: 1}", "<< merges a mapping, not a number or boolean at line 1 column 4"),
+        (
+            "- a\n- !secret x",
+            "have no meaning here: quote the value at line 2 column 11",
+        ),
+        (
+            "- {? [a] : b}",
+            "a field's name cannot be a list at line 1 column 6",
+        ),
+        (
+            "- {<<: 1}",
+            "<< merges a mapping, not a number or boolean at line 1 column 4",
+        ),
         ("- &a [*a]", "is in its own value at line 1 column 7"),
-        ("- a\n---\n- b", "a second document begins: remove the line --- at line 2 column 1"),
+        (
+            "- a\n---\n- b",
+            "a second document begins: remove the line --- at line 2 column 1",
+        ),
         ("- *b", "found unknown anchor at line 1 column 3"),
         ("a: [", "at line 1 column 4"),
         (&"[".repeat(100_000), "more than 32 brackets"),
@@ -172,6 +206,9 @@ fn a_literal_block_knows_where_its_first_line_begins() {
         let style = parse(text).unwrap().get("a").unwrap().style;
         assert_eq!(style, Style::Literal(Place { line, column }), "{text}");
     }
-    assert_eq!(parse("a: >\n  b").unwrap().get("a").unwrap().style, Style::Quoted);
+    assert_eq!(
+        parse("a: >\n  b").unwrap().get("a").unwrap().style,
+        Style::Quoted
+    );
     parse("|+\n\n    \r").unwrap();
 }

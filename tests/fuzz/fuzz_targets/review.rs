@@ -141,5 +141,6 @@ fn class(mount: &ClassMount) -> Option<MountedClass> {
         mount_path: mount.mount_path.clone(),
         class: Class::parse(name, &spec).ok()?.into(),
         parameters: spec.parameters.into(),
+        version: 0,
     })
 }
