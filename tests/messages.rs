@@ -70,7 +70,7 @@ const OTHERS: [(&str, &[&str]); 31] = [
     // Documentation of annotations.
     ("webhook/src/pod/annotations/table.rs", &[""]),
     // Words that messages are made of.
-    ("injector/src/kubernetes/status.rs", &["somebody else"]),
+    ("injector/src/kubernetes/object.rs", &["somebody else"]),
     // Kinds of sections in PEM files.
     (
         "provider-class/src/class/secret_objects/tls.rs",

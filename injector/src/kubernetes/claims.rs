@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::object::DATA;
+/// Names of fields that are keys begin so.
+pub(super) const DATA: &str = "data.";
 
 /// The values of a Secret's keys (in base64), labels and annotations, by names such as `data.password` and `labels.team`.
 pub(super) type Fields<T> = BTreeMap<String, T>;

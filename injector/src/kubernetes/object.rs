@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::claims::{Existing, Fields, Next};
+use super::claims::{DATA, Existing, Fields, Next};
 use crate::aws::Cause;
 use crate::mount;
 
@@ -25,7 +25,6 @@ const CLAIMS: &str = "aws-secrets-injector.io/claims";
 const NEVER: &str = "1";
 
 /// What the names of fields start with.
-pub(super) const DATA: &str = "data.";
 const LABELS: &str = "labels.";
 const ANNOTATIONS: &str = "annotations.";
 
