@@ -19,8 +19,8 @@ use crate::cluster::lookup::Deadline;
 use crate::cluster::region::DefaultRegion;
 use crate::cluster::stores::Stores;
 use crate::pod::annotations::{
-    ClassMount, ENV, ENV_METHOD, InvalidAnnotation, PodRequest, RequestedClass, SecretObjects,
-    without_effect,
+    ClassMount, ENV, ENV_METHOD, InvalidAnnotation, PREFIX, PodRequest, RequestedClass,
+    SecretObjects, without_effect,
 };
 use crate::pod::bounds;
 use crate::pod::class::MountedClass;
@@ -320,7 +320,11 @@ fn variables(
             warnings.extend(kept);
         }
     }
-    if planned.is_none() && request.env_method.is_some() {
+    // The method may also be chosen by the webhook.
+    let has_method = pod
+        .annotations()
+        .contains_key(&format!("{PREFIX}{ENV_METHOD}"));
+    if planned.is_none() && has_method {
         warnings.push(without_effect(ENV_METHOD, ENV));
     }
     Ok(planned)

@@ -61,6 +61,12 @@ pub(crate) fn items(text: &str) -> Result<(Vec<Item>, bool), String> {
         if file.is_empty() {
             return Err(format!("{name} has no file: write {name}=FILE"));
         }
+        let mut words = file.split_whitespace().skip(1);
+        if file.contains(char::is_control) || words.any(|word| word.contains('=')) {
+            return Err(format!(
+                "{text:?} has a line break, or a second item behind a space: separate items with commas"
+            ));
+        }
         if !names.insert(name.clone()) {
             return Err(format!("has {name} twice: remove one"));
         }
