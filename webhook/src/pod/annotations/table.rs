@@ -133,7 +133,7 @@ pub const ANNOTATIONS: [Annotation; 18] = [
     Annotation {
         name: "run-as-user",
         values: "0 to 2147483647: user of the injected containers and owner of the files",
-        default: "the common user of all containers that get the files, else the pod's `runAsUser`, else 65532",
+        default: "the common user of the containers that get the files, else the pod's `runAsUser`, else 65532. Init containers count only if no other container gets the files",
         example: "1000",
         read: |draft, text| id(text).map(|id| draft.run_as_user = Some(id)),
     },
