@@ -75,6 +75,29 @@ fn the_longest_line_that_the_writer_accepts_is_the_longest_that_the_kubelet_read
     run(Command::new(&*PARSER).arg(&file).arg("V0")).unwrap_err();
 }
 
+#[test]
+fn the_kubelet_finds_every_name() {
+    let names = [
+        "1KEY", "Db:x", "a b", "x #y", "it's", "$(X)", "\\", "-", "a\tb", "#a", " a", "a ",
+    ];
+    let names = names.map(str::parse::<VariableName>);
+    assert_eq!(names.iter().filter(|name| name.is_err()).count(), 4);
+    let names: Vec<_> = names.into_iter().flatten().collect();
+    let variables: Vec<_> = names
+        .iter()
+        .map(|name| (name, name.as_str().len().to_string()))
+        .collect();
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_bytes()))
+        .collect();
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("env");
+    fs::write(&file, &*env_file(&variables).unwrap()).unwrap();
+    let values: Vec<_> = variables.iter().map(|(_, value)| value.to_vec()).collect();
+    assert_eq!(read_back(&file, &names), values);
+}
+
 /// Each reason for which the writer refuses a value is one of the kubelet's.
 #[test]
 fn what_the_writer_refuses_the_kubelet_would_change_or_not_read() {

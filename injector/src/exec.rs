@@ -41,25 +41,23 @@ pub struct Exec {
     /// A variable that gets the value of another one in the file, which holds keys of Kubernetes Secrets under names that no
     /// container has as variables; can be given several times.
     #[arg(long, value_name = "NAME=KEY", value_parser = name_and_key)]
-    pub set: Vec<(VariableName, VariableName)>,
+    pub set: Vec<(String, VariableName)>,
 
     /// The same for a key that may be missing: then the variable is not set.
     #[arg(long, value_name = "NAME=KEY", value_parser = name_and_key)]
-    pub set_optional: Vec<(VariableName, VariableName)>,
+    pub set_optional: Vec<(String, VariableName)>,
 
     /// The program, looked up in PATH, and its arguments.
     #[arg(last = true, required = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,
 }
 
-fn name_and_key(text: &str) -> Result<(VariableName, VariableName), String> {
-    let (name, key) = text.split_once('=').ok_or("write NAME=KEY")?;
-    let name = name.parse::<VariableName>();
+/// The name is the container's own, which Kubernetes has checked.
+fn name_and_key(text: &str) -> Result<(String, VariableName), String> {
+    let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, key) = parts.ok_or("write NAME=KEY")?;
     let key = key.parse::<VariableName>();
-    Ok((
-        name.map_err(|error| error.to_string())?,
-        key.map_err(|error| error.to_string())?,
-    ))
+    Ok((name.to_owned(), key.map_err(|error| error.to_string())?))
 }
 
 /// Why the program was not started.
@@ -77,10 +75,10 @@ pub enum ExecError {
     #[error("{} does not hold environment variables as fetch writes them: recreate the pod", .0.display())]
     Malformed(PathBuf),
     /// `fetch` wrote other keys.
-    #[error("variable {name}: {} has no {key}: recreate the pod", .file.display())]
+    #[error("variable {name}: {} does not have the {}: recreate the pod", .file.display(), .key.described())]
     Missing {
         /// The variable.
-        name: VariableName,
+        name: String,
         /// What it gets.
         key: VariableName,
         /// The file.
@@ -156,11 +154,11 @@ fn prepare(args: &Exec) -> Result<Command, ExecError> {
             key: key.clone(),
             file: args.env_file.clone(),
         })?;
-        command.env(name.as_str(), value);
+        command.env(name, value);
     }
     for (name, key) in &args.set_optional {
         if let Some(value) = values.get(key) {
-            command.env(name.as_str(), value);
+            command.env(name, value);
         }
     }
     Ok(command)
@@ -198,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_file_that_was_cut_off_is_refused() {
-        for text in [&b"A=1\0B=2"[..], b"A\0", b"1=x\0", b"\0", b"A=1\0\0"] {
+        for text in [&b"A=1\0B=2"[..], b"A\0", b"#=x\0", b"\0", b"A=1\0\0"] {
             assert_eq!(variables(text), None, "{text:?}");
         }
     }

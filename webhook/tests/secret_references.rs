@@ -11,7 +11,7 @@ use aws_secrets_webhook::pod::class::MountedClass;
 use aws_secrets_webhook::pod::injection::Inputs;
 use clap::Parser as _;
 use k8s_openapi::api::core::v1::Pod;
-use provider_class::{Class, SecretProviderClassSpec};
+use provider_class::{Class, EnvMethod, SecretProviderClassSpec};
 use serde_json::{Value, json};
 
 const METHOD: &str = "aws-secrets-injector.io/env-method";
@@ -173,6 +173,7 @@ fn every_key_of_env_from_becomes_a_variable_that_gives_way_to_the_containers_own
     assert_eq!(
         web(&after)["env"],
         json!([
+            of_file("1st", "credentials_1st"),
             optional("DB_1st", "credentials_1st"),
             optional("DB_pass", "credentials_pass"),
             optional("DB_password", "credentials_password"),
@@ -180,8 +181,7 @@ fn every_key_of_env_from_becomes_a_variable_that_gives_way_to_the_containers_own
             of_file("pass", "credentials_pass"),
             of_file("password", "credentials_password"),
             {"name": "user", "value": "own"},
-        ]),
-        "1st is no name of a variable without the prefix"
+        ])
     );
     assert_eq!(
         web(&after)["envFrom"],
@@ -218,6 +218,159 @@ fn exec_sets_the_variables_only_where_a_container_refers_to_them() {
     assert_eq!(other["command"], json!(["other"]));
     assert_eq!(other["volumeMounts"].as_array().unwrap().len(), 1);
     assert_eq!(warnings, [] as [&str; 0]);
+}
+
+#[test]
+fn every_name_that_kubernetes_takes_works_by_both_methods() {
+    let named = |name: &str| of_secret(name, "credentials", "1st");
+    let mut before = pod(json!({
+        "command": ["web"],
+        "envFrom": [{"prefix": "# Db:", "secretRef": {"name": "credentials"}}],
+        "env": [named("ConnectionStrings:Default"), named("my $(HOME)")],
+    }));
+    let (after, warnings) = admitted(&before);
+    let names = web(&after)["env"].as_array().unwrap().iter();
+    let names: Vec<_> = names
+        .map(|variable| variable["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "# Db:1st",
+            "# Db:pass",
+            "# Db:password",
+            "# Db:user",
+            "ConnectionStrings:Default",
+            "my $(HOME)"
+        ]
+    );
+    assert_eq!(warnings, [""; 0]);
+    before["metadata"]["annotations"][METHOD] = "exec".into();
+    let (after, warnings) = admitted(&before);
+    let command = web(&after)["command"].as_array().unwrap();
+    for option in [
+        "--set=# Db:user=aws-secrets-injector.credentials_user",
+        "--set=ConnectionStrings:Default=aws-secrets-injector.credentials_1st",
+        // The kubelet expands commands.
+        "--set=my $$(HOME)=aws-secrets-injector.credentials_1st",
+    ] {
+        assert!(command.contains(&json!(option)), "{command:?}");
+    }
+    assert_eq!(warnings, [""; 0]);
+    let mut exported = after;
+    exported["metadata"]["annotations"][MODE] = "ignore".into();
+    let (after, _) = admitted(&exported);
+    assert!(
+        web(&after)["env"]
+            .as_array()
+            .unwrap()
+            .contains(&named("my $(HOME)")),
+        "{after}"
+    );
+}
+
+#[test]
+fn the_last_variable_of_a_name_takes_precedence() {
+    let reference = of_secret("X", "credentials", "password");
+    let other = of_secret("X", "credentials", "user");
+    let plain = json!({"name": "X", "value": "plain"});
+    let field = json!({"name": "X", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}});
+    for (env, left, set) in [
+        (json!([reference, plain]), json!([plain]), None),
+        (json!([reference, field]), json!([field]), None),
+        (json!([plain, reference]), json!([plain]), Some("password")),
+        (json!([reference, other]), Value::Null, Some("user")),
+    ] {
+        let mut before = pod(json!({"command": ["web"], "env": env}));
+        before["metadata"]["annotations"][METHOD] = "exec".into();
+        let (after, warnings) = admitted(&before);
+        let left_over = web(&after)["env"].as_array().filter(|env| !env.is_empty());
+        assert_eq!(json!(left_over), left);
+        let command = web(&after)["command"].to_string();
+        match set {
+            Some(key) => {
+                assert_eq!(command.matches("--set").count(), 1, "{command}");
+                let option = format!("--set=X=aws-secrets-injector.credentials_{key}");
+                assert!(command.contains(&option), "{command}");
+            }
+            None => assert_eq!(command, "[\"web\"]"),
+        }
+        assert_eq!(warnings, [""; 0]);
+    }
+    // A Secret of which the container sets each key itself is not needed, either.
+    let one = [class("db", json!([secret("one", "Opaque", "db", &["X"])]))];
+    let before = pod(json!({"envFrom": [{"secretRef": {"name": "one"}}], "env": [plain]}));
+    let (after, _) = admit(&before, &one).unwrap();
+    assert_eq!(web(&after)["env"], json!([plain]));
+    assert!(
+        web(&after)["envFrom"].as_array().is_none_or(Vec::is_empty),
+        "{after}"
+    );
+    assert!(
+        !after["spec"]["volumes"]
+            .to_string()
+            .contains("injector-env")
+    );
+}
+
+#[test]
+fn the_injector_is_told_which_keys_may_be_missing() {
+    let optional = |name: &str, key: &str| {
+        let mut variable = of_secret(name, "credentials", key);
+        variable["valueFrom"]["secretKeyRef"]["optional"] = true.into();
+        variable
+    };
+    let before = pod(json!({"env": [
+        optional("A", "user"),
+        optional("B", "password"),
+        of_secret("C", "credentials", "password"),
+    ]}));
+    let (after, _) = admitted(&before);
+    let environment = after["spec"]["initContainers"][0]["env"]
+        .as_array()
+        .unwrap();
+    let mut told = environment
+        .iter()
+        .filter(|variable| variable["name"] == "SECRET_VARIABLES");
+    let told = told.next().unwrap()["value"].as_str().unwrap();
+    let told: Value = serde_json::from_str(told).unwrap();
+    let told = told["variables"].as_array().unwrap().iter();
+    let optional: Vec<_> = told
+        .map(|variable| {
+            (
+                variable["name"].as_str().unwrap(),
+                variable["optional"] == true,
+            )
+        })
+        .collect();
+    assert_eq!(
+        optional,
+        [
+            ("aws-secrets-injector.credentials_password", false),
+            ("aws-secrets-injector.credentials_user", true)
+        ]
+    );
+}
+
+#[test]
+fn a_method_that_the_webhook_chose_is_no_annotation_without_effect() {
+    let mut before = pod(json!({"env": [of_secret("X", "credentials", "nope")]}));
+    before["spec"]["containers"][0]["env"][0]["valueFrom"]["secretKeyRef"]["optional"] =
+        true.into();
+    let pod: Pod = serde_json::from_value(before).unwrap();
+    let annotations = pod.metadata.annotations.clone().unwrap();
+    let mut request = PodRequest::read(&annotations).unwrap().unwrap();
+    request.env_method = Some(EnvMethod::Kubelet);
+    let settings = Args::parse_from(["webhook", "--injector-image", "injector:1"]).settings();
+    let admitted = inject(Inputs {
+        request: &request,
+        classes: &classes(),
+        role: None,
+        default_region: None,
+        settings: &settings,
+        pod: &pod,
+    });
+    assert_eq!(admitted.unwrap().warnings, [""; 0]);
 }
 
 #[test]

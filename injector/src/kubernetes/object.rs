@@ -32,8 +32,12 @@ const ANNOTATIONS: &str = "annotations.";
 #[derive(Debug, thiserror::Error)]
 pub enum ValueError {
     /// It should be on disk.
-    #[error("could not read {file}: {error}")]
+    #[error(
+        "key {key:?}: could not read {file}: {error}; if nothing that was fetched became this file, correct the key's objectName in secretObjects of the class, or the names of keys and parameters in AWS"
+    )]
     Read {
+        /// The key.
+        key: String,
         /// The file.
         file: String,
         /// The kernel's error.
@@ -74,8 +78,8 @@ pub(super) fn fields(
                 continue;
             }
             Err(error) => {
-                let file = path.display().to_string();
-                return Err(ValueError::Read { file, error });
+                let (key, file) = (item.key.clone(), path.display().to_string());
+                return Err(ValueError::Read { key, file, error });
             }
         };
         let value = described

@@ -28,7 +28,7 @@ pub enum VariablesError {
 pub enum UnusableVariable {
     /// No class writes its file.
     #[error(
-        "variable {name}: {} is not a file of the pod's classes: correct the annotation aws-secrets-injector.io/env (aws-secrets-injector check prints the files)", .file.display()
+        "{}: {file:?} is not a file of the pod's classes: correct {} (aws-secrets-injector check prints the files)", .name.described(), origin(.name)
     )]
     UnknownFile {
         /// The variable.
@@ -38,7 +38,7 @@ pub enum UnusableVariable {
     },
     /// Two values for one name.
     #[error(
-        "variable {0} is listed twice: remove one of them from the annotation aws-secrets-injector.io/env"
+        "{} is listed twice: remove one of them from {}", .0.described(), origin(.0)
     )]
     Twice(VariableName),
 }
@@ -46,7 +46,7 @@ pub enum UnusableVariable {
 /// A variable whose file could have been made, but was not.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "variable {name}: nothing that was fetched became the file {}: correct the annotation aws-secrets-injector.io/env, or the names of keys and parameters in AWS", .file.display()
+    "{}: nothing that was fetched became the file {file:?}: correct {}, or the names of keys and parameters in AWS", .name.described(), origin(.name)
 )]
 pub struct UnmadeFile {
     /// The variable.
@@ -57,7 +57,7 @@ pub struct UnmadeFile {
 
 /// A variable that cannot have the contents of its file.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: the value of the file {file:?} {reason}", described(.name))]
+#[error("{}: the value of the file {file:?} {reason}", .name.described())]
 pub struct UnwritableVariable {
     /// The variable.
     pub name: VariableName,
@@ -67,11 +67,11 @@ pub struct UnwritableVariable {
     pub reason: UnwritableValue,
 }
 
-/// A variable, or the key of a Secret that becomes one.
-fn described(name: &VariableName) -> String {
+/// Where the file of a variable is named.
+fn origin(name: &VariableName) -> &'static str {
     match name.secret_key() {
-        Some((secret, key)) => format!("key {key:?} of the Secret {secret:?}"),
-        None => format!("variable {name}"),
+        Some(_) => "secretObjects of the class",
+        None => "the annotation aws-secrets-injector.io/env",
     }
 }
 

@@ -40,8 +40,9 @@ pub struct SecretVariables {
 /// The variables of one file.
 #[derive(Clone, Debug)]
 struct FileVariables {
-    names: Vec<VariableName>,
-    /// May the file be missing? Then its variables are missing, too.
+    /// Each with whether it may be missing.
+    names: Vec<(VariableName, bool)>,
+    /// May the class leave out the file? Then its variables are missing, too.
     is_optional: bool,
     /// The class that makes the file, if no other class could.
     class: Option<String>,
@@ -68,7 +69,7 @@ impl SecretVariables {
                 unusable.push(UnusableVariable::Twice(name));
             } else if let Some(variables) = FileVariables::of(classes, &file) {
                 let variables = by_file.entry(file).or_insert(variables);
-                variables.names.push(name);
+                variables.names.push((name, variable.is_optional));
             } else {
                 unusable.push(UnusableVariable::UnknownFile { name, file });
             }
@@ -115,16 +116,12 @@ impl SecretVariables {
             let is_there = relative
                 .and_then(Path::to_str)
                 .is_none_or(|file| files.contains(file));
-            if is_of_class && !variables.is_optional && !is_there {
-                let names = variables.names.iter();
-                unmade.extend(names.map(|name| {
-                    let file = path.clone();
-                    UnmadeFile {
-                        name: name.clone(),
-                        file,
-                    }
-                    .to_string()
-                }));
+            if !is_of_class || variables.is_optional || is_there {
+                continue;
+            }
+            for (name, is_optional) in &variables.names {
+                let (name, file) = (name.clone(), path.clone());
+                unmade.extend((!is_optional).then(|| UnmadeFile { name, file }.to_string()));
             }
         }
         unmade
@@ -135,7 +132,10 @@ impl SecretVariables {
         let path = mount_path.join(&contents.file.path);
         let mut unwritable = Vec::new();
         let variables = self.by_file.get(&path);
-        for name in variables.iter().flat_map(|variables| &variables.names) {
+        for (name, is_optional) in variables.iter().flat_map(|variables| &variables.names) {
+            if self.leaves_out(*is_optional, &contents.bytes) {
+                continue;
+            }
             if let Err(reason) = self.method.check(name, &contents.bytes) {
                 let file = contents.file.path.to_string();
                 unwritable.push(UnwritableVariable {
@@ -154,7 +154,7 @@ impl SecretVariables {
         for (path, variables) in &self.by_file {
             match fs::read(path) {
                 Ok(value) => values.push((variables, Zeroizing::new(value))),
-                Err(error) if variables.is_optional && mount::is_no_file(&error) => {}
+                Err(error) if variables.may_be_missing() && mount::is_no_file(&error) => {}
                 Err(error) => {
                     let path = path.clone();
                     return Err(FileError::Read { path, error });
@@ -163,7 +163,9 @@ impl SecretVariables {
         }
         let mut variables = Vec::with_capacity(self.count());
         for (of_file, value) in &values {
-            variables.extend(of_file.names.iter().map(|name| (name, value.as_slice())));
+            let names = of_file.names.iter();
+            let names = names.filter(|(_, is_optional)| !self.leaves_out(*is_optional, value));
+            variables.extend(names.map(|(name, _)| (name, value.as_slice())));
         }
         let bytes = self.method.file_text(&variables).map_err(|unwritable| {
             let unwritable = unwritable.into_iter();
@@ -186,9 +188,15 @@ impl SecretVariables {
         Ok(FileContents { file, bytes })
     }
 
+    /// For the kubelet an empty value is a missing one, which an optional variable may be.
+    fn leaves_out(&self, is_optional: bool, value: &[u8]) -> bool {
+        is_optional && value.is_empty() && self.method == EnvMethod::Kubelet
+    }
+
     fn path_of(&self, name: &VariableName) -> String {
         let mut files = self.by_file.iter();
-        let found = files.find(|(_, variables)| variables.names.contains(name));
+        let found =
+            files.find(|(_, variables)| variables.names.iter().any(|(other, _)| other == name));
         found
             .map(|(path, _)| path.display().to_string())
             .unwrap_or_default()
@@ -196,6 +204,10 @@ impl SecretVariables {
 }
 
 impl FileVariables {
+    fn may_be_missing(&self) -> bool {
+        self.is_optional || self.names.iter().all(|(_, is_optional)| *is_optional)
+    }
+
     /// No variables yet, of a file that one of the classes makes; `None` if none of them does.
     fn of(classes: &[ClassToFetch], file: &Path) -> Option<Self> {
         let makers = classes

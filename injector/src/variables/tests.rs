@@ -17,7 +17,7 @@ fn class(mount_path: &Path) -> ClassToFetch {
     }
 }
 
-/// Variables with their files in a directory.
+/// Variables with their files in a directory; those with a question mark may be missing.
 fn variables(
     method: EnvMethod,
     directory: &Path,
@@ -30,9 +30,10 @@ fn variables(
         variables: items
             .iter()
             .map(|(name, file)| Variable {
-                name: name.parse().unwrap(),
+                name: name.trim_end_matches('?').parse().unwrap(),
                 mount_path: directory.display().to_string(),
                 file: (*file).to_owned(),
+                is_optional: name.ends_with('?'),
             })
             .collect(),
     };
@@ -48,10 +49,10 @@ fn every_variable_without_a_file_and_every_double_is_named() {
     assert_eq!(
         error.lines().collect::<Vec<_>>(),
         [
-            format!("variable B: /mnt/b {remedy}"),
+            format!("variable B: \"/mnt/b\" {remedy}"),
             "variable A is listed twice: remove one of them from the annotation aws-secrets-injector.io/env"
                 .to_owned(),
-            format!("variable C: /mnt/../a {remedy}"),
+            format!("variable C: \"/mnt/../a\" {remedy}"),
         ]
     );
 }
@@ -104,6 +105,42 @@ fn the_file_has_what_the_files_of_the_class_have_on_disk() {
         assert_eq!(contents.file.mode.bits(), mode);
         assert_eq!(contents.bytes.as_slice(), text.as_bytes());
     }
+}
+
+#[test]
+fn an_optional_variable_of_a_missing_file_or_empty_value_is_left_out() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("a"), "").unwrap();
+    let key = "aws-secrets-injector.db_user";
+    let optional = [("A?", "a"), ("aws-secrets-injector.db_user?", "d")];
+    let text = |method, items: &[(&str, &str)]| {
+        let variables = variables(method, folder.path(), items).unwrap();
+        assert_eq!(
+            variables.unmade(&class(folder.path()), &["a"].into()),
+            [""; 0]
+        );
+        let file = variables.file();
+        file.map(|file| String::from_utf8(file.bytes.to_vec()).unwrap())
+    };
+    assert_eq!(text(EnvMethod::Kubelet, &optional).unwrap(), "");
+    assert_eq!(text(EnvMethod::Exec, &optional).unwrap(), "A=\0");
+    let error = text(EnvMethod::Kubelet, &[("A", "a")]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("variable A: the value of the file")
+    );
+    // One that needs the file is enough.
+    let items = [("D?", "d"), (key, "d")];
+    let variables = variables(EnvMethod::Kubelet, folder.path(), &items).unwrap();
+    let file = folder.path().join("d");
+    assert_eq!(
+        variables.unmade(&class(folder.path()), &["a"].into()),
+        [format!(
+            "key \"user\" of the Secret \"db\": nothing that was fetched became the file {file:?}: correct secretObjects of the class, or the names of keys and parameters in AWS"
+        )]
+    );
+    variables.file().unwrap_err();
 }
 
 #[test]

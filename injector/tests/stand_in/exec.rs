@@ -214,6 +214,7 @@ fn keys_of_secrets_become_variables_of_other_names_and_none_of_their_own() {
         "--set=USER=aws-secrets-injector.db_user",
         "--set=DB_USER=aws-secrets-injector.db_user",
         "--set=A=aws-secrets-injector.db_password",
+        "--set=ConnectionStrings:Default $1=aws-secrets-injector.db_user",
     ];
     let printed = output(container.exec(&set).args(["env", "-0"])).stdout;
     let printed = text(&printed);
@@ -223,6 +224,7 @@ fn keys_of_secrets_become_variables_of_other_names_and_none_of_their_own() {
         variables,
         [
             "A=it's",
+            "ConnectionStrings:Default $1=admin",
             "DB_USER=admin",
             "PATH=/usr/bin:/bin",
             "USER=admin"
@@ -237,7 +239,7 @@ fn keys_of_secrets_become_variables_of_other_names_and_none_of_their_own() {
     let message = text(&missing.stderr);
     assert!(
         message.contains("variable X: ")
-            && message.contains("has no aws-secrets-injector.db_other"),
+            && message.contains("does not have the key \"other\" of the Secret \"db\""),
         "{message}"
     );
     let invalid = output(container.exec(&["--set=X"]).arg("true"));

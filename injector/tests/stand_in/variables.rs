@@ -246,8 +246,7 @@ async fn a_variable_without_a_file_stops_the_fetch_before_anything_is_asked() {
         let outcome = stage.run(command).await;
         let file = stage.mount().join("b");
         let line = format!(
-            "variable B: {} is not a file of the pod's classes: correct the annotation",
-            file.display()
+            "variable B: {file:?} is not a file of the pod's classes: correct the annotation"
         );
         outcome.assert_error(&[&line]);
         assert_eq!(stage.calls(), [""; 0]);

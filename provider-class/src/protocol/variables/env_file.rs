@@ -35,7 +35,7 @@ pub enum UnwritableValue {
     LongLine,
     /// For the kubelet an empty value is a missing one.
     #[error(
-        "is empty, which the kubelet takes for missing: set the annotation aws-secrets-injector.io/env-method: exec, or remove it from the annotation aws-secrets-injector.io/env"
+        "is empty, which the kubelet takes for missing: set the annotation aws-secrets-injector.io/env-method: exec, or, in a container without command, give the variable the value \"\" in the container's env instead"
     )]
     Empty,
     /// The kubelet sends variables to the container runtime as text.

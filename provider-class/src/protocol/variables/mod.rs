@@ -12,9 +12,11 @@ use crate::{Class, File, Object, Presence};
 
 pub use env_file::{UnwritableValue, env_file, null_separated};
 
-/// The name of an environment variable, as every version of Kubernetes accepts it: `[-._a-zA-Z][-._a-zA-Z0-9]*`.
+/// The name of an environment variable that the file of variables can hold: printable ASCII without `=`, as Kubernetes accepts
+/// it, and no comment or indentation of an env file.
 ///
-/// Source: `IsEnvVarName` of <https://pkg.go.dev/k8s.io/apimachinery/pkg/util/validation>.
+/// Sources: `IsRelaxedEnvVarName` of <https://pkg.go.dev/k8s.io/apimachinery/pkg/util/validation>, `ParseEnv` of
+/// <https://pkg.go.dev/k8s.io/kubernetes/pkg/kubelet/util/env>.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(try_from = "String")]
 pub struct VariableName(String);
@@ -22,7 +24,7 @@ pub struct VariableName(String);
 /// A text that is not the name of an environment variable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not a variable name: use letters, digits, \"_\", \"-\" and \".\", and do not start with a digit"
+    "{0:?} is not a variable name: use printable ASCII characters except \"=\", no \"#\" at the start, and no space at either end"
 )]
 pub struct InvalidVariableName(String);
 
@@ -36,9 +38,9 @@ impl VariableName {
     ///
     /// Source: <https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html>, "Name".
     fn of_file(file: &str) -> Option<Self> {
-        let is_plain = file
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let mut bytes = file.bytes();
+        let is_plain = bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && !file.starts_with(|first: char| first.is_ascii_digit());
         is_plain.then(|| file.parse().ok())?
     }
 }
@@ -77,6 +79,14 @@ impl VariableName {
         secret_key(&self.0)
     }
 
+    /// What it stands for, for messages: nobody has written the name of a key of a Secret.
+    pub fn described(&self) -> String {
+        match self.secret_key() {
+            Some((secret, key)) => format!("key {key:?} of the Secret {secret:?}"),
+            None => format!("variable {self}"),
+        }
+    }
+
     /// Is the name reserved for keys of Secrets?
     pub fn is_reserved(&self) -> bool {
         self.0.starts_with(OF_SECRETS)
@@ -92,11 +102,11 @@ impl FromStr for VariableName {
     type Err = InvalidVariableName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = text.bytes();
         let is_valid = !text.is_empty()
-            && !text.starts_with(|first: char| first.is_ascii_digit())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+            && !text.starts_with(['#', ' '])
+            && !text.ends_with(' ')
+            && bytes.all(|byte| matches!(byte, b' '..=b'~') && byte != b'=');
         if is_valid {
             Ok(Self(text.to_owned()))
         } else {
@@ -157,6 +167,13 @@ pub struct Variable {
     pub mount_path: String,
     /// The file's path in that directory.
     pub file: String,
+    /// May it be missing? Then no container gets it.
+    #[serde(
+        default,
+        rename = "optional",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub is_optional: bool,
 }
 
 /// The environment variable of the injected containers that carries [`Variables`] as JSON; set only where a pod has any.
@@ -208,10 +225,19 @@ mod tests {
 
     #[test]
     fn names_are_those_that_kubernetes_accepts() {
-        for name in ["DB_PASSWORD", "_", "db.password", "-x", ".", "a1", "é"] {
-            assert_eq!(name.parse::<VariableName>().is_ok(), name != "é", "{name}");
+        for name in [
+            "DB_PASSWORD",
+            "_",
+            "db.password",
+            "-x",
+            "1a",
+            "a b",
+            "Db:x",
+            "a'$#~",
+        ] {
+            name.parse::<VariableName>().unwrap();
         }
-        for name in ["", "1a", "a b", "a=b", "a\0", "a\nb", "a'"] {
+        for name in ["", "é", "a=b", "a\0", "a\nb", "a\x7f", "#a", " a", "a "] {
             name.parse::<VariableName>().unwrap_err();
         }
     }
@@ -236,13 +262,14 @@ mod tests {
                 name: "A".parse().unwrap(),
                 mount_path: "/mnt/secrets-store/files".to_owned(),
                 file: "a/b".to_owned(),
+                is_optional: true,
             }],
         };
         assert_eq!(
             Variables::from_json(&variables.to_json()).unwrap(),
             variables
         );
-        Variables::from_json(r#"{"method":"kubelet","directory":"/e","variables":[{"name":"1","mountPath":"/","file":"a"}]}"#)
+        Variables::from_json(r#"{"method":"kubelet","directory":"/e","variables":[{"name":"a=","mountPath":"/","file":"a"}]}"#)
             .unwrap_err();
     }
 

@@ -142,7 +142,7 @@ impl Injection {
             inputs,
             secrets: &writable,
             tokens: &tokens,
-            variables: variables.as_ref(),
+            variables: variables.as_ref().filter(|planned| !planned.is_empty()),
         };
         let for_variables = variables::volumes(common.variables, inputs.settings);
         Self {

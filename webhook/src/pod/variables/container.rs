@@ -8,7 +8,7 @@ mod exec;
 mod references;
 mod source;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Container, EnvVar, VolumeMount};
 use provider_class::{EnvMethod, VariableName};
@@ -42,8 +42,10 @@ pub(crate) struct ContainerPlan {
     pub(crate) replaced_sources: Vec<usize>,
     /// Its `command`.
     pub(crate) command: Vec<String>,
-    /// The keys of Secrets that it uses.
-    pub(crate) keys: BTreeSet<VariableName>,
+    /// The keys of Secrets that it uses, and whether it requires them.
+    pub(crate) keys: BTreeMap<VariableName, bool>,
+    /// Does it not need the Secrets any more that it refers to?
+    pub(crate) has_served: bool,
     /// Does the injector run its command?
     pub(crate) is_run: bool,
 }
@@ -121,6 +123,7 @@ pub(crate) fn plan(
         replaced_sources: references.replaced_sources,
         command,
         keys: references.keys,
+        has_served: references.are_served,
         is_run,
     })
 }
@@ -153,11 +156,11 @@ fn check_names(planned: &PlannedVariables, own: &BTreeSet<&str>) -> Result<(), U
 }
 
 /// Names of the variables that the container sets itself, those included that this webhook has taken over.
-fn own_names<'a>(container: &'a Container, exec: &Exec<'a>) -> BTreeSet<&'a str> {
+fn own_names<'a>(container: &'a Container, exec: &'a Exec<'_>) -> BTreeSet<&'a str> {
     let own = container.env.iter().flatten();
     let own = own.filter(|variable| !is_of_volume(variable) || source::key(variable).is_some());
     own.map(|variable| variable.name.as_str())
-        .chain(exec.assigned.iter().map(|assigned| assigned.name))
+        .chain(exec.assigned.iter().map(|assigned| assigned.name.as_ref()))
         .collect()
 }
 

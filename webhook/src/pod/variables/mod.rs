@@ -70,6 +70,11 @@ impl PlannedVariables {
         }
     }
 
+    /// Is there nothing to write? Then containers only lose references that later variables of theirs hide.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.variables.is_empty() && self.keys.is_empty()
+    }
+
     /// Bytes that they take in the injector's environment variable.
     fn bytes(&self) -> usize {
         self.for_injector().to_json().len()
@@ -83,6 +88,7 @@ impl PlannedVariables {
             name: planned.name.clone(),
             mount_path: format!("{}/{FILES}", planned.mount_path),
             file: planned.file.clone(),
+            is_optional: planned.is_optional,
         });
         Variables {
             method: self.method,

@@ -1,12 +1,13 @@
 //! References to the Secrets of the pod's classes (`secretKeyRef`, `envFrom`): the chosen containers get the values as
 //! variables, and the Secrets are not needed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Container, Pod};
+use provider_class::VariableName;
 
 use super::container::{self, Unfit, references};
-use super::{PlannedVariables, secrets::ServedSecrets};
+use super::{PlannedVariable, PlannedVariables, secrets::ServedSecrets};
 use crate::pod::annotations::{CONTAINERS, ENV_METHOD, PREFIX, PodRequest, SECRET_OBJECTS};
 use crate::pod::bounds::{TooMany, check_keys};
 use crate::pod::names::own_containers;
@@ -66,8 +67,7 @@ pub(crate) fn exist(request: &PodRequest, pod: &Pod, secrets: &PodSecrets<'_>) -
     if secrets.is_empty() {
         return false;
     }
-    let mut chosen = own_containers(pod).filter(|container| request.chooses(container));
-    chosen.any(|container| {
+    request.readers(pod).any(|container| {
         let mut names = references(container).into_iter().map(|(name, _)| name);
         names.any(|name| {
             secrets
@@ -97,8 +97,9 @@ pub(crate) fn serve(
     let method = request.env_method.unwrap_or_default();
     let planned = variables.get_or_insert_with(|| PlannedVariables::none(method));
     planned.secrets = found.served;
-    let mut names = BTreeSet::new();
-    for container in own_containers(pod).filter(|container| request.chooses(container)) {
+    let mut keys: BTreeMap<VariableName, bool> = BTreeMap::new();
+    let mut have_served = false;
+    for container in request.readers(pod) {
         if let Some(unfit) = container::unfit(container, Some(&*planned))
             && let Some(secret) = refers_to(container, &planned.secrets)
         {
@@ -107,14 +108,25 @@ pub(crate) fn serve(
         }
         // A conflict is found again, and told, when the patch is made.
         if let Ok(plan) = container::plan(container, Some(&*planned)) {
-            names.extend(plan.keys);
+            have_served |= plan.has_served;
+            for (key, is_required) in plan.keys {
+                *keys.entry(key).or_default() |= is_required;
+            }
         }
     }
-    let keys = names.iter();
-    let keys = keys.filter_map(|name| planned.secrets.variable(name).cloned());
-    planned.keys = keys.collect();
+    for (name, is_required) in &keys {
+        planned.keys.extend(
+            planned
+                .secrets
+                .variable(name)
+                .map(|variable| PlannedVariable {
+                    is_optional: !is_required,
+                    ..variable.clone()
+                }),
+        );
+    }
     let bytes = planned.bytes();
-    if planned.keys.is_empty() && planned.variables.is_empty() {
+    if !have_served && planned.variables.is_empty() {
         *variables = None;
     } else if bytes > snapshot_size::MOST {
         return Err(UnusableReference::TooLarge { bytes });
@@ -162,7 +174,7 @@ impl Found {
                 None => self.keys += of_pod.secret.data.len(),
                 Some((_, reference)) if reference.optional => {}
                 Some((variable, reference)) => {
-                    check_key(container, variable, reference.key, of_pod)?;
+                    check_key(container, &variable, reference.key, of_pod)?;
                 }
             }
             check_keys(self.keys)?;

@@ -78,7 +78,12 @@ fn everything_else_is_refused_with_what_to_write() {
     for (text, message) in [
         ("", "\"\" is not an item: write NAME=FILE"),
         ("user", "is not an item"),
-        ("1=user", "is not a variable name"),
+        ("#1=user", "is not a variable name"),
+        (
+            "A=user\nB=password",
+            "\"A=user\\nB=password\" has a line break, or a second item behind a space: separate items with commas",
+        ),
+        ("A=user B=password", "separate items with commas"),
         ("A=", "A has no file: write A=FILE"),
         (
             "aws-secrets-injector.x_y=user",

@@ -1,12 +1,13 @@
 //! The method `exec`: `aws-secrets-exec` in front of a container's own command.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Container;
-use provider_class::ENVIRON_FILE;
+use provider_class::{ENVIRON_FILE, variables::secret_key};
 
 use super::super::{PlannedVariables, VARIABLES_DIRECTORY};
-use super::references::Assignment;
+use super::references::{Assignment, Reference};
 
 /// The program that sets variables and becomes another program, in the containers that it starts.
 pub(in super::super) const PROGRAM: &str = "/var/lib/aws-secrets-injector-bin/aws-secrets-exec";
@@ -27,25 +28,31 @@ pub(super) struct Exec<'a> {
 }
 
 /// An option that sets a variable to a key of a Secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Assigned<'a> {
-    pub(super) name: &'a str,
-    pub(super) key: &'a str,
-    /// Is there no variable where the key is missing?
-    pub(super) is_optional: bool,
+    pub(super) name: Cow<'a, str>,
+    pub(super) reference: Reference<'a>,
 }
 
 impl<'a> Assigned<'a> {
     fn of(option: &'a str) -> Option<Self> {
-        let (assignment, is_optional) = match option.strip_prefix(SET_OPTIONAL) {
+        let (assignment, optional) = match option.strip_prefix(SET_OPTIONAL) {
             Some(assignment) => (assignment, true),
             None => (option.strip_prefix(SET)?, false),
         };
         let (name, key) = assignment.split_once('=')?;
+        let (secret, key) = secret_key(key)?;
         Some(Self {
-            name,
-            key,
-            is_optional,
+            name: if name.contains('$') {
+                name.replace("$$", "$").into()
+            } else {
+                name.into()
+            },
+            reference: Reference {
+                secret,
+                key,
+                optional,
+            },
         })
     }
 }
@@ -62,7 +69,7 @@ impl<'a> Exec<'a> {
         {
             for option in &options[..end] {
                 if let Some(option) = Assigned::of(option)
-                    && names.insert(option.name)
+                    && names.insert(option.name.clone())
                 {
                     assigned.push(option);
                 }
@@ -105,6 +112,8 @@ pub(super) fn with_exec(
     } in assigned
     {
         let option = if *is_optional { SET_OPTIONAL } else { SET };
+        // The kubelet expands $(NAME) in a command, and makes $$ a $.
+        let name = name.replace('$', "$$");
         command.push(format!("{option}{name}={key}"));
     }
     command.push(END_OF_OPTIONS.to_owned());

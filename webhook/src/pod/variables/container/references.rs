@@ -1,9 +1,10 @@
 //! A container's references to keys of Secrets, and the variables that take their place.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Container, EnvVar};
-use provider_class::{EnvMethod, VariableName, variables::secret_key};
+use provider_class::{EnvMethod, VariableName};
 
 use super::exec::Exec;
 use super::{PlannedVariables, Slot, is_of_volume, source};
@@ -19,7 +20,9 @@ pub(crate) struct Reference<'a> {
 
 /// Every Secret that a container's variables refer to, with the key if it is one key, and the variable's name; also after an
 /// earlier pass.
-pub(crate) fn references(container: &Container) -> Vec<(&str, Option<(&str, Reference<'_>)>)> {
+pub(crate) fn references(
+    container: &Container,
+) -> Vec<(&str, Option<(Cow<'_, str>, Reference<'_>)>)> {
     let mut found = Vec::new();
     for source in container.env_from.iter().flatten() {
         found.extend(
@@ -31,28 +34,14 @@ pub(crate) fn references(container: &Container) -> Vec<(&str, Option<(&str, Refe
     }
     for variable in container.env.iter().flatten() {
         let reference = source::key(variable);
-        found.extend(
-            reference
-                .map(|reference| (reference.secret, Some((variable.name.as_str(), reference)))),
-        );
+        found.extend(reference.map(|reference| {
+            let name = Cow::from(variable.name.as_str());
+            (reference.secret, Some((name, reference)))
+        }));
     }
-    for (name, reference) in assigned(&Exec::of(container)) {
-        found.push((reference.secret, Some((name, reference))));
-    }
-    found
-}
-
-fn assigned<'a>(exec: &Exec<'a>) -> Vec<(&'a str, Reference<'a>)> {
-    let mut found = Vec::new();
-    for assigned in &exec.assigned {
-        if let Some((secret, key)) = secret_key(assigned.key) {
-            let reference = Reference {
-                secret,
-                key,
-                optional: assigned.is_optional,
-            };
-            found.push((assigned.name, reference));
-        }
+    for assigned in Exec::of(container).assigned {
+        let reference = assigned.reference;
+        found.push((reference.secret, Some((assigned.name, reference))));
     }
     found
 }
@@ -75,8 +64,10 @@ pub(super) struct References {
     pub(super) assigned: Vec<Assignment>,
     /// The sources of `envFrom` that the above replace.
     pub(super) replaced_sources: Vec<usize>,
-    /// The keys that are used.
-    pub(super) keys: BTreeSet<VariableName>,
+    /// The keys that are used, and whether one of the references requires the key.
+    pub(super) keys: BTreeMap<VariableName, bool>,
+    /// Was there a reference to serve?
+    pub(super) are_served: bool,
     method: EnvMethod,
 }
 
@@ -93,12 +84,18 @@ impl References {
             method: served.map_or(EnvMethod::Kubelet, |served| served.method),
             ..Self::default()
         };
-        for (name, reference) in assigned(exec) {
-            references.put(name, reference, served);
+        for assigned in &exec.assigned {
+            references.put(&assigned.name, assigned.reference, served);
         }
         references.put_sources(container, own, planned, served);
-        for (index, variable) in container.env.iter().flatten().enumerate() {
-            references.put_own(index, variable, served);
+        let environment = container.env.iter().flatten().enumerate();
+        let last: BTreeMap<&str, usize> = environment
+            .clone()
+            .map(|(index, variable)| (variable.name.as_str(), index))
+            .collect();
+        for (index, variable) in environment {
+            let is_last = last.get(variable.name.as_str()) == Some(&index);
+            references.put_own(index, variable, is_last, served);
         }
         references
     }
@@ -112,7 +109,7 @@ impl References {
         planned: Option<&PlannedVariables>,
         served: Option<&PlannedVariables>,
     ) {
-        let mut variables: BTreeMap<VariableName, (VariableName, bool)> = BTreeMap::new();
+        let mut variables: BTreeMap<String, (VariableName, bool)> = BTreeMap::new();
         for (index, source) in container.env_from.iter().flatten().enumerate() {
             let Some(from) = &source.secret_ref else {
                 continue;
@@ -121,32 +118,37 @@ impl References {
                 continue;
             };
             self.replaced_sources.push(index);
+            self.are_served = true;
             let prefix = source.prefix.as_deref().unwrap_or_default();
             for (key, served) in &secret.keys {
-                // Kubernetes leaves out keys that are no variable names, too.
-                if let Ok(name) = format!("{prefix}{key}").parse() {
-                    // A Secret would not have the key of a missing object either, and `envFrom` takes what is there.
-                    let optional = from.optional.unwrap_or_default() || served.is_optional;
-                    variables.insert(name, (served.name.clone(), optional));
-                }
+                // A Secret would not have the key of a missing object either, and `envFrom` takes what is there.
+                let optional = from.optional.unwrap_or_default() || served.is_optional;
+                variables.insert(format!("{prefix}{key}"), (served.name.clone(), optional));
             }
         }
         let given = planned.iter().flat_map(|planned| &planned.variables);
-        let given: BTreeSet<&VariableName> = given.map(|variable| &variable.name).collect();
+        let given: BTreeSet<&str> = given.map(|variable| variable.name.as_str()).collect();
         for (name, (key, optional)) in variables {
-            if !own.contains(name.as_str()) && !given.contains(&name) {
-                self.serve(name.as_str(), key, optional);
+            if !own.contains(name.as_str()) && !given.contains(name.as_str()) {
+                self.serve(&name, key, optional);
             }
         }
     }
 
-    /// A variable of the container's `env`.
-    fn put_own(&mut self, index: usize, variable: &EnvVar, served: Option<&PlannedVariables>) {
+    /// A variable of the container's `env`. The last one of a name takes precedence, also over what `exec` would set after it.
+    fn put_own(
+        &mut self,
+        index: usize,
+        variable: &EnvVar,
+        is_last: bool,
+        served: Option<&PlannedVariables>,
+    ) {
         let is_of_volume = is_of_volume(variable);
         match source::key(variable) {
             Some(reference) => {
                 let key = served.and_then(|served| served.secrets.key(reference));
                 match key {
+                    Some(_) if self.method == EnvMethod::Exec && !is_last => self.are_served = true,
                     Some(key) => self.serve(&variable.name, key.clone(), reference.optional),
                     None if is_of_volume => self.restore(&variable.name, reference),
                     None => self.env.push(Slot::Own(index)),
@@ -177,7 +179,8 @@ impl References {
                 is_optional: optional,
             }),
         }
-        self.keys.insert(key);
+        *self.keys.entry(key).or_default() |= !optional;
+        self.are_served = true;
     }
 
     fn restore(&mut self, name: &str, reference: Reference<'_>) {
