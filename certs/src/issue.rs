@@ -25,16 +25,6 @@ impl Lifetimes {
     pub const SHORTEST: Duration = Duration::from_secs(20);
 }
 
-impl Default for Lifetimes {
-    fn default() -> Self {
-        const DAY: Duration = Duration::from_hours(24);
-        Self {
-            authority: DAY * 3650,
-            serving: DAY * 90,
-        }
-    }
-}
-
 /// Why a certificate could not be issued.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {

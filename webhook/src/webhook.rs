@@ -46,9 +46,8 @@ impl Webhook {
         let admission = Admission {
             stores,
             region: DefaultRegion::start(args.region.clone(), client.clone()),
-            features: Features::new(version.clone(), client.clone()),
+            features: Features::new(version, client.clone()),
             access: args.allow_secret_sync.then(|| Access::new(client)),
-            version,
             settings: args.settings(),
         };
         Self {

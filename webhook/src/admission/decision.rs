@@ -14,7 +14,6 @@ use crate::admission::refusal::Refusal;
 use crate::cluster::access::Access;
 use crate::cluster::classes::{self, KnownClass, StoredClass, UnusableClass};
 use crate::cluster::features::{ENV_FILES, Feature, Features, RESTART_ALL_CONTAINERS};
-use crate::cluster::kubernetes_version::KubernetesVersion;
 use crate::cluster::lookup::Deadline;
 use crate::cluster::region::DefaultRegion;
 use crate::cluster::stores::Stores;
@@ -42,8 +41,6 @@ pub(crate) struct Admission {
     pub stores: Stores,
     /// For classes without region.
     pub region: DefaultRegion,
-    /// For pods whose files are to be refreshed.
-    pub version: KubernetesVersion,
     /// For pods that apply Kubernetes Secrets; nothing if no pod may.
     pub access: Option<Access>,
     /// For pods that need a new feature of Kubernetes.
@@ -84,11 +81,6 @@ impl Admission {
             return Err(Refusal::Windows);
         }
         let deadline = Deadline::start();
-        if request.refresh.is_some()
-            && let Some(version) = self.version.without_sidecars(deadline).await
-        {
-            return Err(Refusal::NoSidecars { version });
-        }
         for feature in needed_features(&request) {
             if let Some(old) = self.features.missing(feature, deadline).await? {
                 return Err(Refusal::OldKubernetes(old));

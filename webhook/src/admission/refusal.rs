@@ -7,7 +7,7 @@ use provider_class::{
 use crate::admission::names::BadName;
 use crate::cluster::features::OldKubernetes;
 use crate::cluster::lookup::LookupError;
-use crate::pod::annotations::{InvalidAnnotation, PREFIX, REFRESH_INTERVAL, SECRET_OBJECTS};
+use crate::pod::annotations::{InvalidAnnotation, PREFIX, SECRET_OBJECTS};
 use crate::pod::bounds::TooMany;
 use crate::pod::patch::Conflict;
 use crate::pod::role::{InvalidRole, ROLE};
@@ -113,14 +113,6 @@ pub enum Refusal {
     /// The sidecar could not send its signal.
     #[error(transparent)]
     NoSignal(#[from] NoSignal),
-    /// A cluster without native sidecars.
-    #[error(
-        "annotation {PREFIX}{REFRESH_INTERVAL}: this cluster is Kubernetes {version}, but the sidecar that refreshes files needs 1.29 or later: remove the annotation"
-    )]
-    NoSidecars {
-        /// The cluster's version.
-        version: String,
-    },
     /// A cluster without a feature that the pod needs.
     #[error(transparent)]
     OldKubernetes(OldKubernetes),
@@ -168,7 +160,7 @@ impl Refusal {
     }
 
     /// All values of [`Refusal::reason`], and the reason of a review that met an internal error.
-    pub const REASONS: [&str; 21] = [
+    pub const REASONS: [&str; 20] = [
         "invalid-name",
         "invalid-annotation",
         "windows",
@@ -183,7 +175,6 @@ impl Refusal {
         "too-large",
         "conflict",
         "no-signal",
-        "no-sidecars",
         "no-env-files",
         "no-restart",
         "no-sync",
@@ -220,7 +211,6 @@ impl Refusal {
             Self::SyncNotAllowed => "no-sync",
             Self::NoRight { .. } => "no-permission",
             Self::NoSignal(_) => "no-signal",
-            Self::NoSidecars { .. } => "no-sidecars",
             Self::Lookup(LookupError::Failed { .. } | LookupError::Region { .. }) => {
                 "lookup-failed"
             }

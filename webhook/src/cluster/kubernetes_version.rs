@@ -1,7 +1,4 @@
-//! The API server's version, and whether the cluster has native sidecars: init containers that keep running, since Kubernetes
-//! 1.29.
-//!
-//! Source: <https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/>.
+//! The API server's version.
 
 use std::time::Duration;
 
@@ -10,9 +7,6 @@ use kube::Client;
 use crate::cluster::api_error::ApiError;
 use crate::cluster::lookup::Deadline;
 use crate::cluster::remembered::Remembered;
-
-/// The first minor version of Kubernetes 1 that has them switched on.
-const FIRST: u32 = 29;
 
 /// How long a version is used: a cluster is upgraded while the webhook runs.
 const KEEP: Duration = Duration::from_mins(5);
@@ -43,14 +37,6 @@ impl KubernetesVersion {
         self.version
             .get(deadline, |_| KEEP, "the cluster's version", ask)
             .await
-    }
-
-    /// The cluster's version where that is too old. If it cannot be read, it is assumed to be new enough: the policy in the API
-    /// server refuses a sidecar that lost its restartPolicy.
-    pub(crate) async fn without_sidecars(&self, deadline: Deadline) -> Option<String> {
-        let version = self.get(deadline).await.ok()?;
-        let is_old = minor(&version).is_some_and(|minor| minor < FIRST);
-        is_old.then_some(version)
     }
 }
 

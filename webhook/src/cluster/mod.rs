@@ -9,7 +9,7 @@
 //! | `answers` | the bound of the API server's answers |
 //! | `lookup` | how long a review waits for the API server, and why an object could not be read |
 //! | `region` | the default region of classes |
-//! | `kubernetes_version` | the API server's version: whether the cluster has native sidecars |
+//! | `kubernetes_version` | the API server's version |
 //! | `nodes` | the oldest kubelet |
 //! | `features` | whether the API server and all kubelets have a feature |
 //! | `remembered` | an answer of the API server that is kept for a while |

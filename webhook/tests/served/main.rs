@@ -393,16 +393,3 @@ async fn a_refresh_interval_adds_a_native_sidecar() {
     assert_eq!(sidecar["name"], "aws-secrets-refresher");
     assert_eq!(sidecar["restartPolicy"], "Always");
 }
-
-#[tokio::test]
-async fn an_old_cluster_has_no_sidecars_and_the_refusal_says_so() {
-    let api = cluster();
-    api.set_version("28+");
-    let webhook = Webhook::start(api).await;
-    let response = webhook.admit(&refreshed()).await;
-    assert!(
-        message(&response).contains("Kubernetes 1.28+, but the sidecar"),
-        "{response}"
-    );
-    patched(&pod("db"), &webhook.admit(&pod("db")).await);
-}
