@@ -222,11 +222,11 @@ fn exec_sets_the_variables_only_where_a_container_refers_to_them() {
 
 #[test]
 fn every_name_that_kubernetes_takes_works_by_both_methods() {
-    let named = |name: &str| of_secret(name, "credentials", "1st");
+    let first_key = |name: &str| of_secret(name, "credentials", "1st");
     let mut before = pod(json!({
         "command": ["web"],
         "envFrom": [{"prefix": "# Db:", "secretRef": {"name": "credentials"}}],
-        "env": [named("ConnectionStrings:Default"), named("my $(HOME)")],
+        "env": [first_key("ConnectionStrings:Default"), first_key("my $(HOME)")],
     }));
     let (after, warnings) = admitted(&before);
     let names = web(&after)["env"].as_array().unwrap().iter();
@@ -264,7 +264,7 @@ fn every_name_that_kubernetes_takes_works_by_both_methods() {
         web(&after)["env"]
             .as_array()
             .unwrap()
-            .contains(&named("my $(HOME)")),
+            .contains(&first_key("my $(HOME)")),
         "{after}"
     );
 }

@@ -18,11 +18,12 @@ pub(crate) struct Reference<'a> {
     pub(crate) optional: bool,
 }
 
+/// A Secret, and for a reference to one key, the variable's name and the reference.
+pub(crate) type Referred<'a> = (&'a str, Option<(Cow<'a, str>, Reference<'a>)>);
+
 /// Every Secret that a container's variables refer to, with the key if it is one key, and the variable's name; also after an
 /// earlier pass.
-pub(crate) fn references(
-    container: &Container,
-) -> Vec<(&str, Option<(Cow<'_, str>, Reference<'_>)>)> {
+pub(crate) fn references(container: &Container) -> Vec<Referred<'_>> {
     let mut found = Vec::new();
     for source in container.env_from.iter().flatten() {
         found.extend(
