@@ -122,7 +122,6 @@ pub(crate) fn plan(
     classes: &[MountedClass],
 ) -> Result<PlannedVariables, String> {
     let files = PodFiles::of(classes);
-    files.check_directories()?;
     let mut variables = Vec::new();
     let mut names = BTreeSet::new();
     for item in &requested.items {
@@ -214,20 +213,6 @@ impl<'a> PodFiles<'a> {
         by_name
     }
 
-    /// No directory of files may be where the injected volumes are mounted.
-    fn check_directories(&self) -> Result<(), String> {
-        for directory in &self.directories {
-            for reserved in [VARIABLES_DIRECTORY, PROGRAM_DIRECTORY] {
-                if contains(directory, reserved) || contains(reserved, directory) {
-                    return Err(format!(
-                        "the directory {directory} of the files overlaps {reserved}, which is reserved for variables: choose another directory for the files"
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn find(&self, item: &'a Item) -> Result<PodFile<'a>, String> {
         match self.by_path.get(item.file.as_str()).map(Vec::as_slice) {
             Some([file]) => return Ok(*file),
@@ -299,12 +284,6 @@ impl<'a> PodFiles<'a> {
         let names: Vec<String> = known.chain(open.map(ToString::to_string)).collect();
         format!("the files are {}", listed(&names))
     }
-}
-
-/// Is it the same directory, or inside it?
-fn contains(outer: &str, inner: &str) -> bool {
-    let rest = inner.strip_prefix(outer);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn directories(files: &[PodFile<'_>]) -> String {

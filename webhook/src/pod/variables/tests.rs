@@ -137,22 +137,6 @@ fn there_is_a_bound_and_a_long_list_is_cut() {
 }
 
 #[test]
-fn directories_of_files_leave_room_for_the_variables() {
-    for directory in [
-        "/var/lib",
-        "/var/lib/aws-secrets-injector-env",
-        "/var/lib/aws-secrets-injector-bin/x",
-    ] {
-        let error = plan_of("A=a", &[(directory, &["a"])]).unwrap_err();
-        assert!(
-            error.contains(&format!("{directory} of the files overlaps")),
-            "{error}"
-        );
-    }
-    plan_of("A=a", &[("/var/lib/aws-secrets-injector-envs", &["a"])]).unwrap();
-}
-
-#[test]
 fn the_injector_is_told_where_it_finds_the_files_and_puts_the_variables() {
     let requested = RequestedVariables {
         items: items("A=password").unwrap().0,
