@@ -83,7 +83,7 @@ impl Secret {
                 "managedFields": managed.collect::<Vec<_>>(),
             },
             "type": fields.get("type").unwrap_or(&json!("Opaque")),
-            "immutable": fields.get("immutable").is_some(),
+            "immutable": fields.contains_key("immutable"),
             "data": part("data."),
         })
     }

@@ -36,9 +36,13 @@ impl<'a> Numbers<'a> {
 
     fn add(&mut self, json: &'a str) {
         if let Some(members) = members(json) {
-            members.into_values().for_each(|value| self.add(value));
+            for value in members.into_values() {
+                self.add(value);
+            }
         } else if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(json) {
-            items.into_iter().for_each(|item| self.add(item.get()));
+            for item in items {
+                self.add(item.get());
+            }
         } else if let Ok(number) = serde_json::from_str::<Number>(json) {
             self.0.entry(number.to_string()).or_default().insert(json);
         }
