@@ -17,12 +17,12 @@
 //!
 //! | folder | holds | uses |
 //! |---|---|---|
-//! | `words` | the values of single fields: ARN, region, file mode and path, names, JMESPath | |
-//! | [`yaml`] | YAML read as AWS's provider reads it, and the places of fields in it | |
-//! | `class` | the [`Class`], valid by construction: its parameters and objects, what is wrong with it and where | `words`, [`yaml`] |
-//! | [`document`] | files with such resources | `class` |
+//! | `words` | the values of single fields: ARN, region, file mode and path, names, JMESPath | [`printable`](mod@printable) |
+//! | [`yaml`] | YAML read as AWS's provider reads it, as a tree that knows its places | |
+//! | `class` | the [`Class`], valid by construction: its parameters and objects, what is wrong with it and where | `words`, [`yaml`], `templates` |
+//! | [`document`] | files with such resources | `class`, [`yaml`] |
 //! | `templates` | the contents of templates: text with placeholders, and formats | `words` |
-//! | `plan` | what becomes of a class: its requests in a region, the contents of its files, its [IAM policy](policy) | `class` |
+//! | `plan` | what becomes of a class: its requests in a region, the contents of its files, its [IAM policy](policy) | `class`, `templates` |
 //! | `protocol` | what the webhook hands to the injector: the classes ([`Snapshot`]), the environment variables of files ([`variables`]), how Kubernetes Secrets are applied ([`SecretSync`]) and the settings of the sidecar ([`refresh`], [`on_refresh`]) | `class` |
 //! | [`network`] | the variables that say where the injector connects to | [`printable`](mod@printable) |
 //! | [`listen`] | the addresses on which both programs listen | |
@@ -41,7 +41,7 @@ pub mod yaml;
 
 pub use class::Class;
 pub use class::annotated;
-pub use class::field_path::Field;
+pub use class::field_path::{Field, Path};
 pub use class::object::{Extract, Object};
 pub use class::output::{File, OpenFiles, Output, Presence};
 pub use class::parameters::{AddressPreference, AssumeRole, Credentials};

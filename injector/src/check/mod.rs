@@ -139,7 +139,7 @@ impl Checks {
                     Err(ResolveError::Invalid(invalid)) => (None, Some(invalid.problems)),
                 },
                 Err(ClassError::Invalid(invalid)) => (None, Some(invalid.problems)),
-                Err(ClassError::NoProvider { problem, .. }) => (None, Some(vec![problem])),
+                Err(ClassError::NoProvider { problem, .. }) => (None, Some(vec![*problem])),
                 Err(ClassError::OtherProvider { provider, .. }) => {
                     let kind = format!("{} of provider {provider}", provider_class::KIND);
                     *others.entry(kind).or_default() += 1;

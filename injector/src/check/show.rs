@@ -323,7 +323,7 @@ fn problem(finding: &Finding) -> Value {
     };
     json!({
         "severity": if finding.is_error { "error" } else { "warning" },
-        "field": Some(&field.path).filter(|path| !path.is_empty()),
+        "field": Some(field.path.to_string()).filter(|path| !path.is_empty()),
         "entry": field.entry(),
         "object": field.object,
         "message": message,

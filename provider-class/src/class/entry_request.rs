@@ -1,53 +1,174 @@
-//! The [`Request`] of an entry, or of its `failoverObject`.
+//! From the names in an entry, or in its `failoverObject`, to [`Request`]s.
 
-use super::findings::Findings;
+use super::cursor::Fields;
+use super::object::Context;
+use super::path_entry;
 use super::regions::disagreement;
 use super::request::{ParameterRequest, Request, SecretRequest, Selector};
 use crate::words::name::{self, InvalidName, shown};
 use crate::{Arn, ObjectType, Region};
 
+/// Fields that an entry and its `failoverObject` have in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Named<'a> {
+    pub(super) name: Option<&'a str>,
+    pub(super) path: Option<&'a str>,
+    pub(super) version: Option<&'a str>,
+    pub(super) label: Option<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    pub(super) fn read(fields: &mut Fields<'a>) -> Self {
+        Self {
+            name: fields.text("objectName"),
+            path: fields.text("objectPath"),
+            version: fields.text("objectVersion"),
+            label: fields.text("objectVersionLabel"),
+        }
+    }
+
+    /// The name or path, for messages.
+    pub(super) fn title(&self) -> Option<&'a str> {
+        self.name.or(self.path)
+    }
+}
+
+/// The requests in both regions. The whole value has the name of its object if it `is_unnamed`.
+pub(super) fn requests(
+    context: Context<'_>,
+    fields: &mut Fields<'_>,
+    named: &Named<'_>,
+    is_unnamed: bool,
+) -> (Option<Request>, Option<Request>) {
+    let kind = fields.text("objectType");
+    let recursive = fields.text("recursive");
+    let failover = fields.take("failoverObject");
+    let failover = failover
+        .and_then(|failover| failover.fields("must be a mapping of objectName or objectPath"));
+    let failover = failover.and_then(|mut fields| {
+        let named = Named::read(&mut fields);
+        fields.finish();
+        // One in which nothing is set is none: charts write `objectName: ""` for a value that is not set.
+        (named != Named::default()).then_some((fields, named))
+    });
+    if let Some((fields, _)) = &failover
+        && context.failover_region.is_none()
+    {
+        fields.at.problem("needs the parameter failoverRegion");
+    }
+    if let Some(path) = named.path {
+        let request = path_entry::request(fields, path, named, kind, recursive);
+        let failover = match &failover {
+            Some((fields, other)) => path_entry::failover(fields, other, named.label, recursive),
+            None => context.failover_region.and(request.clone()),
+        };
+        return (request, failover);
+    }
+    let Some(name) = named.name else {
+        fields.problem(
+            "objectName",
+            "is required: the name or ARN of a secret or parameter",
+        );
+        return (None, None);
+    };
+    if recursive.is_some() {
+        fields.warning("recursive", "has no effect without objectPath");
+    }
+    let object_type = object_type(fields, name, kind, context.region, "region");
+    let request = object_type.and_then(|object_type| request(fields, object_type, name, named));
+    let failover = match &failover {
+        Some((other_fields, other)) => {
+            if other.name.is_some() && is_unnamed {
+                fields.problem(
+                    "objectAlias",
+                    "is required with a failoverObject: one file name for both regions",
+                );
+            }
+            failover_request(context, other_fields, (named, other), object_type)
+        }
+        // Without a failoverObject the failover region has the same name; but an ARN belongs to its own region.
+        None if context.failover_region.is_some() && Arn::looks_like(name) => {
+            fields.at.warning("has no failover: an ARN exists only in its own region; give the other region's ARN in a failoverObject");
+            None
+        }
+        None => context.failover_region.and(request.clone()),
+    };
+    (request, failover)
+}
+
+fn failover_request(
+    context: Context<'_>,
+    fields: &Fields<'_>,
+    (named, other): (&Named<'_>, &Named<'_>),
+    object_type: Option<ObjectType>,
+) -> Option<Request> {
+    if other.path.is_some() {
+        fields.problem(
+            "objectPath",
+            "is only for entries with an objectPath: write objectName",
+        );
+    }
+    if other.version != named.version {
+        fields.problem(
+            "objectVersion",
+            "must be the same as the entry's objectVersion: one version in both regions",
+        );
+    }
+    // With a label alone it is the same object. But an ARN belongs to its own region.
+    let same = named.name.filter(|name| !Arn::looks_like(name));
+    let Some(name) = other.name.or(same) else {
+        fields.problem(
+            "objectName",
+            "is required: the name or ARN in the failover region",
+        );
+        return None;
+    };
+    let kind = object_type.map(ObjectType::as_str);
+    let region = context.failover_region;
+    let object_type = self::object_type(fields, name, kind, region, "failoverRegion")?;
+    let label = other.label.or(named.label);
+    request(fields, object_type, name, &Named { label, ..*other })
+}
+
 /// What an entry is, by its `objectType` and its ARN. The ARN must be in `region`; if that is not known yet, the findings
 /// keep the ARN's own region.
-pub(crate) fn object_type(
-    entry: &str,
+fn object_type(
+    fields: &Fields<'_>,
     name: &str,
     kind: Option<&str>,
     region: Option<&Region>,
     parameter: &str,
-    findings: &mut Findings,
 ) -> Option<ObjectType> {
-    let type_field = format!("{entry}.objectType");
     let by_field = kind.and_then(ObjectType::of);
     if let (Some(kind), None) = (kind, by_field) {
         let kind = shown(kind);
-        findings.problem(
-            &type_field,
+        fields.problem(
+            "objectType",
             format!("{kind} is neither \"secretsmanager\" nor \"ssmparameter\""),
         );
     }
-    findings.keep(format!("{entry}.objectName"), name::written(name))?;
+    fields.keep("objectName", name::written(name))?;
     if !Arn::looks_like(name) {
         if kind.is_none() {
-            findings.problem(&type_field, "is required where objectName is not an ARN: \"secretsmanager\" or \"ssmparameter\"");
+            fields.problem("objectType", "is required where objectName is not an ARN: \"secretsmanager\" or \"ssmparameter\"");
         }
         return by_field;
     }
-    let arn: Arn = findings.keep(format!("{entry}.objectName"), name.parse())?;
-    let field = format!("{entry}.objectName");
-    match region {
-        Some(region) => {
-            if let Some(message) = disagreement(&arn.region, parameter, region) {
-                findings.problem(field, message);
-            }
+    let arn: Arn = fields.keep("objectName", name.parse())?;
+    if let Some(region) = region {
+        if let Some(message) = disagreement(&arn.region, parameter, region) {
+            fields.problem("objectName", message);
         }
-        None => findings.arn_region(&field, &arn.region),
+    } else {
+        let path = fields.path("objectName");
+        fields.at.findings.arn(&path, &arn.region);
     }
     if by_field.is_some_and(|by_field| by_field != arn.object_type) {
         let message = format!(
             "does not match the ARN, which is of type {:?}: correct it, or remove it",
             arn.object_type.as_str()
         );
-        findings.problem(&type_field, message);
+        fields.problem("objectType", message);
         return None;
     }
     if kind.is_some() && by_field.is_none() {
@@ -56,43 +177,35 @@ pub(crate) fn object_type(
     Some(arn.object_type)
 }
 
-/// The object and version that an entry names.
-pub(crate) fn request(
-    entry: &str,
+/// The object of this name, in the version that an entry names.
+fn request(
+    fields: &Fields<'_>,
     object_type: ObjectType,
     name: &str,
-    version: Option<&str>,
-    label: Option<&str>,
-    findings: &mut Findings,
+    named: &Named<'_>,
 ) -> Option<Request> {
     match object_type {
-        ObjectType::Secret => secret(entry, name, version, label, findings),
-        ObjectType::Parameter => parameter(entry, name, version, label, findings),
+        ObjectType::Secret => secret(fields, name, named),
+        ObjectType::Parameter => parameter(fields, name, named),
     }
 }
 
-fn secret(
-    entry: &str,
-    name: &str,
-    version: Option<&str>,
-    label: Option<&str>,
-    findings: &mut Findings,
-) -> Option<Request> {
-    let field = format!("{entry}.objectName");
+fn secret(fields: &Fields<'_>, name: &str, named: &Named<'_>) -> Option<Request> {
+    let &Named { version, label, .. } = named;
     let valid = match name.parse::<Arn>() {
         Ok(arn) => {
-            warn_of_a_word_at_the_end(&field, &arn, findings);
+            warn_of_a_word_at_the_end(fields, &arn);
             name::secret(arn.name(), true)
         }
         Err(_) => name::secret(name, false),
     };
-    let name_is_valid = findings.keep(field, valid);
+    let name_is_valid = fields.keep("objectName", valid);
     let version_is_valid = match version {
-        Some(version) => findings.keep(format!("{entry}.objectVersion"), name::version_id(version)),
+        Some(version) => fields.keep("objectVersion", name::version_id(version)),
         None => Some(()),
     };
     let label_is_valid = match label {
-        Some(label) => findings.keep(format!("{entry}.objectVersionLabel"), name::stage(label)),
+        Some(label) => fields.keep("objectVersionLabel", name::stage(label)),
         None => Some(()),
     };
     name_is_valid.and(version_is_valid).and(label_is_valid)?;
@@ -101,29 +214,23 @@ fn secret(
 
 /// AWS treats any ARN that ends in a hyphen and six letters or digits as a full one. Six lower-case letters are a word of the
 /// name, except in one case in two hundred.
-fn warn_of_a_word_at_the_end(field: &str, arn: &Arn, findings: &mut Findings) {
+fn warn_of_a_word_at_the_end(fields: &Fields<'_>, arn: &Arn) {
     if let Some(end) = arn.suffix()
         && end.bytes().all(|b| b.is_ascii_lowercase())
     {
-        findings.warning(
-            field,
+        fields.warning(
+            "objectName",
             format!("ends in \"-{end}\", which AWS takes for the six characters that it adds to every secret's ARN: if that is part of the name, write the name instead of the ARN, or the full ARN"),
         );
     }
 }
 
-fn parameter(
-    entry: &str,
-    name: &str,
-    version: Option<&str>,
-    label: Option<&str>,
-    findings: &mut Findings,
-) -> Option<Request> {
-    let name_field = format!("{entry}.objectName");
+fn parameter(fields: &Fields<'_>, name: &str, named: &Named<'_>) -> Option<Request> {
+    let &Named { version, label, .. } = named;
     let (base, inline) = split_selector(name);
     if base.is_empty() || inline.is_some_and(str::is_empty) {
-        findings.problem(
-            name_field,
+        fields.problem(
+            "objectName",
             "needs a name before the \":\" and a version or label after it",
         );
         return None;
@@ -132,24 +239,21 @@ fn parameter(
         Ok(arn) => name::parameter(arn.name(), true),
         Err(_) => name::parameter(base, false),
     };
-    let name_is_valid = findings.keep(&name_field, valid);
-    let (field, text) = match (inline, version, label) {
-        (None, None, None) => (None, None),
-        (Some(selector), None, None) => (Some(name_field), Some(selector)),
-        (None, Some(version), None) => (Some(format!("{entry}.objectVersion")), Some(version)),
-        (None, None, Some(label)) => (Some(format!("{entry}.objectVersionLabel")), Some(label)),
+    let name_is_valid = fields.keep("objectName", valid);
+    let selected = match (inline, version, label) {
+        (None, None, None) => None,
+        (Some(selector), None, None) => Some(("objectName", selector)),
+        (None, Some(version), None) => Some(("objectVersion", version)),
+        (None, None, Some(label)) => Some(("objectVersionLabel", label)),
         _ => {
             let message = "names a version or label more than once: use one of objectVersion, objectVersionLabel and \":…\" in objectName";
-            findings.problem(entry, message);
+            fields.at.problem(message);
             return None;
         }
     };
-    let selector = match (field, text) {
-        (Some(field), Some(text)) => {
-            let is_version = version.is_some();
-            Some(selector(&field, text, is_version, base, findings)?)
-        }
-        _ => None,
+    let selector = match selected {
+        Some((field, text)) => Some(selector(fields, field, text, base)?),
+        None => None,
     };
     name_is_valid?;
     Some(Request::Parameter(ParameterRequest {
@@ -158,14 +262,9 @@ fn parameter(
     }))
 }
 
-/// A version or a label; `is_version` if the field is only for versions.
-fn selector(
-    field: &str,
-    text: &str,
-    is_version: bool,
-    name: &str,
-    findings: &mut Findings,
-) -> Option<Selector> {
+/// A version or a label.
+fn selector(fields: &Fields<'_>, field: &'static str, text: &str, name: &str) -> Option<Selector> {
+    let is_version = field == "objectVersion";
     let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if is_number && text.parse::<u64>().is_ok_and(|number| number > 0) {
         return Some(Selector::of(text));
@@ -181,7 +280,7 @@ fn selector(
     match label {
         Ok(()) => {
             if is_version {
-                findings.warning(
+                fields.warning(
                     field,
                     format!("{text:?} is a label, not a version number, and is sent to AWS as a label: write objectVersionLabel: {text}"),
                 );
@@ -191,11 +290,11 @@ fn selector(
         Err(_) if is_version => {
             let text = shown(text);
             let message = format!("{text} is not a parameter's version number");
-            findings.problem(field, message);
+            fields.problem(field, message);
             None
         }
         Err(error) => {
-            findings.problem(field, error.to_string());
+            fields.problem(field, error.to_string());
             None
         }
     }

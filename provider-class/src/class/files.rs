@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::field_path::Field;
+use super::field_path::{Field, OBJECTS, Path};
 use super::findings::Findings;
 use super::object::Object;
 use super::output::Output;
@@ -84,7 +84,7 @@ struct Named<'a> {
 impl<'a> Named<'a> {
     fn of(template: &'a Template) -> Self {
         Self {
-            field: template.field(""),
+            field: template.field(),
             path: template.file.path.as_str(),
             whole: None,
         }
@@ -101,7 +101,10 @@ fn named(object: &Object) -> impl Iterator<Item = Named<'_>> {
     });
     let parts = object.extracts.iter().filter_map(|extract| {
         Some(Named {
-            field: object.field(&format!("jmesPath[{}]", extract.index)),
+            field: Field {
+                path: object.path().key("jmesPath").index(extract.index),
+                ..object.field("")
+            },
             path: extract.output.file()?.path.as_str(),
             whole: None,
         })
@@ -114,11 +117,11 @@ fn named(object: &Object) -> impl Iterator<Item = Named<'_>> {
 const MOST_OPEN: usize = 256;
 
 /// Finds every file of a class that collides with another one.
-pub(crate) fn check(objects: &[Object], templates: &[Template], findings: &mut Findings) {
+pub(crate) fn check(objects: &[Object], templates: &[Template], findings: &Findings<'_>) {
     let open = objects.iter().flat_map(Object::open_files).count();
     if open > MOST_OPEN {
         findings.problem(
-            "objects",
+            &Path::parameter(OBJECTS),
             format!(
                 "{open} entries have jsonKeys or an objectPath, or are parts of such an entry, but at most {MOST_OPEN} can: split the class"
             ),
@@ -160,7 +163,7 @@ pub(crate) fn check(objects: &[Object], templates: &[Template], findings: &mut F
                 "writes the file {path:?}, as {other} does: give one of them another objectAlias"
             ),
         };
-        findings.problem(file.field.path, message);
+        findings.problem(&file.field.path, message);
     }
 }
 

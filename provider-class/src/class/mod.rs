@@ -1,15 +1,15 @@
 //! A class, valid by construction.
 //!
-//! A new field of an entry goes through `raw` (its YAML), `object` and `entry` (its type, and how it is checked) and, if it concerns the value that AWS returns,
-//! `plan/extract`.
+//! A new field of an entry touches `object`, and `plan/extract` if it concerns the value that AWS returns; a new parameter
+//! touches `parameters`.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `resource` | the SecretProviderClass as Kubernetes stores it |
+//! | `cursor` | the reader of all fields: known ones with their paths and places, and unknown ones |
 //! | `parameters` | the fields of `parameters` |
-//! | `raw`, `fields` | the entries of `objects` as they are written: known fields and their YAML types |
-//! | `object`, `entry`, `path_entry` | an entry that can be fetched: its request and its files, and how it is checked |
-//! | `entry_request` | from an entry's name, type, version and label to its request |
+//! | `object`, `path_entry` | an entry of `objects`: its files, and how it is read |
+//! | `entry_request` | from the names in an entry to its requests |
 //! | [`request`] | what AWS is asked for |
 //! | `regions` | the region of an ARN against the region of the class |
 //! | `secret_objects` | Kubernetes Secrets with the contents of files |
@@ -19,22 +19,18 @@
 //! | `findings`, `problem`, `field_path` | what is wrong or doubtful, and how a message names the field |
 //! | `title` | what messages call a class |
 //! | [`annotated`] | a class that a pod's annotations describe |
-//! | `memory` | bytes that a class takes in memory |
 
 pub mod annotated;
-mod entry;
+mod cursor;
 mod entry_request;
 pub(crate) mod field_path;
-mod fields;
 pub(crate) mod files;
 pub(crate) mod findings;
-mod memory;
 pub(crate) mod object;
 pub(crate) mod output;
 pub(crate) mod parameters;
 mod path_entry;
 pub(crate) mod problem;
-mod raw;
 pub(crate) mod regions;
 pub mod request;
 pub(crate) mod resource;
@@ -42,20 +38,18 @@ pub(crate) mod secret_objects;
 pub(crate) mod template;
 pub(crate) mod title;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::words::name::{self, shown};
-use crate::yaml;
+use crate::yaml::{self, Node};
 use crate::{PathTranslation, Region};
 
-use entry::Context;
-use field_path::{Field, TEMPLATES, steps};
-use findings::{ArnRegion, Findings, MOST_PROBLEMS};
-use object::Object;
+use field_path::{Field, OBJECTS, Path, Root, SECRET_OBJECTS, TEMPLATES};
+use findings::{ArnRegion, Findings, Found};
+use object::{Context, Object};
 use output::{File, OpenFiles, Presence};
 use parameters::{AssumeRole, Credentials, Parameters};
 use problem::{ClassError, InvalidClass, Problem};
-use raw::RawObject;
 use resource::{PROVIDER, SecretProviderClassSpec};
 use secret_objects::SecretObject;
 use template::Template;
@@ -95,49 +89,48 @@ impl Class {
     /// its line.
     pub fn parse(name: &str, spec: &SecretProviderClassSpec) -> Result<Self, ClassError> {
         Self::check_provider(name, spec)?;
-        let mut findings = Findings::default();
-        let parameters = Parameters::read(&spec.parameters, &mut findings);
-        let text = parameters.objects.unwrap_or_default();
-        let raw = if text.is_empty() {
-            Vec::new()
-        } else {
-            raw::read(text, &mut findings)
-        };
+        let texts = Node::from(&spec.parameters);
+        let [objects, templates] = [OBJECTS, TEMPLATES].map(|name| list(&spec.parameters, name));
+        let secrets = Node::from(&spec.secret_objects[..]);
+        let mut lists = vec![(SECRET_OBJECTS, &secrets)];
+        for (name, list) in [(OBJECTS, &objects), (TEMPLATES, &templates)] {
+            lists.extend(list.iter().flatten().map(|node| (name, node)));
+        }
+        let findings = Findings::of(lists);
+        let parameters = Parameters::read(&texts, &findings);
         let context = Context {
             region: parameters.region.as_ref(),
             failover_region: parameters.failover_region.as_ref(),
             translation: parameters.translation,
         };
-        let mut objects = Vec::new();
-        for raw in &raw {
-            if findings.is_full() {
-                break;
-            }
-            objects.extend(context.object(raw, &mut findings));
-        }
-        // Many classes are kept in memory.
-        objects.shrink_to_fit();
-        let of_arns = findings.arn_region.as_ref().map(|arn| arn.region.clone());
+        let objects = match &objects {
+            Ok(Some(list)) => object::read(list, context, &findings),
+            other => findings.nothing_of(other),
+        };
+        let of_arns = findings.region_of_arns();
         if let Some(region) = parameters.region.as_ref().or(of_arns.as_ref()) {
             regions::check_parameters(
                 region,
                 parameters.failover_region.as_ref(),
                 parameters.assume_role.as_ref(),
-                &mut findings,
+                &findings,
             );
         }
-        let templates_text = parameters.templates.unwrap_or_default();
-        let templates = template::read(templates_text, parameters.translation, &mut findings);
-        files::check(&objects, &templates, &mut findings);
-        template::check(&objects, &templates, &mut findings);
-        let secret_objects =
-            secret_objects::read(&spec.secret_objects, &objects, &templates, &mut findings);
-        if !findings.problems.is_empty() {
-            let mut invalid = InvalidClass::of(name, findings);
-            let fields = invalid.problems.iter_mut();
-            let fields: Vec<_> = fields.map(|problem| &mut problem.field).collect();
-            locate(fields, &raw, text, templates_text);
-            return Err(invalid.into());
+        let templates = match &templates {
+            Ok(Some(list)) => template::read(list, parameters.translation, &findings),
+            other => findings.nothing_of(other),
+        };
+        files::check(&objects, &templates, &findings);
+        template::check(&objects, &templates, &findings);
+        let secret_objects = secret_objects::read(&secrets, &objects, &templates, &findings);
+        let Found {
+            problems,
+            warnings,
+            arn_region,
+        } = findings.found();
+        if !problems.is_empty() {
+            let name = name.to_owned();
+            return Err(InvalidClass { name, problems }.into());
         }
         let Parameters {
             region,
@@ -145,17 +138,7 @@ impl Class {
             translation,
             credentials,
             assume_role,
-            ..
         } = parameters;
-        let Findings {
-            mut warnings,
-            mut arn_region,
-            ..
-        } = findings;
-        warnings.truncate(MOST_PROBLEMS);
-        let fields = warnings.iter_mut().map(|warning| &mut warning.field);
-        let arn = arn_region.iter_mut().map(|arn| &mut arn.field);
-        locate(fields.chain(arn).collect(), &raw, text, templates_text);
         Ok(Self {
             name: name.to_owned(),
             region,
@@ -198,7 +181,7 @@ impl Class {
             let provider = shown(written);
             return Err(ClassError::OtherProvider { class, provider });
         };
-        let problem = Problem::new("provider", message);
+        let problem = Box::new(Problem::new(Path::new(Root::Spec, "provider"), message));
         Err(ClassError::NoProvider { class, problem })
     }
 
@@ -233,49 +216,32 @@ impl Class {
     }
 }
 
-impl InvalidClass {
-    /// An error that lists the first problems, and says if there may be others.
-    pub(crate) fn of(name: &str, findings: Findings) -> Self {
-        let mut problems = findings.problems;
-        if findings.is_cut {
-            let message =
-                format!("may have more problems than these {MOST_PROBLEMS}: correct them first");
-            problems.push(Problem::new("objects", message));
-        }
-        Self {
-            name: name.to_owned(),
-            problems,
-        }
+/// Reads the text of a list, if there is one.
+fn list(
+    parameters: &BTreeMap<String, String>,
+    name: &'static str,
+) -> Result<Option<Node>, Problem> {
+    let Some(text) = parameters.get(name).filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let mut field = Field::from(Path::parameter(name));
+    if name == TEMPLATES {
+        template::check_length(text.len()).map_err(|error| Problem::new(field.clone(), error))?;
     }
+    yaml::parse(text).map(Some).map_err(|error| {
+        field.place = Some(error.place);
+        let hint = special_space(text);
+        Problem::new(field, format!("is not valid YAML: {error}{hint}"))
+    })
 }
 
-/// Adds the object and the place in the text of its list to fields. Each text is read once for all of them.
-fn locate(fields: Vec<&mut Field>, entries: &[RawObject], objects: &str, templates: &str) {
-    let names: HashMap<usize, &str> = entries
-        .iter()
-        .filter_map(|entry| Some((entry.index, entry.title()?)))
-        .collect();
-    let (mut of_objects, mut of_templates) = (Vec::new(), Vec::new());
-    for field in fields {
-        if let Some(entry) = field.entry() {
-            field.object = names.get(&entry).map(|name| name::cut(name));
-            of_objects.push(field);
-        } else if field.list() == TEMPLATES && field.path != TEMPLATES {
-            of_templates.push(field);
+/// Finds a special space: editors and web pages insert them, and YAML treats them as letters.
+fn special_space(text: &str) -> String {
+    for (index, line) in text.lines().enumerate() {
+        if let Some(blank) = line.chars().filter(|c| !c.is_ascii()).find_map(name::blank) {
+            let line = index + 1;
+            return format!("; line {line} has {blank}: replace it with an ordinary space");
         }
     }
-    locate_in(objects, of_objects);
-    locate_in(templates, of_templates);
-}
-
-fn locate_in(text: &str, mut fields: Vec<&mut Field>) {
-    fields.retain(|field| field.place.is_none());
-    if fields.is_empty() {
-        return;
-    }
-    let Ok(tree) = yaml::parse(text) else { return };
-    for field in fields {
-        let path = field.path.strip_prefix(field.list()).unwrap_or_default();
-        field.place = tree.nearest(&steps(path)).place;
-    }
+    String::new()
 }

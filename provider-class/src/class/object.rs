@@ -1,9 +1,19 @@
 //! One entry of `objects`: a secret or a parameter, and its files.
+//!
+//! A new field of an entry is a field of [`Object`], a line where [`Context`] reads it and, if it concerns the value that AWS
+//! returns, a rule in `plan/extract`.
 
-use super::field_path::Field;
-use super::output::{File, OpenFiles, Output, Presence};
+use super::cursor::{Cursor, Fields};
+use super::entry_request::{self, Named};
+use super::field_path::{Field, OBJECTS, Path};
+use super::findings::Findings;
+use super::output::{Each, File, OpenFiles, Output, Presence};
+use super::path_entry;
 use super::request::Request;
-use crate::{Encoding, JmesPath};
+use crate::words::boolean::boolean;
+use crate::words::name;
+use crate::yaml::{Node, Value};
+use crate::{Encoding, FileMode, FilePath, JmesPath, PathTranslation, Region};
 
 /// An entry of `objects`, valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,13 +55,252 @@ pub struct Extract {
     pub encoding: Encoding,
 }
 
+/// What applies to all entries of a class.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) region: Option<&'a Region>,
+    pub(crate) failover_region: Option<&'a Region>,
+    pub(crate) translation: PathTranslation,
+}
+
+/// Fields that an entry and its parts have in common; `None` is a problem.
+struct Common {
+    mode: Option<FileMode>,
+    encoding: Option<Encoding>,
+    is_optional: Option<bool>,
+}
+
+impl Common {
+    fn read(fields: &mut Fields<'_>, default_mode: Option<FileMode>) -> Self {
+        let mode = fields.parsed("filePermission", str::parse);
+        let encoding = fields.parsed("objectEncoding", str::parse);
+        let is_optional = fields.parsed("optional", boolean);
+        Self {
+            mode: mode.and_then(|mode| mode.or(default_mode)),
+            encoding: encoding.map(Option::unwrap_or_default),
+            is_optional: is_optional.map(Option::unwrap_or_default),
+        }
+    }
+}
+
+/// Reads the list `objects`.
+pub(super) fn read<'a>(
+    node: &'a Node,
+    context: Context<'_>,
+    findings: &'a Findings<'a>,
+) -> Vec<Object> {
+    let path = Path::parameter(OBJECTS);
+    let list = Cursor {
+        node,
+        path,
+        findings,
+    };
+    let is_empty = match &node.value {
+        Value::List(items) => items.is_empty(),
+        other => matches!(other, Value::Null),
+    };
+    if is_empty {
+        list.problem("has no entries: list at least one secret or parameter");
+        return Vec::new();
+    }
+    let Some(entries) = list.items("must be a YAML list (lines that start with \"- \")") else {
+        return Vec::new();
+    };
+    let mut objects: Vec<_> = entries
+        .filter_map(|(index, entry)| context.object(index, entry))
+        .collect();
+    // Many classes are kept in memory.
+    objects.shrink_to_fit();
+    objects
+}
+
+impl Context<'_> {
+    /// Reads an entry; `None` if a problem makes it unusable.
+    fn object(self, index: usize, entry: Cursor<'_>) -> Option<Object> {
+        let mut fields = entry.fields("must be a mapping of fields (\"objectName: …\")")?;
+        let named = Named::read(&mut fields);
+        let alias = fields.text("objectAlias");
+        let common = Common::read(&mut fields, Some(FileMode::DEFAULT));
+        let whole_file = fields.parsed("wholeFile", boolean);
+        let has_whole = whole_file.flatten().unwrap_or(true);
+        let before = named.path.map(|_| path_entry::before(alias));
+        let before = before.as_deref();
+        let extracts = match fields.take("jmesPath") {
+            Some(list) => self.extracts(&list, before, common.mode),
+            None => Some(Vec::new()),
+        };
+        let keys = match fields.take("jsonKeys") {
+            Some(keys) => self.keys(keys, before, common.mode),
+            None => Some(None),
+        };
+        let (request, failover) =
+            entry_request::requests(self, &mut fields, &named, alias.is_none() && has_whole);
+        fields.finish();
+        let has_parts = extracts.as_ref().is_none_or(|list| !list.is_empty()) || keys != Some(None);
+        let title = named.title()?;
+        let whole = if has_whole {
+            if named.path.is_some() && has_parts && self.translation == PathTranslation::Off {
+                fields.problem("wholeFile", "must be false, because pathTranslation is \"False\": the parts of a parameter are files in a directory of its name");
+            }
+            let field = match (alias, named.path) {
+                (Some(_), _) => "objectAlias",
+                (None, Some(_)) => "objectPath",
+                (None, None) => "objectName",
+            };
+            let written = (field, alias.unwrap_or(title), "");
+            self.output(&fields, written, before, common.mode).map(Some)
+        } else {
+            check_without_whole(&fields, has_parts, alias.is_some() && named.path.is_none());
+            Some(None)
+        };
+        Some(Object {
+            index,
+            name: name::cut(title),
+            request: request?,
+            failover,
+            is_optional: common.is_optional?,
+            encoding: common.encoding?,
+            whole: whole_file.and(whole)?,
+            has_alias: alias.is_some(),
+            extracts: extracts?,
+            keys: keys?,
+        })
+    }
+
+    fn extracts(
+        self,
+        list: &Cursor<'_>,
+        before: Option<&str>,
+        mode: Option<FileMode>,
+    ) -> Option<Vec<Extract>> {
+        let items = list.items("must be a list of path and objectAlias")?;
+        // All of them are read, for their problems.
+        let items: Vec<_> = items
+            .map(|(index, item)| self.extract(index, item, before, mode))
+            .collect();
+        items.into_iter().collect()
+    }
+
+    fn extract(
+        self,
+        index: usize,
+        item: Cursor<'_>,
+        before: Option<&str>,
+        parent: Option<FileMode>,
+    ) -> Option<Extract> {
+        let mut fields = item.fields("must be a mapping of fields (\"path: …\")")?;
+        let common = Common::read(&mut fields, parent);
+        let path = "is required: a JMESPath expression, such as the key to take out";
+        let path = fields.required("path", path);
+        let path = path.and_then(|text| fields.keep("path", text.parse::<JmesPath>()));
+        let alias = fields.required(
+            "objectAlias",
+            "is required: the name of the file for this part",
+        );
+        fields.finish();
+        let alias = alias?;
+        let names = ("objectAlias", alias, &*format!("/{alias}"));
+        let output = self.output(&fields, names, before, common.mode);
+        Some(Extract {
+            index,
+            path: path?,
+            output: output?,
+            is_optional: common.is_optional?,
+            encoding: common.encoding?,
+        })
+    }
+
+    /// The files of `jsonKeys`, unless it is false.
+    #[allow(clippy::option_option, reason = "false and wrong are two things")]
+    fn keys(
+        self,
+        keys: Cursor<'_>,
+        before: Option<&str>,
+        parent: Option<FileMode>,
+    ) -> Option<Option<OpenFiles>> {
+        let path = keys.path.key("prefix");
+        let findings = keys.findings;
+        let (prefix, mode) = match keys.node.text() {
+            Some(text) if !keys.keep(boolean(text))? => return Some(None),
+            Some(_) => ("", None),
+            None => {
+                let mut fields =
+                    keys.fields("must be true, or a mapping of prefix and filePermission")?;
+                let prefix = fields.text("prefix").unwrap_or_default();
+                let mode = fields.parsed("filePermission", str::parse);
+                fields.finish();
+                (prefix, mode?)
+            }
+        };
+        let mode = mode.or(parent)?;
+        let below = format!("/{prefix}");
+        let (each, names) = match before {
+            None => (Each::Key, (prefix, "")),
+            Some(before) => (Each::KeyOfParameter, (before, below.as_str())),
+        };
+        let open = OpenFiles::new(each, names, self.translation, mode);
+        findings.keep(&path, open).map(Some)
+    }
+
+    /// The file of a name; or the files of parameters, whose names are between `before` and the rest.
+    fn output(
+        self,
+        fields: &Fields<'_>,
+        (field, name, rest): (&'static str, &str, &str),
+        before: Option<&str>,
+        mode: Option<FileMode>,
+    ) -> Option<Output> {
+        // The name is checked even if the permission is wrong.
+        let checked = mode.unwrap_or(FileMode::DEFAULT);
+        let output = match before {
+            None => FilePath::translate(name, self.translation).map(|path| {
+                Output::File(File {
+                    path,
+                    mode: checked,
+                })
+            }),
+            Some(before) => {
+                OpenFiles::new(Each::Parameter, (before, rest), self.translation, checked)
+                    .map(Output::Open)
+            }
+        };
+        let output = fields.keep(field, output.map_err(|error| error.of_object()));
+        mode.and(output)
+    }
+}
+
+/// Without the file with the whole value there must be others.
+fn check_without_whole(fields: &Fields<'_>, has_parts: bool, has_alias: bool) {
+    if !has_parts {
+        fields.problem(
+            "wholeFile",
+            "is false, so the entry writes no file: add jmesPath or jsonKeys, or remove wholeFile",
+        );
+    }
+    if has_alias {
+        fields.warning(
+            "objectAlias",
+            "has no effect, because wholeFile is false: remove one of them",
+        );
+    }
+}
+
 impl Object {
-    /// A field of this entry, for messages; an empty path is the entry itself.
-    pub(crate) fn field(&self, path: &str) -> Field {
-        let dot = if path.is_empty() { "" } else { "." };
+    pub(crate) fn path(&self) -> Path {
+        Path::parameter(OBJECTS).index(self.index)
+    }
+
+    /// A field of this entry, for messages; an empty name is the entry itself.
+    pub(crate) fn field(&self, name: &str) -> Field {
+        let path = self.path();
         Field {
+            path: if name.is_empty() {
+                path
+            } else {
+                path.key(name.to_owned())
+            },
             object: Some(self.name.clone()),
-            ..Field::new(format!("objects[{}]{dot}{path}", self.index))
+            place: None,
         }
     }
 

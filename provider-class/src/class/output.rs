@@ -132,11 +132,6 @@ impl OpenFiles {
         }
         !rest.is_empty()
     }
-
-    /// Bytes on the heap, without what the allocator adds.
-    pub(crate) fn heap(&self) -> usize {
-        self.before.len() + self.between.len() + self.pattern.len()
-    }
 }
 
 /// For people: the name, with `<each key>` and the like for what is not known.

@@ -1,11 +1,13 @@
-//! `spec.parameters`, without the contents of `objects`.
+//! `spec.parameters`, without the contents of its lists.
+//!
+//! A new parameter is a field of [`Parameters`], its name in [`NAMES`] and a line where it is read.
 
-use std::collections::BTreeMap;
-
+use super::cursor::{Cursor, Fields};
+use super::field_path::{OBJECTS, Path, TEMPLATES};
 use super::findings::Findings;
 use crate::words::boolean::boolean;
 use crate::words::name::shown;
-use crate::words::nearest::nearest;
+use crate::yaml::Node;
 use crate::{PathTranslation, Region, RoleArn};
 
 /// Where the pod's AWS credentials come from (`usePodIdentity`).
@@ -39,11 +41,9 @@ pub struct AssumeRole {
     pub duration_seconds: Option<i32>,
 }
 
-/// The parameters, each valid.
+/// The parameters besides the lists, each valid.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Parameters<'a> {
-    pub(crate) objects: Option<&'a str>,
-    pub(crate) templates: Option<&'a str>,
+pub(crate) struct Parameters {
     pub(crate) region: Option<Region>,
     pub(crate) failover_region: Option<Region>,
     pub(crate) translation: PathTranslation,
@@ -51,8 +51,11 @@ pub(crate) struct Parameters<'a> {
     pub(crate) assume_role: Option<AssumeRole>,
 }
 
+/// What is said of any other.
+pub(super) const UNKNOWN: &str = "is not a known parameter and is ignored";
+
 /// Names of the supported parameters.
-const KNOWN: [&str; 10] = [
+const NAMES: [&str; 10] = [
     "objects",
     "templates",
     "region",
@@ -65,6 +68,12 @@ const KNOWN: [&str; 10] = [
     "assumeRoleDurationSeconds",
 ];
 
+/// The parameter of this name, in any letter case.
+pub(super) fn named(name: &str) -> Option<&'static str> {
+    let mut names = NAMES.into_iter();
+    names.find(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// Session durations that STS accepts, in seconds.
 const DURATION: std::ops::RangeInclusive<i32> = 900..=43200;
 
@@ -73,69 +82,47 @@ const DURATION: std::ops::RangeInclusive<i32> = 900..=43200;
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining>.
 const LONGEST_CHAINED: i32 = 3600;
 
-/// The value of a parameter. An unset Helm value leaves an empty string behind, which AWS's provider treats as unset.
-fn value<'a>(parameters: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
-    let value = parameters.get(name)?;
-    (!value.is_empty()).then_some(value)
-}
-
-impl<'a> Parameters<'a> {
-    pub(crate) fn read(parameters: &'a BTreeMap<String, String>, findings: &mut Findings) -> Self {
-        warn_of_unknown(parameters, findings);
-
-        let objects = value(parameters, "objects");
-        if objects.is_none() {
-            findings.problem(
-                "objects",
+impl Parameters {
+    /// Reads the parameters. An unset Helm value leaves an empty string behind, which AWS's provider treats as unset.
+    pub(super) fn read<'a>(node: &'a Node, findings: &'a Findings<'a>) -> Self {
+        let path = Path::default();
+        let mut fields = Fields::new(Cursor {
+            node,
+            path,
+            findings,
+        })
+        .of_parameters();
+        // The lists have been read.
+        if fields.text(OBJECTS).is_none() {
+            fields.problem(
+                OBJECTS,
                 "is required: list the secrets and parameters to fetch",
             );
         }
-        let region = value(parameters, "region")
-            .and_then(|text| findings.keep("region", text.parse::<Region>()));
-        let failover_region = value(parameters, "failoverRegion")
-            .and_then(|text| findings.keep("failoverRegion", text.parse::<Region>()));
-        let translation = value(parameters, "pathTranslation")
-            .and_then(|text| findings.keep("pathTranslation", translation(text)));
-        let pod_identity = value(parameters, "usePodIdentity")
-            .and_then(|text| findings.keep("usePodIdentity", boolean(text)));
-        let address = value(parameters, "preferredAddressType")
-            .map_or(AddressPreference::Auto, |text| address(text, findings));
-        let credentials = match pod_identity {
+        let _ = fields.text(TEMPLATES);
+        let region = fields.parsed("region", str::parse::<Region>);
+        let failover_region = fields.parsed("failoverRegion", str::parse::<Region>);
+        let translation = fields.parsed("pathTranslation", translation);
+        let pod_identity = fields.parsed("usePodIdentity", boolean);
+        let address = match fields.text("preferredAddressType") {
+            Some(text) => address(text, &fields),
+            None => AddressPreference::Auto,
+        };
+        let credentials = match pod_identity.flatten() {
             Some(true) => Credentials::PodIdentity(address),
             _ => Credentials::WebIdentity,
         };
-        let assume_role = assume_role(parameters, findings);
+        let assume_role = assume_role(&mut fields);
+        fields.finish();
         Self {
-            objects,
-            templates: value(parameters, "templates"),
-            region,
-            failover_region,
-            translation: translation.unwrap_or(PathTranslation::Replace('_')),
+            region: region.flatten(),
+            failover_region: failover_region.flatten(),
+            translation: translation
+                .flatten()
+                .unwrap_or(PathTranslation::Replace('_')),
             credentials,
             assume_role,
         }
-    }
-}
-
-fn warn_of_unknown(parameters: &BTreeMap<String, String>, findings: &mut Findings) {
-    for key in parameters
-        .keys()
-        .filter(|key| !KNOWN.contains(&key.as_str()))
-    {
-        if !findings.has_room_for_warnings() {
-            return;
-        }
-        let hint = if key.eq_ignore_ascii_case("secretObjects") {
-            ": secretObjects belongs under spec, beside parameters".to_owned()
-        } else if let Some(meant) = nearest(key, &KNOWN) {
-            format!(": did you mean {meant}?")
-        } else {
-            String::new()
-        };
-        findings.warning(
-            key,
-            format!("is not a known parameter and is ignored{hint}"),
-        );
     }
 }
 
@@ -153,43 +140,43 @@ fn translation(text: &str) -> Result<PathTranslation, String> {
     }
 }
 
-fn address(text: &str, findings: &mut Findings) -> AddressPreference {
+fn address(text: &str, fields: &Fields<'_>) -> AddressPreference {
     match text.to_ascii_lowercase().as_str() {
         "auto" => AddressPreference::Auto,
         "ipv4" => AddressPreference::Ipv4,
         "ipv6" => AddressPreference::Ipv6,
         _ => {
             let message = format!("{text:?} is not ipv4, ipv6 or auto: using auto");
-            findings.warning("preferredAddressType", message);
+            fields.warning("preferredAddressType", message);
             AddressPreference::Auto
         }
     }
 }
 
-fn assume_role(
-    parameters: &BTreeMap<String, String>,
-    findings: &mut Findings,
-) -> Option<AssumeRole> {
-    let external_id = value(parameters, "assumeRoleExternalId").map(str::to_owned);
-    let duration_seconds = value(parameters, "assumeRoleDurationSeconds")
-        .and_then(|text| findings.keep("assumeRoleDurationSeconds", duration(text)));
-    let Some(arn) = value(parameters, "assumeRoleArn") else {
-        for key in ["assumeRoleExternalId", "assumeRoleDurationSeconds"] {
-            if value(parameters, key).is_some() {
-                findings.warning(key, "has no effect without assumeRoleArn");
+fn assume_role(fields: &mut Fields<'_>) -> Option<AssumeRole> {
+    let external_id = fields.text("assumeRoleExternalId").map(str::to_owned);
+    let duration = fields.parsed("assumeRoleDurationSeconds", duration);
+    let duration_seconds = duration.flatten();
+    let Some(arn) = fields.text("assumeRoleArn") else {
+        for (key, is_set) in [
+            ("assumeRoleExternalId", external_id.is_some()),
+            ("assumeRoleDurationSeconds", duration != Some(None)),
+        ] {
+            if is_set {
+                fields.warning(key, "has no effect without assumeRoleArn");
             }
         }
         return None;
     };
     if duration_seconds.is_some_and(|seconds| seconds > LONGEST_CHAINED) {
-        findings.warning(
+        fields.warning(
             "assumeRoleDurationSeconds",
             format!(
                 "is more than {LONGEST_CHAINED}, which STS refuses for a role that another role assumes, whatever its own maximum"
             ),
         );
     }
-    let arn = findings.keep("assumeRoleArn", arn.parse::<RoleArn>())?;
+    let arn = fields.keep("assumeRoleArn", arn.parse::<RoleArn>())?;
     Some(AssumeRole {
         arn,
         external_id,
@@ -214,6 +201,8 @@ fn duration(text: &str) -> Result<i32, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn read(
@@ -231,16 +220,18 @@ mod tests {
             .collect();
         map.entry("objects".into())
             .or_insert_with(|| "- objectName: a".into());
-        let mut findings = Findings::default();
-        let parameters = Parameters::read(&map, &mut findings);
+        let node = Node::from(&map);
+        let findings = Findings::default();
+        let parameters = Parameters::read(&node, &findings);
+        let found = findings.found();
         let lines =
             |problems: Vec<crate::Problem>| problems.iter().map(ToString::to_string).collect();
         (
             parameters.translation,
             parameters.credentials,
             parameters.assume_role.clone(),
-            lines(findings.problems),
-            lines(findings.warnings),
+            lines(found.problems),
+            lines(found.warnings),
         )
     }
 

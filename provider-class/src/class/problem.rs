@@ -20,9 +20,9 @@ pub struct Problem {
 const MAX_MESSAGE: usize = 1000;
 
 impl Problem {
-    pub(crate) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn new(field: impl Into<Field>, message: impl Into<String>) -> Self {
         Self {
-            field: Field::new(field),
+            field: field.into(),
             message: printable(&message.into(), MAX_MESSAGE),
         }
     }
@@ -53,7 +53,7 @@ pub enum ClassError {
         /// The class's name.
         class: String,
         /// What to write.
-        problem: Problem,
+        problem: Box<Problem>,
     },
     /// It has mistakes.
     #[error(transparent)]
@@ -83,12 +83,15 @@ impl InvalidClass {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::class::field_path::Path;
 
     #[test]
     fn no_text_of_a_class_makes_a_second_line_or_a_long_one() {
         let long = "é".repeat(100_000);
         let problem = Problem::new(
-            format!("objects[0].a\nerror: forged{long}"),
+            Path::parameter("objects")
+                .index(0)
+                .key(format!("a\nerror: forged{long}")),
             format!("\u{1b}[2J\u{202e}{long}"),
         );
         let shown = problem.to_string();

@@ -1,6 +1,7 @@
 //! Rules about a class's region. They are checked where it is known: while the class is parsed if it names its region, or
 //! else in [`Class::resolve`](crate::Class::resolve).
 
+use super::field_path::Path;
 use super::findings::Findings;
 use super::parameters::AssumeRole;
 use crate::Region;
@@ -10,11 +11,11 @@ pub(crate) fn check_parameters(
     region: &Region,
     failover_region: Option<&Region>,
     assume_role: Option<&AssumeRole>,
-    findings: &mut Findings,
+    findings: &Findings<'_>,
 ) {
     if failover_region == Some(region) {
         findings.problem(
-            "failoverRegion",
+            &Path::parameter("failoverRegion"),
             format!("{region} is already the class's region: name another one, or remove it"),
         );
     }
@@ -22,7 +23,7 @@ pub(crate) fn check_parameters(
         && role.arn.partition() != partition
     {
         findings.problem(
-            "assumeRoleArn",
+            &Path::parameter("assumeRoleArn"),
             format!(
                 "is in the partition {:?}, but the region {region} is in {partition:?}: name a role in that partition",
                 role.arn.partition()

@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::field_path::Field;
-use super::fields::Fields;
+use super::cursor::{Cursor, Fields};
+use super::field_path::{Field, Path, TEMPLATES};
 use super::findings::Findings;
 use super::object::Object;
 use super::output::{File, OpenFiles, Presence};
-use super::problem::Problem;
 use crate::templates::{self, Document, MAX_TEMPLATES, MAX_TEMPLATES_BYTES, Part, Placeholder};
 use crate::words::boolean::boolean;
 use crate::words::name::shown;
 use crate::words::nearest::nearest;
-use crate::yaml::{self, Node, Value};
+use crate::yaml::{Node, Value};
 use crate::{FileMode, FilePath, PathTranslation};
 
 /// An entry of `templates`, valid.
@@ -35,134 +34,119 @@ pub(crate) enum Body {
 }
 
 impl Template {
-    /// A field of this entry, for messages; an empty path is the entry itself.
-    pub(crate) fn field(&self, path: &str) -> Field {
-        let dot = if path.is_empty() { "" } else { "." };
-        Field::new(format!("templates[{}]{dot}{path}", self.index))
+    fn path(&self) -> Path {
+        Path::parameter(TEMPLATES).index(self.index)
+    }
+
+    /// This entry, for messages.
+    pub(crate) fn field(&self) -> Field {
+        self.path().into()
     }
 
     /// The field that says what it writes.
     pub(crate) fn body_field(&self) -> Field {
-        self.field(match self.body {
+        let name = match self.body {
             Body::Text(_) => "template",
             Body::Document(_) => "format",
-        })
+        };
+        self.path().key(name).into()
     }
 }
 
-/// Reads the string `templates`.
-pub(super) fn read(
-    text: &str,
+/// Reads the list `templates`.
+pub(super) fn read<'a>(
+    node: &'a Node,
     translation: PathTranslation,
-    findings: &mut Findings,
+    findings: &'a Findings<'a>,
 ) -> Vec<Template> {
-    if !are_short(text.len(), findings) {
-        return Vec::new();
-    }
-    let entries = match yaml::parse(text).map(|node| (node.kind(), node.value)) {
-        Ok((_, Value::List(entries))) => entries,
-        Ok((_, Value::Null)) => return Vec::new(),
-        Ok((kind, _)) => {
-            findings.problem(
-                "templates",
-                format!("must be a YAML list of objectAlias and template or format, not {kind}"),
-            );
-            return Vec::new();
-        }
-        Err(error) => {
-            let mut problem = Problem::new("templates", format!("is not valid YAML: {error}"));
-            problem.field.place = Some(error.place);
-            findings.push(problem);
-            return Vec::new();
-        }
+    let path = Path::parameter(TEMPLATES);
+    let list = Cursor {
+        node,
+        path,
+        findings,
     };
-    if entries.len() > MAX_TEMPLATES {
+    if let Value::List(entries) = &node.value
+        && entries.len() > MAX_TEMPLATES
+    {
         let count = entries.len();
-        findings.problem(
-            "templates",
-            format!(
-                "has {count} entries, but can have at most {MAX_TEMPLATES}: use fewer templates"
-            ),
-        );
+        list.problem(format!(
+            "has {count} entries, but can have at most {MAX_TEMPLATES}: use fewer templates"
+        ));
         return Vec::new();
     }
+    if matches!(node.value, Value::Null) {
+        return Vec::new();
+    }
+    let Some(entries) = list.items("must be a YAML list of objectAlias and template or format")
+    else {
+        return Vec::new();
+    };
     let mut reader = Reader {
         translation,
-        findings,
         length: 0,
     };
-    let entries = entries.iter().enumerate();
-    let templates = entries.filter_map(|entry| reader.template(entry)).collect();
+    let templates = entries
+        .filter_map(|(index, entry)| reader.template(index, entry))
+        .collect();
     // Aliases repeat text.
-    if are_short(reader.length, findings) {
+    if list.keep(check_length(reader.length)).is_some() {
         templates
     } else {
         Vec::new()
     }
 }
 
-fn are_short(length: usize, findings: &mut Findings) -> bool {
-    let is_short = length <= MAX_TEMPLATES_BYTES;
-    if !is_short {
-        findings.problem(
-            "templates",
-            format!(
-                "has {length} bytes, but can have at most {MAX_TEMPLATES_BYTES}: use shorter templates"
-            ),
-        );
+/// Checks the bytes of all templates.
+pub(super) fn check_length(length: usize) -> Result<(), String> {
+    if length <= MAX_TEMPLATES_BYTES {
+        return Ok(());
     }
-    is_short
+    Err(format!(
+        "has {length} bytes, but can have at most {MAX_TEMPLATES_BYTES}: use shorter templates"
+    ))
 }
 
 /// Reads entries, one by one.
-struct Reader<'f> {
+struct Reader {
     translation: PathTranslation,
-    findings: &'f mut Findings,
     /// Bytes of all templates and names of files.
     length: usize,
 }
 
-impl Reader<'_> {
-    fn template(&mut self, (index, node): (usize, &Node)) -> Option<Template> {
-        let entry = format!("templates[{index}]");
-        let mut fields = Fields::of(node, entry.clone(), self.findings)?;
-        let alias = fields.string("objectAlias");
-        let permission = fields.string("filePermission");
-        let source = fields.string("template");
-        let format = fields.string("format");
-        let uppercase = fields.string("uppercase");
-        let files = fields.node("files");
-        fields.warn_of_the_rest();
-        let alias =
-            alias.ok_or("is required: the name of the file that the template makes".to_owned());
+impl Reader {
+    fn template(&mut self, index: usize, entry: Cursor<'_>) -> Option<Template> {
+        let mut fields = entry.fields("must be a mapping of fields (\"objectAlias: …\")")?;
+        let alias = fields.required(
+            "objectAlias",
+            "is required: the name of the file that the template makes",
+        );
         let path = alias.and_then(|alias| {
-            FilePath::translate(&alias, self.translation).map_err(|error| error.of_object())
+            let path = FilePath::translate(alias, self.translation);
+            fields.keep("objectAlias", path.map_err(|error| error.of_object()))
         });
-        let path = self.findings.keep(format!("{entry}.objectAlias"), path);
-        let mode = match permission {
-            Some(text) => {
-                let mode = text.parse();
-                self.findings.keep(format!("{entry}.filePermission"), mode)
-            }
-            None => Some(FileMode::DEFAULT),
-        };
+        let mode = fields.parsed("filePermission", str::parse);
+        let source = fields.text("template");
+        let format = fields.text("format");
+        let uppercase = fields.take("uppercase");
+        let files = fields.take("files");
+        fields.finish();
         let body = match (source, format) {
             (Some(source), None) => {
                 if files.is_some() || uppercase.is_some() {
-                    let message = "has files or uppercase, which need a format: remove them, or replace template with format";
-                    self.findings.problem(&entry, message);
+                    fields.at.problem("has files or uppercase, which need a format: remove them, or replace template with format");
                 }
-                self.text(&entry, &source)
+                self.text(&fields, source)
             }
-            (None, Some(format)) => self.document(&entry, &format, files, uppercase.as_deref()),
+            (None, Some(format)) => self.document(&fields, format, files, uppercase),
             (Some(_), Some(_)) => {
-                let message = "has both template and format: remove one of them";
-                self.findings.problem(&entry, message);
+                fields
+                    .at
+                    .problem("has both template and format: remove one of them");
                 None
             }
             (None, None) => {
                 let message = "is required: the text of the file, such as {{ files[\"db\"] }}; or write a format: dotenv, json, properties, shell or yaml";
-                self.findings.problem(format!("{entry}.template"), message);
+                fields.problem("template", message);
                 None
             }
         };
@@ -170,38 +154,38 @@ impl Reader<'_> {
             index,
             file: File {
                 path: path?,
-                mode: mode?,
+                mode: mode?.unwrap_or(FileMode::DEFAULT),
             },
             body: body?,
         })
     }
 
-    fn text(&mut self, entry: &str, source: &str) -> Option<Body> {
+    fn text(&mut self, fields: &Fields<'_>, source: &str) -> Option<Body> {
         self.length += source.len();
         if self.length > MAX_TEMPLATES_BYTES {
             return None;
         }
         let parts = templates::parse(source).map_err(|mistake| mistake.to_string());
-        let parts = self.findings.keep(format!("{entry}.template"), parts)?;
-        Some(Body::Text(parts))
+        fields.keep("template", parts).map(Body::Text)
     }
 
     fn document(
         &mut self,
-        entry: &str,
+        fields: &Fields<'_>,
         format: &str,
-        files: Option<&Node>,
-        uppercase: Option<&str>,
+        files: Option<Cursor<'_>>,
+        uppercase: Option<Cursor<'_>>,
     ) -> Option<Body> {
-        let format = self
-            .findings
-            .keep(format!("{entry}.format"), format.parse());
-        let uppercase = self.findings.keep(
-            format!("{entry}.uppercase"),
-            uppercase.map_or(Ok(false), boolean),
-        );
+        let format = fields.keep("format", format.parse());
+        let uppercase = match uppercase {
+            Some(uppercase) => match uppercase.text()? {
+                "" => Some(false),
+                text => uppercase.keep(boolean(text)),
+            },
+            None => Some(false),
+        };
         let files = match files {
-            Some(files) => Some(self.names(entry, files)?),
+            Some(files) => Some(self.names(&files)?),
             None => None,
         };
         Some(Body::Document(Document {
@@ -211,21 +195,12 @@ impl Reader<'_> {
         }))
     }
 
-    fn names(&mut self, entry: &str, files: &Node) -> Option<Vec<String>> {
-        let path = format!("{entry}.files");
-        let Value::List(list) = &files.value else {
-            let message = format!(
-                "must be a list of names of files, not {}: write [NAME, NAME]",
-                files.kind()
-            );
-            self.findings.problem(path, message);
-            return None;
-        };
+    fn names(&mut self, files: &Cursor<'_>) -> Option<Vec<String>> {
         let mut names = Vec::new();
-        for (index, node) in list.iter().enumerate() {
-            let Some(name) = node.text() else {
-                let message = format!("must be the name of a file, not {}", node.kind());
-                self.findings.problem(format!("{path}[{index}]"), message);
+        for (_, file) in files.items("must be a list of names of files, such as [NAME, NAME]")? {
+            let Some(name) = file.node.text() else {
+                let kind = file.node.kind();
+                file.problem(format!("must be the name of a file, not {kind}"));
                 return None;
             };
             self.length += name.len() + 1;
@@ -242,7 +217,7 @@ impl Reader<'_> {
 const MAX_COMPARISONS: usize = 20_000;
 
 /// Checks the templates of a class: the files that they need.
-pub(super) fn check(objects: &[Object], templates: &[Template], findings: &mut Findings) {
+pub(super) fn check(objects: &[Object], templates: &[Template], findings: &Findings<'_>) {
     let mut check = Check {
         names: objects
             .iter()
@@ -263,23 +238,23 @@ pub(super) fn check(objects: &[Object], templates: &[Template], findings: &mut F
     }
     if check.compared > MAX_COMPARISONS {
         findings.warning(
-            "templates",
+            &Path::parameter(TEMPLATES),
             "names too many files that are known only at fetch, so not all names were checked: use shorter templates, or fewer jsonKeys and objectPath",
         );
     }
 }
 
-struct Check<'a, 'f> {
+struct Check<'a> {
     /// The names that were looked for among the open ones, and whether one may be it.
     known: BTreeMap<String, bool>,
     names: BTreeMap<&'a str, Presence>,
     open: Vec<&'a OpenFiles>,
     compared: usize,
     is_hint_given: bool,
-    findings: &'f mut Findings,
+    findings: &'a Findings<'a>,
 }
 
-impl Check<'_, '_> {
+impl Check<'_> {
     /// Reports the first unknown file, or else the first optional one without a default: the others are most often the same
     /// mistake.
     fn text(&mut self, template: &Template, parts: &[Part]) {
@@ -292,7 +267,7 @@ impl Check<'_, '_> {
         for placeholder in placeholders {
             if let Some(unknown) = self.unknown(&placeholder.name) {
                 let message = format!("{unknown} ({})", placeholder.at);
-                self.findings.problem(field, message);
+                self.findings.problem(&field, message);
                 return;
             }
             let presence = self.names.get(placeholder.name.as_str());
@@ -305,7 +280,7 @@ impl Check<'_, '_> {
                 "needs the optional file {}, and pods do not start while it is missing: add | default(\"\") ({at})",
                 shown(name)
             );
-            self.findings.warning(field, message);
+            self.findings.warning(&field, message);
         }
     }
 
@@ -316,13 +291,13 @@ impl Check<'_, '_> {
         };
         for (index, name) in names.iter().enumerate() {
             if let Some(unknown) = self.unknown(name) {
-                let field = template.field(&format!("files[{index}]"));
-                self.findings.problem(field.path, unknown);
+                let path = template.path().key("files").index(index);
+                self.findings.problem(&path, unknown);
                 return;
             }
         }
         if let Err(reason) = document.keys(names.into_iter()) {
-            self.findings.problem(template.body_field().path, reason);
+            self.findings.problem(&template.body_field().path, reason);
         }
     }
 

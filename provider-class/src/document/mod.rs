@@ -6,8 +6,6 @@ mod resource;
 
 use std::collections::BTreeMap;
 
-use crate::class::field_path::steps;
-use crate::class::field_path::{OBJECTS, TEMPLATES};
 use crate::yaml::{InvalidYaml, Node, Place, Style, Value};
 use crate::{
     Class, ClassError, Field, GROUP, InvalidClass, KIND, PROVIDER, Problem, SecretProviderClass,
@@ -30,9 +28,6 @@ pub struct Document {
     /// What Kubernetes refuses, although its meaning is clear.
     pub warnings: Vec<Problem>,
 }
-
-/// The parameters that are lists in a text.
-const LISTS: [&str; 2] = [OBJECTS, TEMPLATES];
 
 /// The place of a resource in a file, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +63,8 @@ pub enum InvalidDocument {
     Form {
         /// Its place in the file.
         number: Number,
+        /// The place of the field that does not fit.
+        place: Option<Place>,
         /// What does not fit.
         reason: String,
     },
@@ -106,6 +103,7 @@ impl InvalidDocument {
     pub fn place(&self) -> Option<Place> {
         match self {
             Self::Yaml { error, .. } => Some(error.place),
+            Self::Form { place, .. } => *place,
             _ => None,
         }
     }
@@ -142,7 +140,7 @@ impl Document {
         let mut problems = self.problems.clone();
         let parsed = match Class::parse(name, &self.class.spec) {
             Err(ClassError::NoProvider { problem, .. }) => {
-                problems.push(problem);
+                problems.push(*problem);
                 let spec = SecretProviderClassSpec {
                     provider: Some(PROVIDER.to_owned()),
                     ..self.class.spec.clone()
@@ -161,6 +159,12 @@ impl Document {
                 problems,
             })),
             Err(ClassError::Invalid(mut invalid)) => {
+                if problems.iter().any(|problem| problem.field.path.is_list()) {
+                    // The list is YAML of the file itself, not a text with its own lines.
+                    for problem in &mut invalid.problems {
+                        problem.field.place = None;
+                    }
+                }
                 invalid.problems.splice(0..0, problems);
                 Err(ClassError::Invalid(invalid))
             }
@@ -171,7 +175,7 @@ impl Document {
     /// The place of a field in the file. What is written in a literal block (`objects: |`) has a line of its own; in any other
     /// text only the line within the text is known, which stays in the field.
     pub fn place(&self, field: &mut Field) -> Option<Place> {
-        let node = self.node.nearest(&steps(&self.field(&field.path)));
+        let node = self.node.nearest(&field.path.in_resource());
         if let Some(within) = field.place
             && let Value::String(_) = node.value
         {
@@ -186,22 +190,6 @@ impl Document {
         }
         field.place = None;
         node.place
-    }
-
-    /// The path of a problem's field in the resource.
-    fn field(&self, field: &str) -> String {
-        // A parameter may be called secretObjects, too.
-        if field.starts_with("metadata.") {
-            return field.to_owned();
-        }
-        let is_specs = field == "provider"
-            || field.starts_with("secretObjects[")
-            || field == "secretObjects" && !self.class.spec.secret_objects.is_empty();
-        if is_specs || field.starts_with("parameters.") {
-            format!("spec.{field}")
-        } else {
-            format!("spec.parameters.{field}")
-        }
     }
 }
 

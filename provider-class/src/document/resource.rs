@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Document, InvalidDocument, LISTS, Number};
-use crate::class::field_path::SECRET_OBJECTS;
+use super::{Document, InvalidDocument, Number};
+use crate::class::field_path::{Path, Root, SECRET_OBJECTS};
 use crate::words::kubernetes::{InvalidForKubernetes, class_name, label_name, label_value};
 use crate::words::name::shown;
 use crate::yaml::{Node, Value};
@@ -49,65 +49,79 @@ impl Reader {
         let nothing = Node::default();
         let metadata = self.mapping(node, "metadata")?.unwrap_or(&nothing);
         let spec = self.mapping(node, "spec")?.unwrap_or(&nothing);
-        let name = self.text(metadata, "metadata.name")?.unwrap_or_default();
-        if !name.is_empty()
-            && let Err(error) = class_name(&name)
+        let resource = Path::of(Root::Resource);
+        let of_metadata = resource.key("metadata");
+        let name = self.text(metadata, &of_metadata, "name")?;
+        if let Some(name) = &name
+            && !name.is_empty()
+            && let Err(error) = class_name(name)
         {
-            self.problem("metadata.name", error.to_string());
+            self.problem(of_metadata.key("name"), error.to_string());
         }
-        self.words(metadata, "labels", |value| label_value(value).map(drop));
-        self.words(metadata, "annotations", |_| Ok(()));
+        self.words(metadata, &of_metadata, "labels", |value| {
+            label_value(value).map(drop)
+        });
+        self.words(metadata, &of_metadata, "annotations", |_| Ok(()));
         Ok(SecretProviderClass {
-            api_version: self.text(node, "apiVersion")?.unwrap_or_default(),
-            kind: self.text(node, "kind")?.unwrap_or_default(),
+            api_version: self
+                .text(node, &resource, "apiVersion")?
+                .unwrap_or_default(),
+            kind: self.text(node, &resource, "kind")?.unwrap_or_default(),
             metadata: Metadata {
-                name,
-                namespace: self.text(metadata, "metadata.namespace")?,
+                name: name.unwrap_or_default(),
+                namespace: self.text(metadata, &of_metadata, "namespace")?,
             },
             spec: SecretProviderClassSpec {
-                provider: self.text(spec, "provider")?,
+                provider: self.text(spec, &Path::of(Root::Spec), "provider")?,
                 parameters: self.parameters(spec),
                 secret_objects: self.secret_objects(spec),
             },
         })
     }
 
-    fn problem(&mut self, field: &str, message: impl Into<String>) {
-        self.problems.push(Problem::new(field, message));
+    fn problem(&mut self, path: Path, message: impl Into<String>) {
+        self.problems.push(Problem::new(path, message));
     }
 
-    fn form(&self, field: &str, expected: &str, node: &Node) -> InvalidDocument {
+    fn form(&self, path: &Path, expected: &str, node: &Node) -> InvalidDocument {
         InvalidDocument::Form {
             number: self.number,
-            reason: format!("{field} must be {expected}, not {}", node.kind()),
+            place: node.place,
+            reason: format!("{path} {expected}, not {}", node.kind()),
         }
     }
 
     fn mapping<'a>(
         &self,
         node: &'a Node,
-        field: &str,
+        field: &'static str,
     ) -> Result<Option<&'a Node>, InvalidDocument> {
         match node.get(field) {
             Some(value) if matches!(value.value, Value::Map(_)) => Ok(Some(value)),
             Some(value) if !matches!(value.value, Value::Null) => {
-                Err(self.form(field, "a mapping", value))
+                let path = Path::new(Root::Resource, field);
+                Err(self.form(&path, "must be a mapping", value))
             }
             _ => Ok(None),
         }
     }
 
     /// A text; what is a number or boolean for Kubernetes is a problem.
-    fn text(&mut self, node: &Node, path: &str) -> Result<Option<String>, InvalidDocument> {
-        let name = path.rsplit('.').next().unwrap_or(path);
+    fn text(
+        &mut self,
+        node: &Node,
+        at: &Path,
+        name: &'static str,
+    ) -> Result<Option<String>, InvalidDocument> {
         let Some(value) = node.get(name) else {
             return Ok(None);
         };
         if matches!(value.value, Value::Null) {
             return Ok(None);
         }
+        let path = at.key(name);
         let Some(text) = value.text() else {
-            return Err(self.form(path, "a string", value));
+            return Err(self.form(&path, "must be a string", value));
         };
         if !value.is_string_in_kubernetes() {
             self.problem(path, not_a_string(name, text));
@@ -119,31 +133,33 @@ impl Reader {
     fn words(
         &mut self,
         metadata: &Node,
-        list: &str,
+        at: &Path,
+        list: &'static str,
         check: impl Fn(&str) -> Result<(), InvalidForKubernetes>,
     ) {
-        let path = format!("metadata.{list}");
+        let path = at.key(list);
         let Some(node) = metadata.get(list) else {
             return;
         };
         if !matches!(node.value, Value::Map(_) | Value::Null) {
             let message = format!("must be a mapping of strings, not {}", node.kind());
-            self.problem(&path, message);
+            self.problem(path.clone(), message);
         }
         for (name, value) in node.fields() {
-            let path = format!("{path}.{name}");
-            if let Err(error) = label_name(name).and_then(|_| {
-                let text = value.text().unwrap_or_default();
-                check(text)
-            }) {
-                self.problem(&path, error.to_string());
-            } else if !matches!(value.value, Value::Null) && !value.is_string_in_kubernetes() {
-                let message = match value.text() {
-                    Some(text) => not_a_string(name, text),
-                    None => format!("must be a string, not {}", value.kind()),
-                };
-                self.problem(&path, message);
-            }
+            let text = match &value.value {
+                Value::Null => "",
+                _ => value.text().unwrap_or_default(),
+            };
+            let message = if let Err(error) = label_name(name).and_then(|_| check(text)) {
+                error.to_string()
+            } else if matches!(value.value, Value::Null) || value.is_string_in_kubernetes() {
+                continue;
+            } else if value.text().is_some() {
+                not_a_string(name, text)
+            } else {
+                format!("must be a string, not {}", value.kind())
+            };
+            self.problem(path.key(name.clone()), message);
         }
     }
 
@@ -159,7 +175,7 @@ impl Reader {
                     "must be a list of secretName, type and data, not {}: write \"- \" before each secretName",
                     node.kind()
                 );
-                self.problem(SECRET_OBJECTS, message);
+                self.problem(Path::new(Root::Spec, SECRET_OBJECTS), message);
                 Vec::new()
             }
         }
@@ -171,25 +187,27 @@ impl Reader {
         let Some(node) = spec.get("parameters") else {
             return strings;
         };
+        let parameters = Path::new(Root::Spec, "parameters");
         if !matches!(node.value, Value::Map(_) | Value::Null) {
             let message = format!("must be a mapping, not {}", node.kind());
-            self.problem("parameters", message);
+            self.problem(parameters.clone(), message);
         }
         for (name, value) in node.fields() {
+            let path = Path::parameter(name.clone());
             let text = match &value.value {
                 Value::Null => continue,
                 Value::String(text) | Value::Scalar(text) => {
                     if !value.is_string_in_kubernetes() {
                         let message = not_a_string(name, text);
-                        self.warnings.push(Problem::new(name.as_str(), message));
+                        self.warnings.push(Problem::new(path, message));
                     }
                     text.clone()
                 }
-                Value::List(_) if LISTS.contains(&name.as_str()) => {
+                Value::List(_) if path.is_list() => {
                     let message = format!(
                         "must be a string that contains the list, not a list: write \"{name}: |\""
                     );
-                    self.problem(name, message);
+                    self.problem(path, message);
                     value.to_json(|_, text| text.into()).to_string()
                 }
                 _ if name == SECRET_OBJECTS => {
@@ -197,11 +215,11 @@ impl Reader {
                         "must be a string, not {}: secretObjects belongs under spec, beside parameters",
                         value.kind()
                     );
-                    self.problem("parameters.secretObjects", message);
+                    self.problem(parameters.key(SECRET_OBJECTS), message);
                     continue;
                 }
                 _ => {
-                    self.problem(name, format!("must be a string, not {}", value.kind()));
+                    self.problem(path, format!("must be a string, not {}", value.kind()));
                     continue;
                 }
             };
@@ -211,11 +229,14 @@ impl Reader {
     }
 }
 
-/// As JSON, in which a number or boolean is any boolean: it is not what a field needs.
+/// As JSON, as Kubernetes reads it; numbers and booleans that only YAML has are any boolean, because no field needs one.
 fn as_kubernetes(node: &Node) -> serde_json::Value {
-    node.to_json(|node, text| match node.is_string_in_kubernetes() {
-        true => text.into(),
-        false => true.into(),
+    node.to_json(|node, text| {
+        if node.is_string_in_kubernetes() {
+            text.into()
+        } else {
+            serde_json::from_str(text).unwrap_or(true.into())
+        }
     })
 }
 

@@ -27,7 +27,8 @@ fn knows_the_lines_of_a_literal_block() {
     let places: Vec<_> = documents
         .iter()
         .map(|document| {
-            let mut field = Field::new("objects[0]");
+            let mut field =
+                Field::from(crate::class::field_path::Path::parameter("objects").index(0));
             field.place = Some(Place { line: 1, column: 3 });
             let place = document.place(&mut field).unwrap();
             (place.line, place.column, field.place.is_some())
@@ -221,4 +222,98 @@ fn says_what_is_wrong_with_which_document() {
             .contains("is not a SecretProviderClass: metadata.name must be a string, not a list")
     );
     assert!(error("a: [").contains("document 1: "));
+}
+
+#[test]
+fn what_kubernetes_refuses_is_an_error_with_its_line() {
+    let text = "apiVersion: secrets-store.csi.x-k8s.io/v1
+kind: SecretProviderClass
+metadata:
+  name: My_Class
+  labels: {tier: 1, \"a b\": c}
+  annotations:
+    example.com/n: 5
+spec:
+  provider: aws
+  parameters:
+    objects: |
+      - {objectName: a, objectType: secretsmanager}
+  secretObjects:
+    - secretName: 123
+      type: Opaque
+      labels: {managed: true}
+      data:
+        - {objectName: a, key: 8080}
+        - objectName: a
+          key: on
+";
+    let found = |text: &str| {
+        let mut contents = Contents::read(text);
+        let document = contents.classes.remove(0);
+        let ClassError::Invalid(invalid) = document.parse().unwrap_err() else {
+            panic!("{document:?}")
+        };
+        let problems = invalid.problems.into_iter();
+        let lines = problems.map(|mut problem| {
+            let line = document.place(&mut problem.field).unwrap().line;
+            format!("{line} {problem}")
+        });
+        lines.collect::<Vec<_>>()
+    };
+    let expected = [
+        "4 metadata.name: \"My_Class\" is not a name in Kubernetes",
+        "5 metadata.labels.tier: must be a string for Kubernetes: write tier: \"1\"",
+        "5 metadata.labels.a b: \"a b\" is not a name of a label",
+        "7 metadata.annotations.example.com/n: must be a string for Kubernetes: write example.com/n: \"5\"",
+        "14 secretObjects[0]: secretName: must be a string: quote",
+        "16 secretObjects[0]: labels: the value of \"managed\" must be a string",
+        "18 secretObjects[0]: data[0].key: must be a string",
+        "20 secretObjects[0]: data[1].key: must be a string",
+    ];
+    let all = found(text);
+    assert_eq!(all.len(), expected.len(), "{all:#?}");
+    for (problem, expected) in all.iter().zip(expected) {
+        let expected = expected.replacen("secretObjects[0]: ", "secretObjects[0].", 1);
+        let problem = problem.replacen("secretObjects[0] \"123\": ", "secretObjects[0].", 1);
+        assert!(problem.starts_with(&expected), "{problem}");
+    }
+    let (head, _) = text.split_once("  secretObjects").unwrap();
+    let head = head
+        .replace("My_Class", "a")
+        .replace("tier: 1, \"a b\": c", "a: b")
+        .replace(": 5", ": '5'");
+    let all = found(&format!("{head}  secretObjects:\n    secretName: a\n"));
+    assert!(
+        all[0].starts_with(
+            "13 secretObjects: must be a list of secretName, type and data, not a mapping"
+        ),
+        "{all:?}"
+    );
+    assert_eq!(all.len(), 1);
+    let numbers = format!("{head}  secretObjects: []\n").replace(
+        "parameters:",
+        "parameters:\n    region: us-east-2\n    pathTranslation: y",
+    );
+    let warnings = Contents::read(&numbers).classes[0]
+        .parse()
+        .unwrap()
+        .warnings;
+    assert_eq!(
+        warnings[0].to_string(),
+        "pathTranslation: must be a string for Kubernetes: write pathTranslation: \"y\""
+    );
+}
+
+#[test]
+fn a_file_of_any_depth_is_read_or_refused() {
+    let nested = |levels: usize| {
+        let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+        let blocks = "- ".repeat(levels);
+        Contents::read(&format!("{blocks}&a {open}{close}\n{blocks}*a\n"))
+    };
+    assert_eq!(nested(127).errors, []);
+    for levels in [129, 100_000] {
+        let error = nested(levels).errors[0].to_string();
+        assert!(error.contains("more than 128 brackets"), "{error}");
+    }
 }

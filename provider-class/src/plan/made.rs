@@ -34,7 +34,7 @@ impl Class {
         }
         for template in &self.templates {
             let path = template.file.path.as_str();
-            seen.insert(path, (template.field(""), path));
+            seen.insert(path, (template.field(), path));
         }
         for (object, path) in kept {
             seen.insert(path, (object.field(""), *path));

@@ -44,7 +44,7 @@ impl Class {
             });
             match rendered {
                 Ok(bytes) => made.push(MadeFile {
-                    field: template.field(""),
+                    field: template.field(),
                     is_new: false,
                     contents: FileContents {
                         file: template.file.clone(),

@@ -41,12 +41,12 @@ impl Class {
         let region = default_region.ok_or_else(|| NoRegion {
             class: self.name.clone(),
         })?;
-        let mut findings = Findings::default();
+        let findings = Findings::default();
         check_parameters(
             region,
             self.failover_region.as_ref(),
             self.assume_role.as_ref(),
-            &mut findings,
+            &findings,
         );
         if let Some(arn) = &self.arn_region
             && let Some(message) = disagreement(&arn.region, "region", region)
@@ -54,11 +54,12 @@ impl Class {
             let field = arn.field.clone();
             findings.push(Problem { field, message });
         }
-        if findings.problems.is_empty() {
-            Ok(region)
-        } else {
-            Err(InvalidClass::of(&self.name, findings).into())
+        let problems = findings.found().problems;
+        if problems.is_empty() {
+            return Ok(region);
         }
+        let name = self.name.clone();
+        Err(InvalidClass { name, problems }.into())
     }
 }
 

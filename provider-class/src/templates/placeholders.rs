@@ -60,15 +60,6 @@ impl Placeholder {
         self.filters.iter().position(is_default)
     }
 
-    /// Memory of its parts, in bytes.
-    pub(crate) fn heap(&self) -> usize {
-        let texts = self.filters.iter().map(|filter| match filter {
-            Filter::Default(text) => text.len(),
-            _ => 0,
-        });
-        self.name.len() + size_of_val(&self.filters[..]) + texts.sum::<usize>()
-    }
-
     /// Fills in the content of its file, `None` if there is no such file.
     ///
     /// # Errors

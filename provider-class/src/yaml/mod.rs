@@ -7,6 +7,7 @@ mod load;
 mod scalar;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
@@ -75,6 +76,15 @@ impl Node {
         fields.find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
+    /// The same in any letter case.
+    pub(crate) fn get_in_any_case(&self, key: &str) -> Option<&Self> {
+        self.get(key).or_else(|| {
+            let mut fields = self.fields().iter().rev();
+            let found = fields.find(|(name, _)| name.eq_ignore_ascii_case(key));
+            found.map(|(_, value)| value)
+        })
+    }
+
     /// The fields of a mapping; none of anything else.
     pub fn fields(&self) -> &[(String, Self)] {
         match &self.value {
@@ -102,18 +112,14 @@ impl Node {
         }
     }
 
-    /// The value at the end of the steps, or the nearest one above it that exists. Keys match in any letter case.
+    /// The value at the end of the steps, or the nearest one above it that exists.
     pub(crate) fn nearest(&self, steps: &[Step]) -> &Self {
         let Some((step, rest)) = steps.split_first() else {
             return self;
         };
         let part = match (step, &self.value) {
             (Step::Index(index), Value::List(items)) => items.get(*index),
-            (Step::Key(key), Value::Map(fields)) => self.get(key).or_else(|| {
-                let mut fields = fields.iter().rev();
-                let found = fields.find(|(name, _)| name.eq_ignore_ascii_case(key));
-                found.map(|(_, value)| value)
-            }),
+            (Step::Key(key), _) => self.get_in_any_case(key),
             _ => None,
         };
         part.map_or(self, |part| part.nearest(rest))
@@ -147,7 +153,31 @@ impl Node {
 
 impl Default for Node {
     fn default() -> Self {
-        Self::from(&Json::Null)
+        Value::Null.into()
+    }
+}
+
+impl From<Value> for Node {
+    fn from(value: Value) -> Self {
+        Self {
+            value,
+            place: None,
+            style: Style::Quoted,
+        }
+    }
+}
+
+impl From<&BTreeMap<String, String>> for Node {
+    fn from(texts: &BTreeMap<String, String>) -> Self {
+        let texts = texts.iter();
+        let fields = texts.map(|(key, text)| (key.clone(), Value::String(text.clone()).into()));
+        Value::Map(fields.collect()).into()
+    }
+}
+
+impl From<&[Json]> for Node {
+    fn from(items: &[Json]) -> Self {
+        Value::List(items.iter().map(Self::from).collect()).into()
     }
 }
 
@@ -157,7 +187,7 @@ impl From<&Json> for Node {
             Json::Null => Value::Null,
             Json::Bool(_) | Json::Number(_) => Value::Scalar(json.to_string()),
             Json::String(text) => Value::String(text.clone()),
-            Json::Array(items) => Value::List(items.iter().map(Self::from).collect()),
+            Json::Array(items) => return Self::from(&items[..]),
             Json::Object(fields) => {
                 let fields = fields.iter();
                 Value::Map(
@@ -167,11 +197,7 @@ impl From<&Json> for Node {
                 )
             }
         };
-        Self {
-            value,
-            place: None,
-            style: Style::Quoted,
-        }
+        value.into()
     }
 }
 

@@ -265,3 +265,103 @@ fn other_providers_and_missing_objects_are_named() {
         "{error}"
     );
 }
+
+#[test]
+fn a_parameter_inside_an_entry_is_told_where_it_belongs() {
+    let entry = "- objectName: a\n  objectType: secretsmanager\n  usePodIdentity: true\n  Region: eu-west-1\n  objectTyp: x\n";
+    let warnings = parse(entry).unwrap().warnings;
+    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    let unknown = "is not a known field and is ignored";
+    assert_eq!(
+        warnings,
+        [
+            format!(
+                "objects[0] \"a\": usePodIdentity (line 3 of objects): {unknown}: usePodIdentity belongs under parameters, beside objects"
+            ),
+            format!(
+                "objects[0] \"a\": Region (line 4 of objects): {unknown}: region belongs under parameters, beside objects"
+            ),
+            format!(
+                "objects[0] \"a\": objectTyp (line 5 of objects): {unknown}: did you mean objectType?"
+            ),
+        ]
+    );
+    let class = parse_with(
+        &[
+            ("usePodIdentiy", "true"),
+            ("secretObjects", "x"),
+            ("x", "y"),
+        ],
+        entry,
+    )
+    .unwrap();
+    let warnings: Vec<_> = class.warnings.iter().map(ToString::to_string).collect();
+    let unknown = "is not a known parameter and is ignored";
+    assert_eq!(
+        warnings[..3],
+        [
+            format!(
+                "secretObjects: {unknown}: secretObjects belongs under spec, beside parameters"
+            ),
+            format!("usePodIdentiy: {unknown}: did you mean usePodIdentity?"),
+            format!("x: {unknown}: remove it, or correct its name"),
+        ]
+    );
+}
+
+#[test]
+fn an_entry_that_is_read_wrongly_is_told_at_its_line() {
+    for (objects, expected) in [
+        (
+            "-\n- {objectName: b, objectType: secretsmanager}",
+            "objects[0] (line 1 of objects): is empty: remove the dash",
+        ),
+        (
+            "- text",
+            "objects[0] (line 1 of objects): must be a mapping of fields (\"objectName: …\"), not a string",
+        ),
+        (
+            "- objectName: [a]",
+            "objects[0].objectName (line 1 of objects): must be a string, not a list",
+        ),
+        (
+            "- objectName: b\n  objectType: secretsmanager\n  jmesPath: x",
+            "objects[0] \"b\": jmesPath (line 3 of objects): must be a list of path and objectAlias, not a string",
+        ),
+        (
+            "- objectName: c\n  objectType: secretsmanager\n  jmesPath:\n  - 1",
+            "objects[0] \"c\": jmesPath[0] (line 4 of objects): must be a mapping of fields (\"path: …\"), not a number",
+        ),
+        (
+            "- objectName: d\n  objectType: secretsmanager\n  failoverObject: no",
+            "objects[0] \"d\": failoverObject (line 3 of objects): must be a mapping of objectName or objectPath, not a string",
+        ),
+        (
+            "- objectName: e\n  objectType: secretsmanager\n  jsonKeys: []",
+            "objects[0] \"e\": jsonKeys (line 3 of objects): must be true, or a mapping of prefix and filePermission, not a list",
+        ),
+        ("[]", "objects: has no entries"),
+        ("~", "objects: has no entries"),
+        (
+            "objectName: a",
+            "objects: must be a YAML list (lines that start with \"- \"), not a mapping",
+        ),
+        ("- a: [", "objects (line 1 of objects): is not valid YAML: "),
+    ] {
+        let error = parse(objects).unwrap_err();
+        assert!(error.contains(expected), "{expected}\n{error}");
+    }
+    let class = parse("- ObjectName: a\n  OBJECTTYPE: ssmparameter\n  objectname: b\n  objectVersion: 1\n  objectAlias: null\n  jmespath:\n    - Path: p\n      objectalias: true\n").unwrap();
+    assert!(
+        class.warnings[0]
+            .to_string()
+            .contains("objectName (line 3 of objects): is given more than once"),
+        "{:?}",
+        class.warnings
+    );
+    assert_eq!(
+        paths(&class),
+        ["b", "true"],
+        "names of fields in any case, scalars as strings"
+    );
+}

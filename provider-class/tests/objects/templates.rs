@@ -101,11 +101,11 @@ fn mistakes_are_named_with_entry_field_and_line() {
         ),
         (
             "- {objectAlias: x, format: json, files: a}".to_owned(),
-            "templates[0].files (line 1 of templates): must be a list of names of files, not a string",
+            "templates[0].files (line 1 of templates): must be a list of names of files, such as [NAME, NAME], not a string",
         ),
         (
             "- objectAlias: x\n  format: json\n  files:\n  - a\n  - [a]".to_owned(),
-            "templates[0].files[1] (line 3 of templates): must be the name of a file, not a list",
+            "templates[0].files[1] (line 5 of templates): must be the name of a file, not a list",
         ),
         (
             "- objectAlias: x\n  format: json\n  files: [a, pasword]".to_owned(),

@@ -9,8 +9,6 @@ use provider_class::{Namespace, ObjectName};
 
 /// What an object takes beside itself: its key, and its part of the map.
 const PLACE: usize = 384;
-/// Bytes that an entry of a map takes beside its text.
-pub(crate) const ENTRY: usize = 96;
 
 /// An object of a watch.
 pub(crate) trait Keep: Sized {
