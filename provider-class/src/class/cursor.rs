@@ -2,7 +2,6 @@
 
 use super::field_path::Path;
 use super::findings::Findings;
-use super::parameters;
 use crate::words::name;
 use crate::words::nearest::nearest;
 use crate::yaml::{Node, Value};
@@ -91,8 +90,8 @@ pub(super) struct Fields<'a> {
     left: Vec<&'a (String, Node)>,
     /// Names of the fields that were looked for.
     known: Vec<&'static str>,
-    /// What the others are told.
-    unknown: &'static str,
+    /// Are they the parameters of the class?
+    are_parameters: bool,
     /// Do the names of fields match only in their own letter case, as in Kubernetes?
     is_exact: bool,
 }
@@ -103,7 +102,7 @@ impl<'a> Fields<'a> {
         Self {
             left: at.node.fields().iter().collect(),
             known: Vec::new(),
-            unknown: "is not a known field and is ignored",
+            are_parameters: false,
             is_exact: false,
             at,
         }
@@ -120,7 +119,7 @@ impl<'a> Fields<'a> {
     /// The same for parameters.
     pub(super) fn of_parameters(self) -> Self {
         Self {
-            unknown: parameters::UNKNOWN,
+            are_parameters: true,
             ..self.exact()
         }
     }
@@ -213,9 +212,13 @@ impl<'a> Fields<'a> {
 
     /// Warns of the fields that nobody has taken.
     pub(super) fn finish(&mut self) {
+        if self.are_parameters {
+            self.at.findings.set_parameters(&self.known);
+        }
         for (key, _) in std::mem::take(&mut self.left) {
             let path = self.at.path.key(key.clone());
-            if let Some(blank) = key.chars().find_map(name::blank) {
+            let blank = key.chars().find_map(name::blank);
+            if let Some(blank) = blank.filter(|_| !self.are_parameters) {
                 let message =
                     format!("has {blank} in its name, so the field is not recognized: remove it");
                 self.at.findings.problem(&path, message);
@@ -224,17 +227,23 @@ impl<'a> Fields<'a> {
             if !self.at.findings.has_room_for_warnings() {
                 continue;
             }
-            let message = format!("{}: {}", self.unknown, self.hint(key));
+            let what = if self.are_parameters {
+                "parameter"
+            } else {
+                "field"
+            };
+            let hint = self.hint(key);
+            let message = format!("is not a known {what} and is ignored: {hint}");
             self.at.findings.warning(&path, message);
         }
     }
 
     fn hint(&self, key: &str) -> String {
-        if self.unknown == parameters::UNKNOWN {
+        if self.are_parameters {
             if key.eq_ignore_ascii_case("secretObjects") {
                 return "secretObjects belongs under spec, beside parameters".to_owned();
             }
-        } else if let Some(parameter) = parameters::named(key) {
+        } else if let Some(parameter) = self.at.findings.parameter(key) {
             return format!("{parameter} belongs under parameters, beside objects");
         }
         match nearest(key, &self.known) {

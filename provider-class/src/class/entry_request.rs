@@ -1,36 +1,19 @@
 //! From the names in an entry, or in its `failoverObject`, to [`Request`]s.
 
 use super::cursor::Fields;
-use super::object::Context;
+use super::named::Named;
 use super::path_entry;
 use super::regions::disagreement;
 use super::request::{ParameterRequest, Request, SecretRequest, Selector};
 use crate::words::name::{self, InvalidName, shown};
-use crate::{Arn, ObjectType, Region};
+use crate::{Arn, ObjectType, PathTranslation, Region};
 
-/// Fields that an entry and its `failoverObject` have in common.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Named<'a> {
-    pub(super) name: Option<&'a str>,
-    pub(super) path: Option<&'a str>,
-    pub(super) version: Option<&'a str>,
-    pub(super) label: Option<&'a str>,
-}
-
-impl<'a> Named<'a> {
-    pub(super) fn read(fields: &mut Fields<'a>) -> Self {
-        Self {
-            name: fields.text("objectName"),
-            path: fields.text("objectPath"),
-            version: fields.text("objectVersion"),
-            label: fields.text("objectVersionLabel"),
-        }
-    }
-
-    /// The name or path, for messages.
-    pub(super) fn title(&self) -> Option<&'a str> {
-        self.name.or(self.path)
-    }
+/// What applies to all entries of a class.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) region: Option<&'a Region>,
+    pub(crate) failover_region: Option<&'a Region>,
+    pub(crate) translation: PathTranslation,
 }
 
 /// The requests in both regions. The whole value has the name of its object if it `is_unnamed`.

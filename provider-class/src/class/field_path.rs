@@ -157,7 +157,10 @@ impl Field {
 
     /// The list whose text has the field.
     pub fn list(&self) -> &'static str {
-        self.path.in_list().map_or(OBJECTS, |(list, _)| list)
+        match self.path.steps.first() {
+            Some(Step::Key(name)) if name == TEMPLATES => TEMPLATES,
+            _ => OBJECTS,
+        }
     }
 
     /// How another field's message mentions this one.

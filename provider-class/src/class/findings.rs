@@ -13,6 +13,8 @@ use crate::yaml::Node;
 pub(crate) struct Findings<'t> {
     /// The lists of the class, which know the places and the names of their entries.
     lists: Vec<(&'static str, &'t Node)>,
+    /// The names of all parameters, once these have been read.
+    parameters: RefCell<Vec<&'static str>>,
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
     /// The region of all ARNs of a class that does not name its region.
@@ -55,6 +57,18 @@ impl<'t> Findings<'t> {
             });
         }
         field
+    }
+
+    /// Keeps the names of all parameters.
+    pub(crate) fn set_parameters(&self, names: &[&'static str]) {
+        self.parameters.replace(names.to_vec());
+    }
+
+    /// The parameter of this name, in any letter case.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&'static str> {
+        let parameters = self.parameters.borrow();
+        let mut names = parameters.iter().copied();
+        names.find(|known| known.eq_ignore_ascii_case(name))
     }
 
     pub(crate) fn problem(&self, path: &Path, message: impl Into<String>) {

@@ -8,7 +8,7 @@
 //! | `resource` | the SecretProviderClass as Kubernetes stores it |
 //! | `cursor` | the reader of all fields: known ones with their paths and places, and unknown ones |
 //! | `parameters` | the fields of `parameters` |
-//! | `object`, `path_entry` | an entry of `objects`: its files, and how it is read |
+//! | `object`, `path_entry`, `named` | an entry of `objects`: its files, and how it is read |
 //! | `entry_request` | from the names in an entry to its requests |
 //! | [`request`] | what AWS is asked for |
 //! | `regions` | the region of an ARN against the region of the class |
@@ -26,6 +26,7 @@ mod entry_request;
 pub(crate) mod field_path;
 pub(crate) mod files;
 pub(crate) mod findings;
+mod named;
 pub(crate) mod object;
 pub(crate) mod output;
 pub(crate) mod parameters;
@@ -44,9 +45,10 @@ use crate::words::name::{self, shown};
 use crate::yaml::{self, Node};
 use crate::{PathTranslation, Region};
 
+use entry_request::Context;
 use field_path::{Field, OBJECTS, Path, Root, SECRET_OBJECTS, TEMPLATES};
 use findings::{ArnRegion, Findings, Found};
-use object::{Context, Object};
+use object::Object;
 use output::{File, OpenFiles, Presence};
 use parameters::{AssumeRole, Credentials, Parameters};
 use problem::{ClassError, InvalidClass, Problem};

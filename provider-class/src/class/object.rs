@@ -4,16 +4,17 @@
 //! returns, a rule in `plan/extract`.
 
 use super::cursor::{Cursor, Fields};
-use super::entry_request::{self, Named};
+use super::entry_request::{self, Context};
 use super::field_path::{Field, OBJECTS, Path};
 use super::findings::Findings;
+use super::named::Named;
 use super::output::{Each, File, OpenFiles, Output, Presence};
 use super::path_entry;
 use super::request::Request;
 use crate::words::boolean::boolean;
 use crate::words::name;
 use crate::yaml::{Node, Value};
-use crate::{Encoding, FileMode, FilePath, JmesPath, PathTranslation, Region};
+use crate::{Encoding, FileMode, FilePath, JmesPath, PathTranslation};
 
 /// An entry of `objects`, valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,14 +54,6 @@ pub struct Extract {
     pub is_optional: bool,
     /// The encoding that the part is decoded from.
     pub encoding: Encoding,
-}
-
-/// What applies to all entries of a class.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Context<'a> {
-    pub(crate) region: Option<&'a Region>,
-    pub(crate) failover_region: Option<&'a Region>,
-    pub(crate) translation: PathTranslation,
 }
 
 /// Fields that an entry and its parts have in common; `None` is a problem.

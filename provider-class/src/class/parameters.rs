@@ -1,6 +1,6 @@
 //! `spec.parameters`, without the contents of its lists.
 //!
-//! A new parameter is a field of [`Parameters`], its name in [`NAMES`] and a line where it is read.
+//! A new parameter is a field of [`Parameters`] and a line where it is read.
 
 use super::cursor::{Cursor, Fields};
 use super::field_path::{OBJECTS, Path, TEMPLATES};
@@ -49,29 +49,6 @@ pub(crate) struct Parameters {
     pub(crate) translation: PathTranslation,
     pub(crate) credentials: Credentials,
     pub(crate) assume_role: Option<AssumeRole>,
-}
-
-/// What is said of any other.
-pub(super) const UNKNOWN: &str = "is not a known parameter and is ignored";
-
-/// Names of the supported parameters.
-const NAMES: [&str; 10] = [
-    "objects",
-    "templates",
-    "region",
-    "failoverRegion",
-    "pathTranslation",
-    "usePodIdentity",
-    "preferredAddressType",
-    "assumeRoleArn",
-    "assumeRoleExternalId",
-    "assumeRoleDurationSeconds",
-];
-
-/// The parameter of this name, in any letter case.
-pub(super) fn named(name: &str) -> Option<&'static str> {
-    let mut names = NAMES.into_iter();
-    names.find(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Session durations that STS accepts, in seconds.

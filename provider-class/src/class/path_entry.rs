@@ -1,7 +1,7 @@
 //! An entry with an `objectPath`: all parameters below a path.
 
 use super::cursor::Fields;
-use super::entry_request::Named;
+use super::named::Named;
 use super::request::{PathRequest, Request};
 use crate::ObjectType;
 use crate::words::boolean::boolean;

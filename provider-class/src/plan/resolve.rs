@@ -125,8 +125,8 @@ mod tests {
 - objectName: arn:aws-cn:ssm:cn-north-1:111122223333:parameter/d";
         let error = class(&[("objects", objects)]).unwrap_err();
         let expected = "\
-class \"db\": objects[1] \"arn:aws:ssm:us-west-2:111122223333:parameter/b\": objectName (line 2 of objects): is an ARN in us-west-2, but objectName of objects[0] has one in us-east-1: write a class for each region
-class \"db\": objects[3] \"arn:aws-cn:ssm:cn-north-1:111122223333:parameter/d\": objectName (line 4 of objects): is an ARN in cn-north-1, but objectName of objects[0] has one in us-east-1: write a class for each region";
+class \"db\": objects[1] \"arn:aws:ssm:us-west-2:111122223333:parameter/b\": objectName (line 2 of objects): is an ARN in us-west-2, but objectName of objects[0] \"arn:aws:secretsmanager:us-east-1:111122223333:secret:a-AbCdEf\" has one in us-east-1: write a class for each region
+class \"db\": objects[3] \"arn:aws-cn:ssm:cn-north-1:111122223333:parameter/d\": objectName (line 4 of objects): is an ARN in cn-north-1, but objectName of objects[0] \"arn:aws:secretsmanager:us-east-1:111122223333:secret:a-AbCdEf\" has one in us-east-1: write a class for each region";
         assert_eq!(error, expected);
     }
 

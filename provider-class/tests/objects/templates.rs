@@ -126,8 +126,8 @@ fn mistakes_are_named_with_entry_field_and_line() {
         (
             format!(
                 "- {{objectAlias: x, format: json, files: &f [{}]}}\n{}",
-                "a,".repeat(8_000),
-                "- {objectAlias: y, format: json, files: *f}\n".repeat(9)
+                "letters,".repeat(2_000),
+                "- {objectAlias: y, format: json, files: *f}\n".repeat(5)
             ),
             "templates: has 640",
         ),
@@ -245,4 +245,11 @@ fn an_output_has_a_bound() {
         error,
         "templates[4].template: makes more than 4194304 bytes together with the templates before it: make them shorter"
     );
+}
+
+#[test]
+fn a_text_that_is_no_yaml_is_told_with_its_line() {
+    let error = problem(with("- objectAlias: x\n- {objectAlias: x"));
+    let start = "templates (line 2 of templates): is not valid YAML: ";
+    assert!(error.starts_with(start), "{error}");
 }

@@ -241,7 +241,7 @@ async fn mistakes_in_the_objects_of_a_pod_are_refused_with_their_line() {
         ("", "annotation objects: objects: is required"),
         (
             "- a: [",
-            "annotation objects: objects (line 2 of objects): is not valid YAML",
+            "annotation objects: objects (line 1 of objects): is not valid YAML",
         ),
         (
             OBJECTS,
