@@ -227,13 +227,12 @@ impl<'a> Fields<'a> {
             if !self.at.findings.has_room_for_warnings() {
                 continue;
             }
-            let what = if self.are_parameters {
-                "parameter"
+            let unknown = if self.are_parameters {
+                "is not a known parameter and is ignored"
             } else {
-                "field"
+                "is not a known field and is ignored"
             };
-            let hint = self.hint(key);
-            let message = format!("is not a known {what} and is ignored: {hint}");
+            let message = format!("{unknown}: {}", self.hint(key));
             self.at.findings.warning(&path, message);
         }
     }
