@@ -4,8 +4,8 @@
 //! it, or why it must not.
 //!
 //! Every owner claims the fields of the newest version of the class with which one of its pods has started. A field stays while an
-//! owner that exists claims it. Its value comes from the newest version that has it: pods of older versions pass it on as it is. A
-//! key belongs to one class.
+//! owner that exists claims it. Its value comes from where the newest version that has it takes it: pods whose own version takes it
+//! from elsewhere pass it on as it is. A key belongs to one class.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,16 +17,21 @@ use zeroize::Zeroizing;
 /// Names of fields that are keys begin so.
 pub(super) const DATA: &str = "data.";
 
+/// The class of claims that have none.
+const UNKNOWN: &str = "";
+
 /// The values of a Secret's keys (in base64), labels and annotations, by names such as `data.password` and `labels.team`.
 pub(super) type Fields<T> = BTreeMap<String, T>;
 
 /// What some owners need of a Secret.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Claim {
+    /// Empty for owners of which nobody knows the class.
     pub(super) class: String,
     /// Each change of a class, and each new class, has a higher one.
     pub(super) version: u64,
-    pub(super) fields: BTreeSet<String>,
+    /// By field, where its value comes from.
+    pub(super) fields: Fields<String>,
     /// Their UIDs.
     pub(super) owners: BTreeSet<String>,
 }
@@ -50,6 +55,8 @@ pub(super) struct Described<'a> {
     pub(super) version: u64,
     pub(super) secret_type: &'a str,
     pub(super) fields: &'a Fields<Zeroizing<String>>,
+    /// Where each comes from. The same text means the same value.
+    pub(super) sources: &'a Fields<String>,
     /// The owner reference of this pod.
     pub(super) owner: Value,
 }
@@ -62,6 +69,10 @@ pub(super) struct Next<'a> {
     pub(super) claims: Vec<Claim>,
     /// Fields that were written before, and that somebody has removed.
     pub(super) missing: Vec<String>,
+    /// Fields with another value than this pod has, because a newer version takes it from elsewhere.
+    pub(super) newer: Vec<String>,
+    /// Is the Secret not yet so?
+    pub(super) is_change: bool,
 }
 
 /// Why a pod must not write a Secret.
@@ -69,7 +80,7 @@ pub(super) struct Next<'a> {
 pub enum Refusal {
     /// A type cannot change.
     #[error(
-        "its type is {existing:?}, but the class has {described:?}, and a type cannot change: give it another secretName in the class, or delete the Secret after the pods of its owners, which would create it again"
+        "its type is {existing:?}, but the class has {described:?}, and a type cannot change: give it another secretName in the class, or delete the pods of its owners and then the Secret"
     )]
     Type {
         /// The Secret's.
@@ -94,11 +105,11 @@ pub enum Refusal {
     },
 }
 
-/// What has to be written, or `None` if the Secret is as it should be.
+/// What the Secret should be.
 pub(super) fn next<'a>(
     existing: &'a Existing<'_>,
     described: &'a Described<'_>,
-) -> Result<Option<Next<'a>>, Refusal> {
+) -> Result<Next<'a>, Refusal> {
     let other_type = |existing: &&Cow<'_, str>| **existing != described.secret_type;
     if let Some(existing) = existing.secret_type.as_ref().filter(other_type) {
         return Err(Refusal::Type {
@@ -106,7 +117,7 @@ pub(super) fn next<'a>(
             described: described.secret_type.to_owned(),
         });
     }
-    let mut claims = existing.living_claims(described.class);
+    let mut claims = existing.living_claims();
     described.check_other_classes(existing, &claims)?;
     described.claim(&mut claims);
     let fields = described.fields(existing, &claims);
@@ -119,35 +130,38 @@ pub(super) fn next<'a>(
         let existing = existing.fields.get(name);
         existing.is_some_and(|existing| existing == value)
     };
-    if is_owner && claims == existing.claims && fields.iter().all(is_same) {
-        return Ok(None);
-    }
-    let data = |name: &str| name.starts_with(DATA);
-    let changes = |name: &String, value: &str| existing.fields.get(name).is_none_or(|v| v != value);
-    if existing.is_immutable
-        && (fields
-            .iter()
-            .any(|(name, value)| data(name) && changes(name, value))
-            || claimed(&existing.claims).any(|name| data(name) && !fields.contains_key(name)))
+    let is_change = !is_owner || claims != existing.claims || !fields.iter().all(is_same);
+    let data = |name: &String| name.starts_with(DATA);
+    let is_lost = |name: &String| data(name) && !fields.contains_key(name);
+    let mut written = fields.iter().filter(|(name, _)| data(name));
+    if is_change
+        && existing.is_immutable
+        && (!written.all(is_same) || claimed(&existing.claims).any(is_lost))
     {
         return Err(Refusal::Immutable);
     }
+    let is_newer = |(name, own): &(&String, &Zeroizing<String>)| {
+        fields
+            .get(*name)
+            .is_some_and(|value| *value != own.as_str())
+    };
+    let newer = described.fields.iter().filter(is_newer);
+    let newer = newer.map(|(name, _)| name.clone()).collect();
     let missing = claimed(&existing.claims)
         .filter(|name| !existing.fields.contains_key(*name) && fields.contains_key(*name));
-    Ok(Some(Next {
-        missing: missing
-            .cloned()
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect(),
+    let missing: BTreeSet<_> = missing.cloned().collect();
+    Ok(Next {
+        missing: missing.into_iter().collect(),
+        newer,
+        is_change,
         fields,
         owners,
         claims,
-    }))
+    })
 }
 
 fn claimed(claims: &[Claim]) -> impl Iterator<Item = &String> {
-    claims.iter().flat_map(|claim| &claim.fields)
+    claims.iter().flat_map(|claim| claim.fields.keys())
 }
 
 /// The UID of an owner.
@@ -156,8 +170,8 @@ pub(super) fn uid(owner: &Value) -> &str {
 }
 
 impl Existing<'_> {
-    /// The claims of owners that exist. An owner without one, from a version of this program that wrote none, may need every key.
-    fn living_claims(&self, class: &str) -> Vec<Claim> {
+    /// The claims of owners that exist. An owner without one, which somebody else has added, may need every key.
+    fn living_claims(&self) -> Vec<Claim> {
         let mut unknown: BTreeSet<String> = self.owners.iter().map(|o| uid(o).to_owned()).collect();
         let owners = unknown.clone();
         let mut claims = self.claims.clone();
@@ -168,9 +182,9 @@ impl Existing<'_> {
         if !unknown.is_empty() {
             let keys = self.fields.keys().filter(|name| name.starts_with(DATA));
             claims.push(Claim {
-                class: class.to_owned(),
+                class: UNKNOWN.to_owned(),
                 version: 0,
-                fields: keys.cloned().collect(),
+                fields: keys.map(|name| (name.clone(), String::new())).collect(),
                 owners: unknown,
             });
         }
@@ -190,13 +204,14 @@ impl Described<'_> {
         existing: &Existing<'_>,
         claims: &[Claim],
     ) -> Result<(), Refusal> {
-        for claim in claims.iter().filter(|claim| claim.class != self.class) {
+        let others = |claim: &&Claim| claim.class != self.class && claim.class != UNKNOWN;
+        for claim in claims.iter().filter(others) {
             for (field, value) in self.fields {
                 let is_shared = || {
                     let existing = existing.fields.get(field);
                     !field.starts_with(DATA) && existing.is_none_or(|v| *v == value.as_str())
                 };
-                if claim.fields.contains(field) && !is_shared() {
+                if claim.fields.contains_key(field) && !is_shared() {
                     return Err(Refusal::OtherClass {
                         field: field.clone(),
                         class: claim.class.clone(),
@@ -209,37 +224,39 @@ impl Described<'_> {
 
     /// Claims the fields for this pod's owner, unless one of its other pods has a newer version.
     fn claim(&self, claims: &mut Vec<Claim>) {
-        let is_own = |claim: &Claim| claim.class == self.class && claim.owners.contains(self.uid());
-        let fields: BTreeSet<String> = self.fields.keys().cloned().collect();
-        if claims.iter().any(|claim| {
-            is_own(claim)
-                && (claim.version > self.version
-                    || claim.version == self.version && claim.fields == fields)
-        }) {
+        let is_newer = |claim: &Claim| {
+            claim.class == self.class
+                && claim.owners.contains(self.uid())
+                && claim.version > self.version
+        };
+        if claims.iter().any(is_newer) {
             return;
         }
-        for claim in claims.iter_mut().filter(|claim| claim.class == self.class) {
-            claim.owners.remove(self.uid());
+        for claim in claims.iter_mut() {
+            if claim.class == self.class || claim.class == UNKNOWN {
+                claim.owners.remove(self.uid());
+            }
         }
-        claims.retain(|claim| !claim.owners.is_empty());
-        let same = claims.iter_mut().find(|claim| {
-            claim.class == self.class && claim.version == self.version && claim.fields == fields
-        });
-        let owner = self.uid().to_owned();
-        match same {
+        let is_same = |claim: &&mut Claim| {
+            claim.class == self.class
+                && claim.version == self.version
+                && claim.fields == *self.sources
+        };
+        match claims.iter_mut().find(is_same) {
             Some(claim) => {
-                claim.owners.insert(owner);
+                claim.owners.insert(self.uid().to_owned());
             }
             None => claims.push(Claim {
                 class: self.class.to_owned(),
                 version: self.version,
-                fields,
-                owners: [owner].into(),
+                fields: self.sources.clone(),
+                owners: [self.uid().to_owned()].into(),
             }),
         }
+        claims.retain(|claim| !claim.owners.is_empty());
     }
 
-    /// Each claimed field: from this pod if its version is the newest that has it, else as it is.
+    /// Each claimed field: from this pod if it takes it from where the newest version that has it does, else as it is.
     fn fields<'a>(
         &'a self,
         existing: &'a Existing<'_>,
@@ -247,7 +264,7 @@ impl Described<'_> {
     ) -> BTreeMap<String, &'a str> {
         let mut newest: BTreeMap<&String, &Claim> = BTreeMap::new();
         for claim in claims {
-            for field in &claim.fields {
+            for field in claim.fields.keys() {
                 let holder = newest.entry(field).or_insert(claim);
                 if holder.version < claim.version {
                     *holder = claim;
@@ -255,7 +272,9 @@ impl Described<'_> {
             }
         }
         let value = |(field, holder): (&String, &Claim)| {
-            let is_mine = holder.class == self.class && holder.version == self.version;
+            let is_version = holder.version == self.version;
+            let is_source = self.sources.get(field) == holder.fields.get(field);
+            let is_mine = holder.class == self.class && (is_version || is_source);
             let own = self.fields.get(field).filter(|_| is_mine);
             let own = own.map(|value| value.as_str());
             let value = own.or_else(|| existing.fields.get(field).map(AsRef::as_ref))?;

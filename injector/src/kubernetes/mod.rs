@@ -101,13 +101,16 @@ pub enum ApplyError {
     },
 }
 
+/// What the API server says where somebody else has written at the same time.
+const MODIFIED: &str = "the object has been modified";
+
 /// What to do about a refusal.
 fn hint(cause: &Cause) -> &'static str {
     match cause {
         Cause::Refused { code, .. } if code == "Forbidden" => {
             "; aws-secrets-injector check --rbac prints the Role that the pod's ServiceAccount needs"
         }
-        Cause::Refused { code, .. } if code == "Conflict" => {
+        Cause::Refused { code, message } if code == "Conflict" && !message.contains(MODIFIED) => {
             "; delete the Secret, or give it another secretName in the class"
         }
         _ => "",
@@ -202,11 +205,13 @@ impl SecretApplier {
             }
         };
         let class = &wanted.class.name;
+        let sources = object::sources(&wanted.class, secret, &fields);
         let described = Described {
             class,
             version: self.versions.get(class).copied().unwrap_or_default(),
             secret_type: &secret.secret_type,
             fields: &fields,
+            sources: &sources,
             owner: reference(&self.owner),
         };
         let attempted = match self.server.session() {
@@ -258,8 +263,7 @@ async fn write(
     }
     let existing = object.as_ref().map(Object::existing).unwrap_or_default();
     let next = match next(&existing, described) {
-        Ok(Some(next)) => next,
-        Ok(None) => return Ok(Ok(())),
+        Ok(next) => next,
         Err(refusal) => {
             return Ok(Err(ApplyError::Refused {
                 secret: name.to_string(),
@@ -268,6 +272,15 @@ async fn write(
             }));
         }
     };
+    if !next.newer.is_empty() {
+        let newer = next.newer.join(", ");
+        tracing::warn!(
+            "Secret {name:?}: {newer} has the value of a newer version of the class, and stays so: restart this pod to use that version"
+        );
+    }
+    if !next.is_change {
+        return Ok(Ok(()));
+    }
     send(object::with(secret, object.as_ref(), &next), MANAGER, false).await?;
     match &object {
         None => tracing::info!("Secret {name:?} did not exist: created"),

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use std::{fs, io};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use provider_class::printable::printable;
-use provider_class::{ObjectName, Presence, SecretObject, TlsError};
+use provider_class::{Class, ObjectName, Presence, SecretObject, TlsError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -93,6 +94,31 @@ pub(super) fn fields(
         fields.insert(format!("{DATA}{}", item.key), value);
     }
     Ok(fields)
+}
+
+/// Where each of these fields comes from: a digest, because a source can be long.
+pub(super) fn sources(
+    class: &Class,
+    described: &SecretObject,
+    fields: &Fields<Zeroizing<String>>,
+) -> Fields<String> {
+    let source = |name: &str, value: &str| {
+        let key = name.strip_prefix(DATA);
+        let item = key.and_then(|key| described.data.iter().find(|item| item.key == key));
+        let mut digest = DefaultHasher::new();
+        match item {
+            Some(item) => {
+                (class.source(item.file.as_str()), &described.secret_type).hash(&mut digest)
+            }
+            // The text of a label or annotation stands in the class.
+            None => value.hash(&mut digest),
+        }
+        format!("{:016x}", digest.finish())
+    };
+    let fields = fields.iter();
+    fields
+        .map(|(name, value)| (name.clone(), source(name, value)))
+        .collect()
 }
 
 /// A Secret of the API server. The values of its keys stay where they are.
@@ -196,12 +222,15 @@ impl<'a> Object<'a> {
 /// A few of them, in words.
 fn some(all: impl Iterator<Item = String>, none: &str) -> String {
     const MOST: usize = 5;
-    let mut some: Vec<String> = all.take(MOST).collect();
+    let mut some: Vec<String> = all.collect();
     some.dedup();
-    if some.is_empty() {
-        return none.to_owned();
+    let rest = some.len().saturating_sub(MOST);
+    some.truncate(MOST);
+    match (some.is_empty(), rest) {
+        (true, _) => none.to_owned(),
+        (false, 0) => some.join(", "),
+        (false, rest) => format!("{} and {rest} more", some.join(", ")),
     }
-    some.join(", ")
 }
 
 fn shown(text: &str) -> String {

@@ -48,8 +48,8 @@ pub(super) fn refused(status: u16, body: &[u8], sent: &Sent) -> Attempt {
             message: sent.message(without_contents(&said.message)),
         },
         retry: match status {
-            // Somebody changed the object at the same time.
-            409 if !is_of_manager => Retry::Few,
+            // Somebody changed the object at the same time; of many that do so, one succeeds each time.
+            409 if !is_of_manager => Retry::UntilDeadline,
             429 => Retry::UntilDeadline,
             500.. => Retry::Few,
             _ => Retry::Never,

@@ -204,6 +204,21 @@ impl Class {
         self.objects.iter().flat_map(Object::open_files)
     }
 
+    /// What a file is made of. Where it is the same, two versions of the class make the same file, whatever else changed.
+    pub fn source(&self, path: &str) -> String {
+        let objects = self.objects.iter();
+        let objects: Vec<String> = objects.filter_map(|object| object.source(path)).collect();
+        let mut templates = self.templates.iter();
+        let template = templates.find(|template| template.file.path.as_str() == path);
+        // A template may use all files.
+        let template = template.map(|template| (&template.body, &self.objects));
+        let regions = (&self.region, &self.failover_region);
+        format!(
+            "{regions:?} {:?} {objects:?} {template:?}",
+            self.assume_role
+        )
+    }
+
     /// Does it make this file? `None` if it never does.
     pub fn presence(&self, path: &str) -> Option<Presence> {
         let of_objects = self

@@ -327,6 +327,18 @@ impl Object {
         of_outputs.chain(of_keys).min()
     }
 
+    /// What a file of this entry is made of, if it makes it.
+    pub(crate) fn source(&self, path: &str) -> Option<String> {
+        let may_be = |output: &Output| output.may_be(path);
+        let is_whole = self.whole.as_ref().is_some_and(may_be);
+        let parts = self.extracts.iter().filter(|part| may_be(&part.output));
+        let parts: Vec<_> = parts.map(|part| (&part.path, part.encoding)).collect();
+        let keys = self.keys.as_ref().filter(|keys| keys.may_be(path));
+        let is_source = is_whole || !parts.is_empty() || keys.is_some();
+        let asked = (&self.request, &self.failover, self.encoding);
+        is_source.then(|| format!("{asked:?} {is_whole} {parts:?} {keys:?}"))
+    }
+
     /// What it becomes, except for keys.
     fn outputs(&self) -> impl Iterator<Item = (&Output, Presence)> {
         let whole = self.whole.iter();

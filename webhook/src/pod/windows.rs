@@ -18,12 +18,13 @@ pub(crate) fn is_windows(pod: &Pod) -> bool {
         .find_map(|label| selector?.get(*label).map(String::as_str));
     match spec.os.as_ref().map(|os| os.name.as_str()).or(selected) {
         Some(os) => os == "windows",
-        None => excludes_linux(spec) || has_windows_options(spec, pod),
+        None if requires(spec, is_with_linux) => false,
+        None => requires(spec, is_without_linux) || has_windows_options(spec, pod),
     }
 }
 
-/// Do all alternatives of the required node affinity exclude Linux?
-fn excludes_linux(spec: &PodSpec) -> bool {
+/// Are all alternatives of the required node affinity so?
+fn requires(spec: &PodSpec, is_so: impl Fn(&NodeSelectorTerm) -> bool) -> bool {
     let affinity = spec.affinity.as_ref();
     let required = affinity.and_then(|affinity| {
         let nodes = affinity.node_affinity.as_ref()?;
@@ -33,7 +34,15 @@ fn excludes_linux(spec: &PodSpec) -> bool {
     });
     required.is_some_and(|required| {
         let terms = &required.node_selector_terms;
-        !terms.is_empty() && terms.iter().all(is_without_linux)
+        !terms.is_empty() && terms.iter().all(is_so)
+    })
+}
+
+fn is_with_linux(term: &NodeSelectorTerm) -> bool {
+    let mut expressions = term.match_expressions.iter().flatten();
+    expressions.any(|expression| {
+        let is_linux = expression.values.as_deref() == Some(&["linux".to_owned()]);
+        OS_LABELS.contains(&expression.key.as_str()) && expression.operator == "In" && is_linux
     })
 }
 

@@ -26,6 +26,8 @@ enum Step {
     Write(Index),
     /// All pods of an owner, and the owner.
     Delete(Index),
+    /// Only the pod: its owner stays.
+    End(Index),
     CollectGarbage,
     /// By a user.
     RemoveKey(usize),
@@ -42,6 +44,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => any::<Index>().prop_map(Step::Read),
         8 => any::<Index>().prop_map(Step::Write),
         2 => any::<Index>().prop_map(Step::Delete),
+        1 => any::<Index>().prop_map(Step::End),
         2 => Just(Step::CollectGarbage),
         1 => (0..KEYS.len()).prop_map(Step::RemoveKey),
         1 => Just(Step::RemoveSecret),
@@ -102,6 +105,8 @@ struct World {
     /// By owner and class, the newest version that has written the Secret since it exists.
     written: BTreeMap<(String, usize), u64>,
     started: usize,
+    /// The pods that were refused in the end.
+    refused: BTreeSet<usize>,
 }
 
 impl World {
@@ -169,6 +174,9 @@ impl World {
                 self.pods.retain(|pod| pod.owner != owner);
                 self.owners.remove(&owner);
             }
+            Step::End(index) if !self.pods.is_empty() => {
+                self.pods.remove(index.index(self.pods.len()));
+            }
             Step::CollectGarbage => self.collect_garbage(),
             Step::RemoveKey(key) => {
                 self.resource_version += 1;
@@ -178,7 +186,7 @@ impl World {
                 }
             }
             Step::RemoveSecret => self.remove(),
-            Step::Read(_) | Step::Write(_) | Step::Delete(_) => {}
+            Step::Read(_) | Step::Write(_) | Step::Delete(_) | Step::End(_) => {}
         }
     }
 
@@ -221,11 +229,15 @@ impl World {
             return false;
         };
         let pod = self.pods[index].clone();
+        let sources = self.versions[&pod.version].iter();
+        let sources = sources.map(|(key, source)| ((*key).to_owned(), source.clone()));
+        let sources = sources.collect();
         let described = Described {
             class: CLASSES[pod.class],
             version: pod.version,
             secret_type: "Opaque",
             fields: &fields,
+            sources: &sources,
             owner: json!({"uid": pod.owner}),
         };
         let existing = Secret::existing(seen.as_ref());
@@ -233,6 +245,7 @@ impl World {
             Ok(next) => next,
             Err(refusal) => {
                 assert!(matches!(refusal, Refusal::OtherClass { .. }), "{refusal:?}");
+                self.refused.insert(index);
                 return false;
             }
         };
@@ -245,7 +258,9 @@ impl World {
             .entry((pod.owner.clone(), pod.class))
             .or_default();
         *written = pod.version.max(*written);
-        let Some(next) = next else { return false };
+        if !next.is_change {
+            return false;
+        }
         self.resource_version += 1;
         let after = Secret {
             resource_version: self.resource_version,
@@ -311,10 +326,34 @@ impl World {
         }
     }
 
+    /// A key has the current value where a pod takes it from where the newest version that needs it does.
+    fn check_values(&self) {
+        let fields = self.secret.iter().flat_map(|secret| &secret.fields);
+        for (key, value) in fields {
+            let needed = self
+                .needed()
+                .filter(|(_, _, sources)| sources.contains_key(key.as_str()));
+            let newest = needed.max_by_key(|(_, version, _)| *version);
+            let Some((class, _, sources)) = newest else {
+                continue;
+            };
+            let source = &sources[key.as_str()];
+            let pods = self.pods.iter().enumerate();
+            let pods = pods.filter(|(index, _)| !self.refused.contains(index));
+            let mut pods = pods.map(|(_, pod)| pod).filter(|pod| pod.class == class);
+            if pods.any(|pod| self.versions[&pod.version].get(key.as_str()) == Some(source)) {
+                let rotation = self.rotations.get(source).copied().unwrap_or_default();
+                let current = format!("{source}={rotation}");
+                assert_eq!(*value, current, "{key} is out of date: {self:#?}");
+            }
+        }
+    }
+
     /// All owners that do not exist any more are gone, and every pod refreshes.
     fn settle(&mut self) {
         self.collect_garbage();
         for _ in 0..2 {
+            self.refused.clear();
             for index in 0..self.pods.len() {
                 self.read(index);
                 self.write(index);
@@ -329,6 +368,10 @@ impl World {
             0,
             "an unchanged Secret is written: {self:#?}"
         );
+        if self.refused.len() == self.pods.len() {
+            // Nobody writes it any more.
+            return;
+        }
         let keys = self.secret.iter().flat_map(|secret| secret.fields.keys());
         let keys: BTreeSet<&str> = keys.map(String::as_str).collect();
         let needed: BTreeSet<&str> = self
@@ -339,6 +382,7 @@ impl World {
             keys.is_subset(&needed),
             "nobody needs some of {keys:?}: {self:#?}"
         );
+        self.check_values();
         for pod in &self.pods {
             if self.written.get(&(pod.owner.clone(), pod.class)) == Some(&pod.version) {
                 for key in self.versions[&pod.version].keys() {
@@ -358,4 +402,60 @@ proptest! {
         }
         world.settle();
     }
+}
+
+/// Somebody else has added an owner, or has removed the annotation with the claims.
+#[test]
+fn owners_without_claims_need_every_key_and_belong_to_no_class() {
+    let owners = vec![
+        json!({"uid": "x"}),
+        json!({"uid": "y"}),
+        json!({"uid": "z"}),
+    ];
+    let key = |name: &str| (name.to_owned(), "dg==".into());
+    let mut existing = Existing {
+        secret_type: Some("Opaque".into()),
+        fields: [key("data.x"), key("data.y")].into(),
+        owners,
+        ..Existing::default()
+    };
+    for class in ["x", "y"] {
+        let field = format!("data.{class}");
+        let fields = [(field.clone(), Zeroizing::new("dg==".to_owned()))].into();
+        let sources = [(field, class.to_owned())].into();
+        let described = Described {
+            class,
+            version: 7,
+            secret_type: "Opaque",
+            fields: &fields,
+            sources: &sources,
+            owner: json!({"uid": class}),
+        };
+        let next = next(&existing, &described).unwrap();
+        assert_eq!(next.fields.len(), 2, "{next:?}");
+        let claims = next.claims.clone();
+        existing.claims = claims;
+    }
+    let unknown = existing.claims.iter().find(|claim| claim.class == UNKNOWN);
+    assert_eq!(unknown.unwrap().owners, ["z".to_owned()].into());
+}
+
+/// A change of the class that leaves a key alone, and a pod of it that has ended, do not keep the key from following AWS.
+#[test]
+fn a_key_follows_aws_after_the_pods_of_a_newer_class_have_ended() {
+    let mut world = World::new();
+    let start = |world: &mut World| {
+        world.take(&Step::Start(0, None));
+        let pod = world.pods.len() - 1;
+        world.read(pod);
+        assert!(world.write(pod));
+    };
+    start(&mut world);
+    world.change(0, [Some(true), Some(true), Some(true), None]);
+    start(&mut world);
+    world.pods.pop();
+    for source in world.versions.values().flat_map(Sources::values) {
+        world.rotations.insert(source.clone(), 1);
+    }
+    world.settle();
 }

@@ -16,6 +16,9 @@ use crate::words::name::shown;
 use crate::yaml::{Node, Value};
 use crate::{FilePath, PathTranslation, Presence};
 
+/// Annotations that the injector writes itself start with this.
+const OWN_PREFIX: &str = "aws-secrets-injector.io/";
+
 /// Secrets of one class, and keys of all of them together.
 const MOST_SECRETS: usize = 64;
 const MOST_KEYS: usize = 1024;
@@ -174,6 +177,15 @@ fn secret<'a>(entry: Cursor<'a>, files: Option<&Files<'a>>) -> Option<SecretObje
     }
     let labels = words(fields.take("labels"), |value| label_value(value).map(drop));
     let annotations = words(fields.take("annotations"), |_| Ok(()));
+    if annotations
+        .as_ref()
+        .is_some_and(|words| words.keys().any(|name| name.starts_with(OWN_PREFIX)))
+    {
+        fields.problem(
+            "annotations",
+            "names that start with \"aws-secrets-injector.io/\" are reserved: remove them",
+        );
+    }
     let data = fields.take("data");
     fields.finish();
     let data = match data {
