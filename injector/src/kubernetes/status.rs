@@ -48,9 +48,9 @@ pub(super) fn refused(status: u16, body: &[u8], sent: &Sent) -> Attempt {
             message: sent.message(without_contents(&said.message)),
         },
         retry: match status {
+            409 if is_of_manager => Retry::Never,
             // Somebody changed the object at the same time; of many that do so, one succeeds each time.
-            409 if !is_of_manager => Retry::UntilDeadline,
-            429 => Retry::UntilDeadline,
+            409 | 429 => Retry::UntilDeadline,
             500.. => Retry::Few,
             _ => Retry::Never,
         },
@@ -75,7 +75,7 @@ mod tests {
         let of_manager = br#"{"reason": "Conflict", "message": "conflict with \"kubectl\"", "details": {"causes": [{"reason": "FieldManagerConflict"}]}}"#;
         for (status, body, retry) in [
             (409, &of_manager[..], Retry::Never),
-            (409, br#"{"reason": "Conflict"}"#, Retry::Few),
+            (409, br#"{"reason": "Conflict"}"#, Retry::UntilDeadline),
             (403, b"{}", Retry::Never),
             (422, b"{}", Retry::Never),
             (429, b"", Retry::UntilDeadline),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Document, InvalidDocument, Number};
 use crate::class::field_path::{Path, Root, SECRET_OBJECTS};
+use crate::class::findings::MOST_PROBLEMS;
 use crate::words::kubernetes::{InvalidForKubernetes, class_name, label_name, label_value};
 use crate::words::name::shown;
 use crate::yaml::{Node, Value};
@@ -80,7 +81,15 @@ impl Reader {
     }
 
     fn problem(&mut self, path: Path, message: impl Into<String>) {
-        self.problems.push(Problem::new(path, message));
+        if self.problems.len() < MOST_PROBLEMS {
+            self.problems.push(Problem::new(path, message));
+        }
+    }
+
+    fn warning(&mut self, path: Path, message: impl Into<String>) {
+        if self.warnings.len() < MOST_PROBLEMS {
+            self.warnings.push(Problem::new(path, message));
+        }
     }
 
     fn form(&self, path: &Path, expected: &str, node: &Node) -> InvalidDocument {
@@ -199,7 +208,7 @@ impl Reader {
                 Value::String(text) | Value::Scalar(text) => {
                     if !value.is_string_in_kubernetes() {
                         let message = not_a_string(name, text);
-                        self.warnings.push(Problem::new(path, message));
+                        self.warning(path, message);
                     }
                     text.clone()
                 }
@@ -240,6 +249,11 @@ fn as_kubernetes(node: &Node) -> serde_json::Value {
     })
 }
 
+/// A number can be written in many ways, and its text is one of them.
 fn not_a_string(name: &str, text: &str) -> String {
-    format!("must be a string for Kubernetes: write {name}: {text:?}")
+    if text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        format!("must be a string for Kubernetes: write {name}: {text:?}")
+    } else {
+        "must be a string for Kubernetes: write the number in quotes".to_owned()
+    }
 }

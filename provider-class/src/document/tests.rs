@@ -262,9 +262,9 @@ spec:
     };
     let expected = [
         "4 metadata.name: \"My_Class\" is not a name in Kubernetes",
-        "5 metadata.labels.tier: must be a string for Kubernetes: write tier: \"1\"",
+        "5 metadata.labels.tier: must be a string for Kubernetes: write the number in quotes",
         "5 metadata.labels.a b: \"a b\" is not a name of a label",
-        "7 metadata.annotations.example.com/n: must be a string for Kubernetes: write example.com/n: \"5\"",
+        "7 metadata.annotations.example.com/n: must be a string for Kubernetes: write the number in quotes",
         "14 secretObjects[0]: secretName: must be a string: quote",
         "16 secretObjects[0]: labels: the value of \"managed\" must be a string",
         "18 secretObjects[0]: data[0].key: must be a string",
