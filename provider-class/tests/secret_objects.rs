@@ -185,6 +185,16 @@ fn every_mistake_names_the_secret_the_field_and_the_remedy() {
 }
 
 #[test]
+fn the_injectors_own_annotations_are_reserved() {
+    let annotations = json!({"aws-secrets-injector.io/claims": "[]"});
+    let error = parse(with("annotations", annotations)).unwrap_err();
+    assert!(
+        error.contains("annotations: names that start with"),
+        "{error}"
+    );
+}
+
+#[test]
 fn too_many_secrets_or_keys_are_an_error() {
     for (secret_objects, message) in [
         (

@@ -108,7 +108,7 @@ pub(super) fn sources(
         let mut digest = DefaultHasher::new();
         match item {
             Some(item) => {
-                (class.source(item.file.as_str()), &described.secret_type).hash(&mut digest)
+                (class.source(item.file.as_str()), &described.secret_type).hash(&mut digest);
             }
             // The text of a label or annotation stands in the class.
             None => value.hash(&mut digest),

@@ -132,6 +132,11 @@ mod tests {
             json!({"containers": [], "securityContext": {"windowsOptions": {"hostProcess": false}}}),
             json!({"containers": [], "nodeSelector": {"kubernetes.io/os": "linux"},
                 "securityContext": {"windowsOptions": {"runAsUserName": "u"}}}),
+            {
+                let mut linux = affinity(&[expression("kubernetes.io/os", "In", &["linux"])]);
+                linux["securityContext"] = json!({"windowsOptions": {"runAsUserName": "u"}});
+                linux
+            },
         ] {
             assert!(!of(&spec), "{spec}");
         }
