@@ -99,7 +99,7 @@ fn names_are_compared_with_few_patterns() {
         vec![json!({"secretName": "db", "type": "Opaque", "data": keys.collect::<Vec<_>>()})];
     let error = Class::parse("a", &spec).unwrap_err().to_string();
     assert!(
-        error.contains("50000 entries have jsonKeys or an objectPath"),
+        error.contains(&format!("{MANY} entries have jsonKeys or an objectPath")),
         "{error}"
     );
     let few: Vec<&str> = objects.lines().take(256).collect();
