@@ -6,7 +6,7 @@ use e2e::cert_manager::CertManager;
 
 use crate::bare::annotated_pod;
 use crate::certificates::ca_bundle;
-use crate::life::{all_injected, stream};
+use crate::life::{all_injected, stream, wait_until_reached};
 use crate::release::Release;
 use crate::world::World;
 
@@ -16,6 +16,7 @@ pub(crate) fn issues_and_renews(world: &World) {
     cert_manager.check().unwrap();
     trusts_the_authority(&release);
     let apps = &release.apps;
+    wait_until_reached(apps);
     apps.apply(&[&annotated_pod("web")]).unwrap();
     apps.kubectl(&["wait", "--for=condition=Ready", "--timeout=120s", "pod/web"])
         .unwrap();

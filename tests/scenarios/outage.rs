@@ -7,7 +7,7 @@ use e2e::progress::line;
 use serde_json::{Value, json};
 
 use crate::bare::{annotated_pod, runs_unchanged};
-use crate::life::stream;
+use crate::life::{stream, wait_until_reached};
 use crate::release::Release;
 use crate::variables::{METHODS, dry_run, fill, pod, refusal, restarting};
 use crate::world::World;
@@ -44,6 +44,7 @@ pub(crate) fn no_replica(world: &World) {
 
 pub(crate) fn no_configuration(world: &World) {
     let release = Release::install(world, "no-configuration", "");
+    wait_until_reached(&release.apps);
     let namespace = &release.apps;
     fill(namespace, &[("password", "value")], &json!([]));
     let [kubelet, exec] = METHODS.map(|method| {
