@@ -147,11 +147,12 @@ pub(super) fn next<'a>(
     };
     let newer = described.fields.iter().filter(is_newer);
     let newer = newer.map(|(name, _)| name.clone()).collect();
-    let missing = claimed(&existing.claims)
-        .filter(|name| !existing.fields.contains_key(*name) && fields.contains_key(*name));
-    let missing: BTreeSet<_> = missing.cloned().collect();
+    let is_missing = |name: &&String| {
+        let was_there = || claimed(&existing.claims).any(|claimed| claimed == *name);
+        !existing.fields.contains_key(*name) && was_there()
+    };
     Ok(Next {
-        missing: missing.into_iter().collect(),
+        missing: fields.keys().filter(is_missing).cloned().collect(),
         newer,
         is_change,
         fields,

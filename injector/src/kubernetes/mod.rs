@@ -40,7 +40,7 @@ use server::{ApiServer, Apply, Session};
 const MANAGER: &str = "aws-secrets-injector";
 /// The name under which nothing is managed.
 const READER: &str = "aws-secrets-injector-reader";
-/// An API server that restarts is back within seconds, and so is one to which many pods write at the same time.
+/// An API server that restarts is back within seconds.
 const BACKOFF: Backoff = Backoff {
     attempts: 6,
     first_pause: Duration::from_millis(200),
@@ -101,16 +101,13 @@ pub enum ApplyError {
     },
 }
 
-/// What the API server says where somebody else has written at the same time.
-const MODIFIED: &str = "the object has been modified";
-
 /// What to do about a refusal.
 fn hint(cause: &Cause) -> &'static str {
     match cause {
         Cause::Refused { code, .. } if code == "Forbidden" => {
             "; aws-secrets-injector check --rbac prints the Role that the pod's ServiceAccount needs"
         }
-        Cause::Refused { code, message } if code == "Conflict" && !message.contains(MODIFIED) => {
+        Cause::Refused { code, .. } if code == "Conflict" => {
             "; delete the Secret, or give it another secretName in the class"
         }
         _ => "",

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::status::refused;
 use crate::aws::outside::Sent;
-use crate::aws::retry::{Attempt, Retry};
+use crate::aws::retry::Attempt;
 use crate::aws::{Cause, HttpClient, is_too_long};
 use crate::credentials::token;
 
@@ -117,7 +117,9 @@ impl Session<'_> {
         let response = tokio::time::timeout(RESPONSE_TIMEOUT, self.client.call(request))
             .await
             .map_err(|_| too_slow())?
-            .map_err(|error| again(Cause::of_connection(&error).unwrap_or(Cause::NotSent)))?;
+            .map_err(|error| {
+                Attempt::again(Cause::of_connection(&error).unwrap_or(Cause::NotSent))
+            })?;
         let status = response.status();
         let sent = Sent::with(&response);
         let body = ByteStream::new(response.into_body()).collect();
@@ -128,7 +130,7 @@ impl Session<'_> {
                 if is_too_long(&error) {
                     Attempt::from(Cause::too_long())
                 } else {
-                    again(Cause::NoResponse("the response was cut off".to_owned()))
+                    Attempt::again(Cause::NoResponse("the response was cut off".to_owned()))
                 }
             })?;
         let body = Zeroizing::new(body.to_vec());
@@ -142,17 +144,9 @@ impl Session<'_> {
     }
 }
 
-fn again(cause: Cause) -> Attempt {
-    Attempt {
-        cause,
-        retry: Retry::Few,
-        pause: None,
-    }
-}
-
 fn too_slow() -> Attempt {
     let seconds = RESPONSE_TIMEOUT.as_secs();
-    again(Cause::NoResponse(format!(
+    Attempt::again(Cause::NoResponse(format!(
         "from the API server: no response within {seconds} s"
     )))
 }

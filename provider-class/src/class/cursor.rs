@@ -15,6 +15,14 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    pub(super) fn new(node: &'a Node, path: Path, findings: &'a Findings<'a>) -> Self {
+        Self {
+            node,
+            path,
+            findings,
+        }
+    }
+
     pub(super) fn problem(&self, message: impl Into<String>) {
         self.findings.problem(&self.path, message);
     }
@@ -148,11 +156,7 @@ impl<'a> Fields<'a> {
             );
         }
         let (_, node) = mine.filter(|(_, node)| !matches!(node.value, Value::Null))?;
-        Some(Cursor {
-            node,
-            path: self.path(name),
-            findings: self.at.findings,
-        })
+        Some(Cursor::new(node, self.path(name), self.at.findings))
     }
 
     /// The text of a field; an empty one is not set, as charts write it.

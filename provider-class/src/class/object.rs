@@ -82,12 +82,7 @@ pub(super) fn read<'a>(
     context: Context<'_>,
     findings: &'a Findings<'a>,
 ) -> Vec<Object> {
-    let path = Path::parameter(OBJECTS);
-    let list = Cursor {
-        node,
-        path,
-        findings,
-    };
+    let list = Cursor::new(node, Path::parameter(OBJECTS), findings);
     let is_empty = match &node.value {
         Value::List(items) => items.is_empty(),
         other => matches!(other, Value::Null),

@@ -62,13 +62,8 @@ const LONGEST_CHAINED: i32 = 3600;
 impl Parameters {
     /// Reads the parameters. An unset Helm value leaves an empty string behind, which AWS's provider treats as unset.
     pub(super) fn read<'a>(node: &'a Node, findings: &'a Findings<'a>) -> Self {
-        let path = Path::default();
-        let mut fields = Fields::new(Cursor {
-            node,
-            path,
-            findings,
-        })
-        .of_parameters();
+        let at = Cursor::new(node, Path::default(), findings);
+        let mut fields = Fields::new(at).of_parameters();
         // The lists have been read.
         if fields.text(OBJECTS).is_none() {
             fields.problem(

@@ -59,12 +59,7 @@ pub(super) fn read<'a>(
     translation: PathTranslation,
     findings: &'a Findings<'a>,
 ) -> Vec<Template> {
-    let path = Path::parameter(TEMPLATES);
-    let list = Cursor {
-        node,
-        path,
-        findings,
-    };
+    let list = Cursor::new(node, Path::parameter(TEMPLATES), findings);
     if let Value::List(entries) = &node.value
         && entries.len() > MAX_TEMPLATES
     {

@@ -44,24 +44,13 @@ impl Contents {
                 continue;
             }
             document += 1;
-            match items(node) {
-                Ok(items) => {
-                    for (index, item) in items.into_iter().enumerate() {
-                        let item_number = Some(index + 1);
-                        let number = Number {
-                            document,
-                            item: item_number,
-                        };
-                        contents.sort(item, number, fault.as_ref());
-                    }
-                }
-                Err(node) => {
-                    let number = Number {
-                        document,
-                        item: None,
-                    };
-                    contents.sort(*node, number, fault.as_ref());
-                }
+            let (is_list, items) = items(node);
+            for (index, item) in items.into_iter().enumerate() {
+                let number = Number {
+                    document,
+                    item: is_list.then_some(index + 1),
+                };
+                contents.sort(item, number, fault.as_ref());
             }
         }
         if let Some(error) = broken {
@@ -115,14 +104,14 @@ fn string<'a>(node: &'a Node, field: &str) -> &'a str {
     }
 }
 
-/// The resources of a list, as kubectl prints several. Lists in lists are not opened.
-fn items(mut node: Node) -> Result<Vec<Node>, Box<Node>> {
+/// Is it a list, as kubectl prints several resources, and its resources; or itself. Lists in lists are not opened.
+fn items(mut node: Node) -> (bool, Vec<Node>) {
     if string(&node, "kind").ends_with("List")
         && let Value::Map(fields) = &mut node.value
         && let Some((_, items)) = fields.iter_mut().rev().find(|(name, _)| name == "items")
         && let Value::List(items) = &mut items.value
     {
-        return Ok(std::mem::take(items));
+        return (true, std::mem::take(items));
     }
-    Err(Box::new(node))
+    (false, vec![node])
 }

@@ -9,6 +9,8 @@ use crate::pod::names::own_containers;
 /// Source: <https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-os>.
 const OS_LABELS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
 
+const LINUX: &str = "linux";
+
 /// Is it a pod for Windows nodes? What names the operating system decides; windowsOptions have no effect on Linux.
 pub(crate) fn is_windows(pod: &Pod) -> bool {
     let Some(spec) = &pod.spec else { return false };
@@ -18,13 +20,13 @@ pub(crate) fn is_windows(pod: &Pod) -> bool {
         .find_map(|label| selector?.get(*label).map(String::as_str));
     match spec.os.as_ref().map(|os| os.name.as_str()).or(selected) {
         Some(os) => os == "windows",
-        None if requires(spec, is_with_linux) => false,
-        None => requires(spec, is_without_linux) || has_windows_options(spec, pod),
+        None if requires(spec, is_linux) => false,
+        None => requires(spec, excludes_linux) || has_windows_options(spec, pod),
     }
 }
 
-/// Are all alternatives of the required node affinity so?
-fn requires(spec: &PodSpec, is_so: impl Fn(&NodeSelectorTerm) -> bool) -> bool {
+/// Has each alternative of the required node affinity an expression of the operating system with such an operator and values?
+fn requires(spec: &PodSpec, is_such: impl Fn(&str, &[String]) -> bool) -> bool {
     let affinity = spec.affinity.as_ref();
     let required = affinity.and_then(|affinity| {
         let nodes = affinity.node_affinity.as_ref()?;
@@ -32,32 +34,33 @@ fn requires(spec: &PodSpec, is_so: impl Fn(&NodeSelectorTerm) -> bool) -> bool {
             .required_during_scheduling_ignored_during_execution
             .as_ref()
     });
+    let has_such = |term: &NodeSelectorTerm| {
+        let mut expressions = term.match_expressions.iter().flatten();
+        expressions.any(|expression| {
+            OS_LABELS.contains(&expression.key.as_str())
+                && is_such(
+                    &expression.operator,
+                    expression.values.as_deref().unwrap_or_default(),
+                )
+        })
+    };
     required.is_some_and(|required| {
         let terms = &required.node_selector_terms;
-        !terms.is_empty() && terms.iter().all(is_so)
+        !terms.is_empty() && terms.iter().all(has_such)
     })
 }
 
-fn is_with_linux(term: &NodeSelectorTerm) -> bool {
-    let mut expressions = term.match_expressions.iter().flatten();
-    expressions.any(|expression| {
-        let is_linux = expression.values.as_deref() == Some(&["linux".to_owned()]);
-        OS_LABELS.contains(&expression.key.as_str()) && expression.operator == "In" && is_linux
-    })
+fn is_linux(operator: &str, values: &[String]) -> bool {
+    operator == "In" && values == [LINUX]
 }
 
-fn is_without_linux(term: &NodeSelectorTerm) -> bool {
-    let mut expressions = term.match_expressions.iter().flatten();
-    expressions.any(|expression| {
-        let mut values = expression.values.iter().flatten();
-        let has_linux = values.any(|os| os == "linux");
-        OS_LABELS.contains(&expression.key.as_str())
-            && match expression.operator.as_str() {
-                "In" => !has_linux,
-                "NotIn" => has_linux,
-                _ => false,
-            }
-    })
+fn excludes_linux(operator: &str, values: &[String]) -> bool {
+    let has_linux = values.iter().any(|os| os == LINUX);
+    match operator {
+        "In" => !has_linux,
+        "NotIn" => has_linux,
+        _ => false,
+    }
 }
 
 fn has_windows_options(spec: &PodSpec, pod: &Pod) -> bool {

@@ -287,6 +287,12 @@ impl World {
         written.map(|((_, class), version)| (*class, *version, &self.versions[version]))
     }
 
+    /// Those that have a key.
+    fn of_key(&self, key: &str) -> impl Iterator<Item = (usize, u64, &Sources)> {
+        let needed = self.needed();
+        needed.filter(move |(_, _, sources)| sources.contains_key(key))
+    }
+
     fn check(&self, after: &Secret) {
         let before = self.secret.clone().unwrap_or_default();
         for (_, _, sources) in self.needed() {
@@ -301,10 +307,7 @@ impl World {
             }
         }
         for (key, value) in &after.fields {
-            let needed = self
-                .needed()
-                .filter(|(_, _, sources)| sources.contains_key(key.as_str()));
-            let newest = needed.max_by_key(|(_, version, _)| *version);
+            let newest = self.of_key(key).max_by_key(|(_, version, _)| *version);
             let Some((_, _, sources)) = newest else {
                 continue;
             };
@@ -315,11 +318,7 @@ impl World {
                 is_unchanged || is_of_newest,
                 "{key} is set to {value}: {self:#?}"
             );
-            let mut classes: Vec<_> = self
-                .needed()
-                .filter(|(_, _, sources)| sources.contains_key(key.as_str()))
-                .map(|(class, _, _)| class)
-                .collect();
+            let mut classes: Vec<_> = self.of_key(key).map(|(class, _, _)| class).collect();
             classes.sort_unstable();
             classes.dedup();
             assert_eq!(classes.len(), 1, "{key} belongs to one class: {self:#?}");
@@ -330,10 +329,7 @@ impl World {
     fn check_values(&self) {
         let fields = self.secret.iter().flat_map(|secret| &secret.fields);
         for (key, value) in fields {
-            let needed = self
-                .needed()
-                .filter(|(_, _, sources)| sources.contains_key(key.as_str()));
-            let newest = needed.max_by_key(|(_, version, _)| *version);
+            let newest = self.of_key(key).max_by_key(|(_, version, _)| *version);
             let Some((class, _, sources)) = newest else {
                 continue;
             };

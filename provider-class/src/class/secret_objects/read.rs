@@ -30,12 +30,7 @@ pub(crate) fn read<'a>(
     templates: &'a [Template],
     findings: &'a Findings<'a>,
 ) -> Vec<SecretObject> {
-    let path = Path::new(Root::Spec, SECRET_OBJECTS);
-    let list = Cursor {
-        node,
-        path,
-        findings,
-    };
+    let list = Cursor::new(node, Path::new(Root::Spec, SECRET_OBJECTS), findings);
     let Value::List(entries) = &node.value else {
         return Vec::new();
     };
