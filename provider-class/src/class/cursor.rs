@@ -2,7 +2,7 @@
 
 use super::field_path::Path;
 use super::findings::Findings;
-use crate::words::name;
+use crate::words::name::{self, shown};
 use crate::words::nearest::nearest;
 use crate::yaml::{Node, Value};
 
@@ -45,6 +45,8 @@ impl<'a> Cursor<'a> {
         let text = self.node.text();
         if text.is_none() {
             self.is_not("must be a string");
+        } else if self.node.differs_in_go() {
+            self.warning("is a number or boolean for AWS's provider, which reads another text: put it in quotes");
         }
         text
     }
@@ -186,10 +188,25 @@ impl<'a> Fields<'a> {
             None => "",
         };
         if text.is_empty() {
-            self.problem(name, message);
+            self.missing(name, message);
             return None;
         }
         Some(text)
+    }
+
+    /// A field that must be there and is not, with the unknown one that probably is meant.
+    pub(super) fn missing(&self, name: &'static str, message: &str) {
+        let mut unknown = self.left.iter().map(|(key, _)| key);
+        match unknown.find(|key| nearest(key, &[name]).is_some()) {
+            Some(key) => self.problem(
+                name,
+                format!(
+                    "{message}; {} is not a known field: did you mean {name}?",
+                    shown(key)
+                ),
+            ),
+            None => self.problem(name, message),
+        }
     }
 
     /// The path of a field.
@@ -215,11 +232,11 @@ impl<'a> Fields<'a> {
     }
 
     /// Warns of the fields that nobody has taken.
-    pub(super) fn finish(&mut self) {
+    pub(super) fn finish(&self) {
         if self.are_parameters {
             self.at.findings.set_parameters(&self.known);
         }
-        for (key, _) in std::mem::take(&mut self.left) {
+        for (key, _) in &self.left {
             let path = self.at.path.key(key.clone());
             let blank = key.chars().find_map(name::blank);
             if let Some(blank) = blank.filter(|_| !self.are_parameters) {

@@ -48,7 +48,7 @@ pub(super) fn requests(
         return (request, failover);
     }
     let Some(name) = named.name else {
-        fields.problem(
+        fields.missing(
             "objectName",
             "is required: the name or ARN of a secret or parameter",
         );
@@ -62,7 +62,7 @@ pub(super) fn requests(
     let failover = match &failover {
         Some((other_fields, other)) => {
             if other.name.is_some() && is_unnamed {
-                fields.problem(
+                fields.missing(
                     "objectAlias",
                     "is required with a failoverObject: one file name for both regions",
                 );
@@ -100,7 +100,7 @@ fn failover_request(
     // With a label alone it is the same object. But an ARN belongs to its own region.
     let same = named.name.filter(|name| !Arn::looks_like(name));
     let Some(name) = other.name.or(same) else {
-        fields.problem(
+        fields.missing(
             "objectName",
             "is required: the name or ARN in the failover region",
         );
@@ -133,7 +133,7 @@ fn object_type(
     fields.keep("objectName", name::written(name))?;
     if !Arn::looks_like(name) {
         if kind.is_none() {
-            fields.problem("objectType", "is required where objectName is not an ARN: \"secretsmanager\" or \"ssmparameter\"");
+            fields.missing("objectType", "is required where objectName is not an ARN: \"secretsmanager\" or \"ssmparameter\"");
         }
         return by_field;
     }

@@ -66,7 +66,7 @@ impl Parameters {
         let mut fields = Fields::new(at).of_parameters();
         // The lists have been read.
         if fields.text(OBJECTS).is_none() {
-            fields.problem(
+            fields.missing(
                 OBJECTS,
                 "is required: list the secrets and parameters to fetch",
             );

@@ -76,7 +76,7 @@ pub(super) fn failover(
         );
     }
     let Some(path) = other.path else {
-        fields.problem("objectPath", "is required: the path in the failover region");
+        fields.missing("objectPath", "is required: the path in the failover region");
         return None;
     };
     // What is wrong with it has been found in the entry.

@@ -141,7 +141,7 @@ impl Reader {
             }
             (None, None) => {
                 let message = "is required: the text of the file, such as {{ files[\"db\"] }}; or write a format: dotenv, json, properties, shell or yaml";
-                fields.problem("template", message);
+                fields.missing("template", message);
                 None
             }
         };

@@ -1,12 +1,13 @@
 //! From the YAML of one resource to a class.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Document, InvalidDocument, Number};
 use crate::class::field_path::{Path, Root, SECRET_OBJECTS};
 use crate::class::findings::MOST_PROBLEMS;
 use crate::words::kubernetes::{InvalidForKubernetes, class_name, label_name, label_value};
 use crate::words::name::shown;
+use crate::words::nearest::nearest;
 use crate::yaml::{Node, Value};
 use crate::{GROUP, Metadata, Problem, SecretProviderClass, SecretProviderClassSpec, VERSIONS};
 
@@ -63,6 +64,7 @@ impl Reader {
             label_value(value).map(drop)
         });
         self.words(metadata, &of_metadata, "annotations", |_| Ok(()));
+        self.names(spec);
         Ok(SecretProviderClass {
             api_version: self
                 .text(node, &resource, "apiVersion")?
@@ -136,6 +138,34 @@ impl Reader {
             self.problem(path, not_a_string(name, text));
         }
         Ok(Some(text.to_owned()))
+    }
+
+    /// Finds fields of `spec` that Kubernetes does not know, and names that occur twice there or among the parameters: kubectl
+    /// refuses both.
+    fn names(&mut self, spec: &Node) {
+        const KNOWN: [&str; 3] = ["provider", "parameters", SECRET_OBJECTS];
+        let parameters = spec.get("parameters").map(Node::fields).unwrap_or_default();
+        for (at, fields) in [(Root::Spec, spec.fields()), (Root::Parameters, parameters)] {
+            let mut known = HashSet::new();
+            for (name, _) in fields {
+                let path = Path::of(at).key(name.clone());
+                if !known.insert(name) {
+                    self.problem(
+                        path,
+                        "is given more than once: kubectl refuses that; remove one",
+                    );
+                } else if at == Root::Spec && !KNOWN.contains(&name.as_str()) {
+                    let message = match nearest(name, &KNOWN) {
+                        Some(meant) => format!(
+                            "is not a field of Kubernetes' SecretProviderClass: did you mean {meant}?"
+                        ),
+                        None => "is not a field of Kubernetes' SecretProviderClass: remove it"
+                            .to_owned(),
+                    };
+                    self.problem(path, message);
+                }
+            }
+        }
     }
 
     /// Labels or annotations of the resource.

@@ -305,6 +305,23 @@ spec:
 }
 
 #[test]
+fn fields_of_spec_that_kubectl_refuses_are_found() {
+    let spec = "spec:\n  provider: aws\n  parameter: {objects: '[{objectName: a, objectType: secretsmanager}]'}\n  provider: aws\n";
+    let text = CLASS.replace(
+        "spec: {provider: aws, parameters: {objects: '- objectName: x'}}\n",
+        spec,
+    );
+    let error = Document::read_all(&text).unwrap()[0].parse().unwrap_err();
+    let error = error.to_string();
+    for expected in [
+        "parameter: is not a field of Kubernetes' SecretProviderClass: did you mean parameters?",
+        "provider: is given more than once: kubectl refuses that; remove one",
+    ] {
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn a_file_of_any_depth_is_read_or_refused() {
     let nested = |levels: usize| {
         let (open, close) = ("[".repeat(levels), "]".repeat(levels));

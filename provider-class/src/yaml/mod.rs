@@ -133,6 +133,11 @@ impl Node {
         }
     }
 
+    /// Is it a string here, but a boolean or number of YAML 1.1 for Go's reader, which then gives another text to a string field?
+    pub(crate) fn differs_in_go(&self) -> bool {
+        matches!(self.value, Value::String(_)) && !self.is_string_in_kubernetes()
+    }
+
     /// The same as JSON, where `text` makes a value of each scalar.
     pub(crate) fn to_json(&self, text: fn(&Self, &str) -> Json) -> Json {
         match &self.value {

@@ -310,6 +310,47 @@ fn a_parameter_inside_an_entry_is_told_where_it_belongs() {
 }
 
 #[test]
+fn a_required_field_that_is_misspelt_is_told_its_name() {
+    for (entry, expected) in [
+        (
+            "- objectNmae: a\n  objectType: secretsmanager",
+            "objects[0].objectName (line 1 of objects): is required: the name or ARN of a secret or parameter; \"objectNmae\" is not a known field: did you mean objectName?",
+        ),
+        (
+            "- objectName: a\n  objectTyp: secretsmanager",
+            "\"ssmparameter\"; \"objectTyp\" is not a known field: did you mean objectType?",
+        ),
+        (
+            "- objectName: a\n  objectType: secretsmanager\n  jmesPath: [{pth: a, objectAlias: b}]",
+            "\"pth\" is not a known field: did you mean path?",
+        ),
+    ] {
+        let error = parse(entry).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_text_that_aws_provider_reads_as_another_is_doubted() {
+    for text in ["yes", "On", "010", "1_000"] {
+        let entry = |text: &str| {
+            format!("- objectName: a\n  objectType: secretsmanager\n  objectAlias: {text}\n")
+        };
+        let class = parse(&entry(text)).unwrap();
+        assert_eq!(class.files().next().unwrap().path.as_str(), text);
+        let warnings: Vec<_> = class.warnings.iter().map(ToString::to_string).collect();
+        let expected = "objects[0] \"a\": objectAlias (line 3 of objects): is a number or boolean for AWS's provider, which reads another text: put it in quotes";
+        assert_eq!(warnings, [expected]);
+        assert!(
+            parse(&entry(&format!("'{text}'")))
+                .unwrap()
+                .warnings
+                .is_empty()
+        );
+    }
+}
+
+#[test]
 fn an_entry_that_is_read_wrongly_is_told_at_its_line() {
     for (objects, expected) in [
         (

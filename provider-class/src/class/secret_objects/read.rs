@@ -188,7 +188,7 @@ fn secret<'a>(entry: Cursor<'a>, files: Option<&Files<'a>>) -> Option<SecretObje
         None => Vec::new(),
     };
     if data.is_empty() {
-        fields.problem(
+        fields.missing(
             "data",
             "is required: list the keys of the Secret, each with objectName and key",
         );
@@ -259,7 +259,7 @@ fn string<'a>(fields: &mut Fields<'a>, name: &'static str, what: &str) -> Option
         }
     };
     if text.is_empty() {
-        fields.problem(name, format!("is required: {what}"));
+        fields.missing(name, &format!("is required: {what}"));
         return None;
     }
     Some(text)
