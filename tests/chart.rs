@@ -8,7 +8,7 @@ use std::fs;
 
 use e2e::helm::{chart, template, template_of};
 use e2e::project;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Names that YAML does not read as text.
 #[test]
@@ -66,7 +66,7 @@ fn it_refuses_its_own_variables_as_extra_ones() {
         .iter()
         .map(Value::to_string)
         .collect();
-    let all = "region=us-east-2,log.level=debug,injector.env.A=b,injector.image.pullPolicy=Always,injector.resources.limits.cpu=1,secretObjects.sync=true";
+    let all = "region=us-east-2,log.level=debug,injector.env.A=b,injector.image.pullPolicy=Always,injector.resources.limits.cpu=1,secretObjects.sync=true,injector.caBundle=-----BEGIN CERTIFICATE-----";
     let mut own = BTreeSet::new();
     for certificates in ["true", "false"] {
         let values = format!("{all},certificates.certManager.enabled={certificates}");
@@ -113,6 +113,9 @@ fn it_refuses_values_that_it_does_not_know() {
         ("injector.secretsSizeLimit=0", "secretsSizeLimit"),
         ("injector.resources.requests.cpu=some", "cpu"),
         ("injector=null", "injector"),
+        ("injector.caBundle=/etc/ssl/proxy.pem", "caBundle"),
+        ("injector.caBundle=-----BEGIN PRIVATE KEY-----", "caBundle"),
+        ("injector.env.CA_BUNDLE=x", "CA_BUNDLE"),
         ("drain=5xyz", "drain"),
         ("extraEnv[0].name=LISTEN,extraEnv[0].value=x", "extraEnv"),
         ("podDisruptionBudget.minAvailable=null", "minAvailable"),
@@ -139,4 +142,147 @@ fn it_refuses_values_that_it_does_not_know() {
             .to_string();
         assert!(error.contains(words), "{values}: {error}");
     }
+}
+
+fn rendered(values: &str) -> Vec<Value> {
+    let text = template("release", &["--set-json", values]).unwrap();
+    serde_yaml::from_multiple(&text).unwrap()
+}
+
+fn named<'a>(documents: &'a [Value], kind: &str, name: &str) -> &'a Value {
+    let mut documents = documents.iter();
+    let found =
+        documents.find(|document| document["kind"] == kind && document["metadata"]["name"] == name);
+    found.unwrap_or_else(|| panic!("no {kind} {name}"))
+}
+
+#[test]
+fn one_registry_can_serve_all_images() {
+    let values = r#"global={"imageRegistry":"mirror.example.com:5000/a/"},test={"secretProviderClass":"c","namespace":"shop"}"#;
+    let documents = rendered(values);
+    let container = &named(&documents, "Deployment", "release-aws-secrets-injector")["spec"]["template"]
+        ["spec"]["containers"][0];
+    let injector = container["env"].as_array().unwrap().iter();
+    let injector = injector
+        .clone()
+        .find(|variable| variable["name"] == "INJECTOR_IMAGE");
+    let test = named(&documents, "Pod", "release-aws-secrets-injector-test");
+    let version = env!("CARGO_PKG_VERSION");
+    for (image, name) in [
+        (
+            &container["image"],
+            format!("aws-secrets-injector/webhook:{version}"),
+        ),
+        (
+            &injector.unwrap()["value"],
+            format!("aws-secrets-injector/injector:{version}"),
+        ),
+        (
+            &test["spec"]["containers"][0]["image"],
+            "docker/library/busybox:stable".to_owned(),
+        ),
+    ] {
+        assert_eq!(*image, format!("mirror.example.com:5000/a/{name}"));
+    }
+}
+
+#[test]
+fn annotations_reach_all_objects_beside_their_own() {
+    let values = r#"commonAnnotations={"team":1},webhook.annotations={"wave":"2"},dashboard.enabled=true,podMonitor.enabled=true,serviceMonitor.enabled=true,alerts.enabled=true,networkPolicy.enabled=true,test={"secretProviderClass":"c","namespace":"shop"}"#;
+    for certificates in ["true", "false"] {
+        let values = format!("{values},certificates.certManager.enabled={certificates}");
+        let documents = rendered(&values);
+        assert!(documents.len() > 20);
+        for document in &documents {
+            let annotations = &document["metadata"]["annotations"];
+            assert_eq!(annotations["team"], "1", "{}", document["kind"]);
+            let is_webhook = document["kind"]
+                .to_string()
+                .contains("WebhookConfiguration");
+            assert_eq!(
+                annotations["wave"] == "2",
+                is_webhook,
+                "{}",
+                document["kind"]
+            );
+            let is_issued = is_webhook && certificates == "true";
+            assert_eq!(
+                annotations["cert-manager.io/inject-ca-from"].is_string(),
+                is_issued
+            );
+        }
+    }
+}
+
+#[test]
+fn what_a_platform_adds_reaches_its_place() {
+    let values = r#"dnsPolicy="None",dnsConfig={"nameservers":["10.0.0.1"]},hostAliases=[{"ip":"10.0.0.2","hostnames":["a"]}],revisionHistoryLimit=0,schedulerName="s",runtimeClassName="r",extraVolumes=[{"name":"x","emptyDir":{}}],extraVolumeMounts=[{"name":"x","mountPath":"/x"}],extraObjects=[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"{{ .Release.Name }}-more"}}],serviceMonitor={"enabled":true,"namespace":"monitoring","scrapeTimeout":"5s","relabelings":[{"action":"labeldrop","regex":"pod"}]},podMonitor={"enabled":true,"interval":"1m"}"#;
+    let documents = rendered(values);
+    let deployment = named(&documents, "Deployment", "release-aws-secrets-injector");
+    assert_eq!(deployment["spec"]["revisionHistoryLimit"], 0);
+    let pod = &deployment["spec"]["template"]["spec"];
+    for (field, value) in [
+        ("dnsPolicy", json!("None")),
+        ("dnsConfig", json!({"nameservers": ["10.0.0.1"]})),
+        (
+            "hostAliases",
+            json!([{"ip": "10.0.0.2", "hostnames": ["a"]}]),
+        ),
+        ("schedulerName", json!("s")),
+        ("runtimeClassName", json!("r")),
+        ("volumes", json!([{"name": "x", "emptyDir": {}}])),
+    ] {
+        assert_eq!(pod[field], value, "{field}");
+    }
+    assert_eq!(
+        pod["containers"][0]["volumeMounts"],
+        json!([{"name": "x", "mountPath": "/x"}])
+    );
+    named(&documents, "ConfigMap", "release-more");
+    let monitor = named(&documents, "ServiceMonitor", "release-aws-secrets-injector");
+    assert_eq!(monitor["metadata"]["namespace"], "monitoring");
+    // The monitor selects the Service in the release's namespace.
+    assert_eq!(
+        monitor["spec"]["namespaceSelector"],
+        json!({"matchNames": ["release"]})
+    );
+    let endpoint = json!({"port": "metrics", "interval": "30s", "scrapeTimeout": "5s", "relabelings": [{"action": "labeldrop", "regex": "pod"}]});
+    assert_eq!(monitor["spec"]["endpoints"], json!([endpoint]));
+    let sidecars = named(
+        &documents,
+        "PodMonitor",
+        "release-aws-secrets-injector-refreshers",
+    );
+    assert_eq!(
+        sidecars["spec"]["podMetricsEndpoints"],
+        json!([{"port": "refresh-metrics", "interval": "1m"}])
+    );
+}
+
+/// On a cluster without the driver nobody else gives these permissions.
+#[test]
+fn classes_are_a_part_of_the_usual_roles_unless_told_otherwise() {
+    let documents = rendered("commonLabels={}");
+    for (name, labels, may_write) in [
+        ("view", &["view"][..], false),
+        ("edit", &["edit", "admin"], true),
+    ] {
+        let role = named(
+            &documents,
+            "ClusterRole",
+            &format!("release-aws-secrets-injector-{name}"),
+        );
+        for label in labels {
+            let label = format!("rbac.authorization.k8s.io/aggregate-to-{label}");
+            assert_eq!(role["metadata"]["labels"][&label], "true", "{label}");
+        }
+        let verbs = role["rules"][0]["verbs"].as_array().unwrap();
+        assert!(verbs.contains(&json!("get")));
+        assert_eq!(verbs.contains(&json!("create")), may_write);
+    }
+    let documents = rendered("rbac.aggregate=false");
+    let roles = documents
+        .iter()
+        .filter(|document| document["kind"] == "ClusterRole");
+    assert_eq!(roles.count(), 1);
 }

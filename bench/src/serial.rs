@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 async fn fetch(args: &Args) -> anyhow::Result<()> {
     let environment = Environment::read(|name| std::env::var(name).ok())?;
     let region: Region = REGION.parse().map_err(anyhow::Error::msg)?;
-    let http = HttpClient::new(environment.ca_bundle.as_deref(), &environment.proxies)?;
+    let http = HttpClient::new(&environment)?;
     let token_file = environment
         .web_identity_token_file
         .clone()

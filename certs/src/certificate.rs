@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use pem::{EncodeConfig, LineEnding, Pem, encode_config};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::prelude::{FromDer as _, X509Certificate, X509Version};
 
 /// The clocks of API server and replicas differ, so a certificate is valid from this long before it is issued.
 pub const BACKDATED: Duration = Duration::from_hours(1);
@@ -65,6 +65,8 @@ pub struct Certificate {
     pub common_name: String,
     /// The raw public key.
     pub public_key: Vec<u8>,
+    /// Is it a CA's? One without extensions, of X.509's first version, may be.
+    pub is_authority: bool,
 }
 
 impl Certificate {
@@ -78,12 +80,7 @@ impl Certificate {
 
     /// All certificates of a PEM text; an error if there is none, or one that cannot be read.
     pub fn all_from_pem(pem: &str) -> Result<Vec<Self>, String> {
-        let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes())
-            .map(|der| {
-                der.map_err(|error| error.to_string())
-                    .and_then(|der| Self::from_der(der.into_owned()))
-            })
-            .collect();
+        let all: Result<Vec<_>, _> = Self::each_from_pem(pem).collect();
         match all {
             Ok(all) if all.is_empty() => Err("contains no certificate".to_owned()),
             all => all,
@@ -92,9 +89,15 @@ impl Certificate {
 
     /// The certificates of a PEM text that can be read.
     pub fn readable_from_pem(pem: &str) -> Vec<Self> {
-        CertificateDer::pem_slice_iter(pem.as_bytes())
-            .filter_map(|der| Self::from_der(der.ok()?.into_owned()).ok())
-            .collect()
+        Self::each_from_pem(pem).filter_map(Result::ok).collect()
+    }
+
+    /// Each certificate of a PEM text, or the parser's own text about it.
+    pub fn each_from_pem(pem: &str) -> impl Iterator<Item = Result<Self, String>> {
+        CertificateDer::pem_slice_iter(pem.as_bytes()).map(|der| {
+            der.map_err(|error| error.to_string())
+                .and_then(|der| Self::from_der(der.into_owned()))
+        })
     }
 
     fn from_der(der: CertificateDer<'static>) -> Result<Self, String> {
@@ -116,6 +119,11 @@ impl Certificate {
                 not_after: time(parsed.validity().not_after.timestamp()),
             },
             common_name,
+            is_authority: match parsed.basic_constraints() {
+                Ok(Some(constraints)) => constraints.value.ca,
+                Ok(None) => parsed.version() == X509Version::V1,
+                Err(_) => false,
+            },
             public_key: parsed.public_key().subject_public_key.data.to_vec(),
             der,
         })

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use hyper_util::client::proxy::matcher::Matcher;
 use provider_class::network::{self, AgentUri, Endpoint, Flag, InvalidVariable, NoProxy, Proxy};
-use provider_class::{Region, RoleArn};
+use provider_class::{Region, RoleArn, SessionTag};
 
 use crate::service::Service;
 
@@ -28,8 +28,12 @@ pub struct Environment {
     pub container_token_file: Option<PathBuf>,
     /// `AWS_ROLE_SESSION_NAME`, or namespace and pod name.
     pub session_name: SessionName,
+    /// The pod, as far as the webhook tells it.
+    pub pod: PodNames,
     /// `AWS_CA_BUNDLE`: certificate authorities to trust besides the system's.
     pub ca_bundle: Option<PathBuf>,
+    /// `CA_BUNDLE`: the same as PEM, from the webhook.
+    pub ca_certificates: Option<String>,
     /// `AWS_USE_FIPS_ENDPOINT`.
     pub use_fips: bool,
     /// `AWS_USE_DUALSTACK_ENDPOINT`.
@@ -38,6 +42,26 @@ pub struct Environment {
     pub proxies: Proxies,
     endpoint: Option<Endpoint>,
     service_endpoints: Vec<(Service, Endpoint)>,
+}
+
+/// `POD_NAMESPACE`, `POD_SERVICE_ACCOUNT` and `POD_NAME`.
+#[derive(Clone, Debug, Default)]
+pub struct PodNames {
+    namespace: Option<String>,
+    service_account: Option<String>,
+    name: Option<String>,
+}
+
+impl PodNames {
+    /// What a session tag says; an unset variable is the error.
+    pub fn tag(&self, tag: SessionTag) -> Result<&str, &'static str> {
+        let (value, variable) = match tag {
+            SessionTag::Namespace => (&self.namespace, "POD_NAMESPACE"),
+            SessionTag::ServiceAccount => (&self.service_account, "POD_SERVICE_ACCOUNT"),
+            SessionTag::Pod => (&self.name, "POD_NAME"),
+        };
+        value.as_deref().ok_or(variable)
+    }
 }
 
 /// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, or the same in lower case.
@@ -83,6 +107,11 @@ impl Environment {
                 service_endpoints.extend(own.map(|endpoint| (service, endpoint)));
             }
         }
+        let pod = PodNames {
+            namespace: variables.text("POD_NAMESPACE"),
+            service_account: variables.text("POD_SERVICE_ACCOUNT"),
+            name: variables.text("POD_NAME"),
+        };
         Ok(Self {
             region: variables.parsed("AWS_REGION")?,
             role_arn: variables.parsed("AWS_ROLE_ARN")?,
@@ -91,10 +120,12 @@ impl Environment {
             container_token_file: variables.path("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
             session_name: SessionName::of(
                 variables.text("AWS_ROLE_SESSION_NAME").as_deref(),
-                variables.text("POD_NAMESPACE").as_deref(),
-                variables.text("POD_NAME").as_deref(),
+                pod.namespace.as_deref(),
+                pod.name.as_deref(),
             ),
+            pod,
             ca_bundle: variables.path("AWS_CA_BUNDLE"),
+            ca_certificates: variables.text("CA_BUNDLE"),
             use_fips: variables.flag("AWS_USE_FIPS_ENDPOINT")?,
             use_dual_stack: variables.flag("AWS_USE_DUALSTACK_ENDPOINT")?,
             proxies: Proxies {

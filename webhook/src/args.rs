@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use certs::{Configuration, Lifetimes, SecretSource, Source};
 use clap::builder::TypedValueParser;
@@ -14,11 +14,15 @@ use kube::Client;
 use provider_class::{Namespace, ObjectName, Region, network};
 use tracing_subscriber::EnvFilter;
 
+use crate::ca_bundle::CaBundle;
 use crate::logging;
 use crate::panics;
 use crate::pod::annotations::Resources;
 use crate::pod::injection::{ApiServer, InjectorSettings, OF_EACH_POD};
 use crate::pod::quantity::quantity;
+
+/// The injector's variable with CA certificates.
+const CA_BUNDLE: &str = "CA_BUNDLE";
 
 /// Mutating admission webhook that gives annotated pods their AWS secrets as files.
 #[derive(Clone, Debug, Parser)]
@@ -89,6 +93,9 @@ pub struct Args {
     /// Environment variable for every injector, NAME=VALUE. Can be repeated; INJECTOR_ENV has one per line.
     #[arg(long = "injector-env", env = "INJECTOR_ENV", value_name = "NAME=VALUE", value_delimiter = '\n', value_parser = VariableParser)]
     injector_environment: Vec<(String, String)>,
+    /// CA certificates, as PEM, that the injected containers trust besides those of their image.
+    #[arg(long = "ca-bundle", env = "INJECTOR_CA_BUNDLE", value_name = "PEM", hide_env_values = true, value_parser = CaBundleParser)]
+    ca_bundle: Option<CaBundle>,
     /// requests.cpu of injected containers.
     #[arg(long, env = "INJECTOR_CPU_REQUEST", default_value = "10m", value_parser = quantity)]
     injector_cpu_request: Quantity,
@@ -162,12 +169,37 @@ impl TypedValueParser for VariableParser {
     }
 }
 
+/// Reads a CA bundle. clap's own error would quote all of it.
+#[derive(Clone, Debug)]
+struct CaBundleParser;
+
+impl TypedValueParser for CaBundleParser {
+    type Value = CaBundle;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        _: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Self::Value, clap::Error> {
+        value.to_string_lossy().parse().map_err(|reason| {
+            let message = format!("--ca-bundle (INJECTOR_CA_BUNDLE): {reason}");
+            command.clone().error(ErrorKind::ValueValidation, message)
+        })
+    }
+}
+
 fn variable(text: &str) -> Result<(String, String), String> {
     let Some((name, value)) = text.split_once('=') else {
         return Err("an entry is not NAME=VALUE".into());
     };
     if name == "AWS_REGION" {
         return Err("AWS_REGION: set the default region with --region instead".into());
+    }
+    if name == CA_BUNDLE {
+        return Err(format!(
+            "{CA_BUNDLE}: set the certificates with --ca-bundle instead"
+        ));
     }
     if OF_EACH_POD.contains(&name) {
         return Err(format!("{name} is set per pod and cannot be set globally"));
@@ -223,6 +255,13 @@ impl Args {
 
     /// What is injected.
     pub fn settings(&self) -> InjectorSettings {
+        let mut environment = self.injector_environment.clone();
+        if let Some(bundle) = &self.ca_bundle {
+            for warning in bundle.warnings(SystemTime::now()) {
+                tracing::warn!("{warning}");
+            }
+            environment.push((CA_BUNDLE.to_owned(), bundle.to_pem()));
+        }
         InjectorSettings {
             image: self.injector_image.clone(),
             image_pull_policy: self
@@ -235,7 +274,7 @@ impl Args {
                 memory_limit: Some(self.injector_memory_limit.clone()),
             },
             size_limit: self.secrets_size_limit.clone(),
-            environment: self.injector_environment.clone(),
+            environment,
             api_server: self
                 .api_server_host
                 .clone()

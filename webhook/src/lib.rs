@@ -11,6 +11,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`args`] | the command line |
+//! | `ca_bundle` | CA certificates for the injected containers |
 //! | `webhook` | puts the rooms together, serves, and shuts down in order |
 //! | `panics` | how far a panic reaches |
 //! | `text`, `logging` | text from outside, made safe for a line of the log or an answer |
@@ -21,6 +22,7 @@ pub mod cluster;
 pub mod pod;
 pub mod server;
 
+mod ca_bundle;
 mod logging;
 mod panics;
 mod text;

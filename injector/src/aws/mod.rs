@@ -27,5 +27,5 @@ pub use clients::Clients;
 pub use deadline::Deadline;
 pub use failure::Failure;
 pub(crate) use http::is_too_long;
-pub use http::{CaFileError, HttpClient, HttpError};
+pub use http::{CaError, HttpClient, HttpError};
 pub(crate) use refusals::Meaning;

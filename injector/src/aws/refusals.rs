@@ -141,6 +141,7 @@ const TABLE: &[Row] = table! {
     STS "RegionDisabled" => Other, "activate STS in this region in the account's IAM settings, or use another region in the class";
     STS "ExpiredToken" => Mistake, "the pod's token has expired: check the node's clock";
     STS "AccessDenied", ["sts:AssumeRoleWithWebIdentity"] => Denied, TRUST;
+    STS "AccessDenied", ["sts:TagSession"] => Denied, "for session tags, the policy of the pod's role must allow sts:TagSession on the role of assumeRoleArn, and that role's trust policy must allow it for the pod's role";
     STS "AccessDenied", ["sts:AssumeRole"] => Denied, "the policy of the pod's role must allow sts:AssumeRole on the role of assumeRoleArn, and that role's trust policy must allow it for the pod's role";
     STS "AccessDenied" => Denied, TRUST;
 

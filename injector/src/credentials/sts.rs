@@ -4,6 +4,7 @@
 //! Source: <https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html>.
 
 use aws_credential_types::Credentials;
+use aws_sdk_sts::types::Tag;
 use provider_class::AssumeRole;
 
 use super::token;
@@ -37,9 +38,10 @@ pub(super) async fn assume(
     own: &Credentials,
     role: &AssumeRole,
 ) -> Result<Credentials, Failure> {
+    let tags = tags(target, role)?;
     let client = target.clients.sts(target.region, Some(own));
     let answer = target.send(Service::Sts, async || {
-        let call = client.assume_role();
+        let call = client.assume_role().set_tags(tags.clone());
         call.role_arn(role.arn.as_str())
             .role_session_name(target.clients.environment().session_name.as_str())
             .set_external_id(role.external_id.clone())
@@ -48,6 +50,23 @@ pub(super) async fn assume(
             .await
     });
     from_sts(target, answer.await?.credentials)
+}
+
+/// The session tags that the class asks for. `None`: none, for which the role's trust policy need not allow `sts:TagSession`.
+fn tags(target: Target<'_>, role: &AssumeRole) -> Result<Option<Vec<Tag>>, Failure> {
+    let mut tags = Vec::new();
+    for tag in &role.session_tags {
+        let failure = |reason: String| Failure::setup(Service::Sts, reason);
+        let value = target.clients.environment().pod.tag(*tag);
+        let value = value.map_err(|variable| {
+            failure(format!(
+                "environment variable {variable} is not set: assumeRoleSessionTags needs it"
+            ))
+        })?;
+        let tag = Tag::builder().key(tag.key()).value(value).build();
+        tags.push(tag.map_err(|error| failure(error.to_string()))?);
+    }
+    Ok((!tags.is_empty()).then_some(tags))
 }
 
 fn is_unset(variable: &str) -> Failure {

@@ -52,7 +52,7 @@ pub async fn fetch(
     environment: Environment,
     timeout: Duration,
 ) -> Result<(Directories, Versions), FetchError> {
-    let http = HttpClient::new(environment.ca_bundle.as_deref(), &environment.proxies)?;
+    let http = HttpClient::new(&environment)?;
     let deadline = Deadline::after(timeout).patient();
     let credentials = CredentialStore::new(Clients::new(http, environment), deadline);
     let nothing = ClassVersions::new();

@@ -79,7 +79,7 @@ impl Refresher {
         due: &BTreeSet<usize>,
     ) -> Vec<(usize, Result<Fetched, BTreeSet<String>>)> {
         let environment = &self.environment;
-        let http = match HttpClient::new(environment.ca_bundle.as_deref(), &environment.proxies) {
+        let http = match HttpClient::new(environment) {
             Ok(http) => http,
             Err(error) => {
                 let lines = BTreeSet::from([error.to_string()]);

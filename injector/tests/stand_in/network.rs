@@ -173,6 +173,19 @@ async fn a_certificate_authority_of_ones_own_is_trusted_when_named() {
     fetch(None)
         .await
         .assert_error(&["STS in us-east-2: no response", "certificate"]);
+    let with_text = async |pem: &str| {
+        let (url, pem) = (front.url.clone(), pem.to_owned());
+        let fetch = stage.fetch_with(&[], ENTRY, move |command| {
+            command.env("AWS_ENDPOINT_URL", url).env("CA_BUNDLE", pem)
+        });
+        fetch.await
+    };
+    with_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        .await
+        .assert_error(&["environment variable CA_BUNDLE: its value: certificate 1: "]);
+    with_text(&front.authority)
+        .await
+        .assert_files(&[("a", "value")]);
     fetch(Some(&bundle)).await.assert_files(&[("a", "value")]);
 }
 

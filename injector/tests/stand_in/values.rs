@@ -239,6 +239,7 @@ async fn a_second_role_is_assumed_with_the_pods_own_credentials() {
         ("assumeRoleArn", "arn:aws:iam::444455556666:role/reader"),
         ("assumeRoleExternalId", "shop"),
         ("assumeRoleDurationSeconds", "900"),
+        ("assumeRoleSessionTags", "pod, namespace, serviceAccount"),
     ];
     let outcome = stage
         .fetch_with(
@@ -247,6 +248,7 @@ async fn a_second_role_is_assumed_with_the_pods_own_credentials() {
             |command| {
                 command
                     .env("POD_NAMESPACE", "shop")
+                    .env("POD_SERVICE_ACCOUNT", "web")
                     .env("POD_NAME", "web-1")
             },
         )
@@ -263,6 +265,15 @@ async fn a_second_role_is_assumed_with_the_pods_own_credentials() {
         Some("arn:aws:iam::444455556666:role/reader")
     );
     assert_eq!(calls[1].session.as_deref(), Some("shop.web-1"));
+    assert_eq!(
+        calls[1].tags,
+        [
+            "kubernetes-namespace=shop",
+            "kubernetes-service-account=web",
+            "kubernetes-pod-name=web-1"
+        ]
+    );
+    assert_eq!(calls[0].tags, [] as [&str; 0]);
 }
 
 #[tokio::test]

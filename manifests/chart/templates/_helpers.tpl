@@ -60,18 +60,39 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- toYaml $strings }}
 {{- end }}
 
+{{- /* The name of an image, with the registry of all images, if there is one, in place of its own. */}}
+{{- define "injector.repository" -}}
+{{- $registry := ((index . 1).Values.global).imageRegistry }}
+{{- if $registry }}
+{{- trimSuffix "/" $registry }}/{{ regexReplaceAll "^[^/]*[.:][^/]*/" (index . 0) "" }}
+{{- else }}
+{{- index . 0 }}
+{{- end }}
+{{- end }}
+
 {{- /* An image with its digest or tag. The default tag is the chart's appVersion. */}}
 {{- define "injector.image" -}}
 {{- with index . 0 }}
-{{- .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ default (index $ 1).Chart.AppVersion .tag }}{{ end }}
+{{- include "injector.repository" (list .repository (index $ 1)) }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ default (index $ 1).Chart.AppVersion .tag }}{{ end }}
 {{- end }}
 {{- end }}
 
 {{- /* Annotation for cert-manager's CA injector. */}}
 {{- define "injector.caInjection" -}}
 {{- if .Values.certificates.certManager.enabled }}
-annotations:
-  cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ include "injector.certificates" . }}
+cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ include "injector.certificates" . }}
+{{- end }}
+{{- end }}
+
+{{- /* The annotations of an object: those of all objects, and more of its own. */}}
+{{- define "injector.annotations" -}}
+{{- $own := dict }}
+{{- if gt (len .) 1 }}
+{{- $own = default dict (index . 1) }}
+{{- end }}
+{{- with mergeOverwrite (deepCopy (index . 0).Values.commonAnnotations) $own }}
+  annotations:
+    {{- include "injector.strings" . | nindent 4 }}
 {{- end }}
 {{- end }}
 
@@ -95,4 +116,20 @@ matchExpressions:
   {{- with (.Values.webhook.namespaceSelector).matchExpressions }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end }}
+
+{{- /* How a monitor of the Prometheus operator scrapes. */}}
+{{- define "injector.scrape" -}}
+interval: {{ .interval | toYaml }}
+{{- with .scrapeTimeout }}
+scrapeTimeout: {{ . | toYaml }}
+{{- end }}
+{{- with .relabelings }}
+relabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}

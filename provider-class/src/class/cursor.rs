@@ -45,7 +45,7 @@ impl<'a> Cursor<'a> {
         let text = self.node.text();
         if text.is_none() {
             self.is_not("must be a string");
-        } else if self.node.differs_in_go() {
+        } else if self.node.differs_in_go() && !self.path.ends_with("filePermission") {
             self.warning("is a number or boolean for AWS's provider, which reads another text: put it in quotes");
         }
         text

@@ -87,6 +87,11 @@ impl Path {
         (!below.is_empty()).then_some((list, below))
     }
 
+    /// Is it a field of this name?
+    pub(crate) fn ends_with(&self, name: &str) -> bool {
+        matches!(self.steps.last(), Some(Step::Key(last)) if last == name)
+    }
+
     /// Is it a list, and not a part of one?
     pub(crate) fn is_list(&self) -> bool {
         matches!(&self.steps[..], [Step::Key(name)] if [OBJECTS, TEMPLATES].contains(&&**name))

@@ -2,6 +2,8 @@
 //!
 //! A new parameter is a field of [`Parameters`] and a line where it is read.
 
+use std::collections::BTreeSet;
+
 use super::cursor::{Cursor, Fields};
 use super::field_path::{OBJECTS, Path, TEMPLATES};
 use super::findings::Findings;
@@ -39,6 +41,44 @@ pub struct AssumeRole {
     pub external_id: Option<String>,
     /// Lifetime of the credentials in seconds; the default is the role's own.
     pub duration_seconds: Option<i32>,
+    /// What the session says about the pod, for policies that compare tags.
+    pub session_tags: BTreeSet<SessionTag>,
+}
+
+/// A session tag (`assumeRoleSessionTags`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SessionTag {
+    /// The pod's namespace.
+    Namespace,
+    /// The pod's ServiceAccount.
+    ServiceAccount,
+    /// The pod's name.
+    Pod,
+}
+
+impl SessionTag {
+    /// The tag's key, which EKS Pod Identity uses, too.
+    ///
+    /// Source: <https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html>.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Namespace => "kubernetes-namespace",
+            Self::ServiceAccount => "kubernetes-service-account",
+            Self::Pod => "kubernetes-pod-name",
+        }
+    }
+
+    fn of(text: &str) -> Result<Self, String> {
+        match text {
+            "namespace" => Ok(Self::Namespace),
+            "serviceAccount" => Ok(Self::ServiceAccount),
+            "pod" => Ok(Self::Pod),
+            _ => Err(format!(
+                "{} is not namespace, serviceAccount or pod: write a comma-separated list of these",
+                shown(text)
+            )),
+        }
+    }
 }
 
 /// The parameters besides the lists, each valid.
@@ -84,7 +124,7 @@ impl Parameters {
             Some(true) => Credentials::PodIdentity(address),
             _ => Credentials::WebIdentity,
         };
-        let assume_role = assume_role(&mut fields);
+        let assume_role = assume_role(&mut fields, credentials);
         fields.finish();
         Self {
             region: region.flatten(),
@@ -125,14 +165,17 @@ fn address(text: &str, fields: &Fields<'_>) -> AddressPreference {
     }
 }
 
-fn assume_role(fields: &mut Fields<'_>) -> Option<AssumeRole> {
+fn assume_role(fields: &mut Fields<'_>, credentials: Credentials) -> Option<AssumeRole> {
     let external_id = fields.text("assumeRoleExternalId").map(str::to_owned);
     let duration = fields.parsed("assumeRoleDurationSeconds", duration);
     let duration_seconds = duration.flatten();
+    let tags = fields.parsed("assumeRoleSessionTags", session_tags);
+    let mut session_tags = tags.clone().flatten().unwrap_or_default();
     let Some(arn) = fields.text("assumeRoleArn") else {
         for (key, is_set) in [
             ("assumeRoleExternalId", external_id.is_some()),
             ("assumeRoleDurationSeconds", duration != Some(None)),
+            ("assumeRoleSessionTags", tags != Some(None)),
         ] {
             if is_set {
                 fields.warning(key, "has no effect without assumeRoleArn");
@@ -148,12 +191,27 @@ fn assume_role(fields: &mut Fields<'_>) -> Option<AssumeRole> {
             ),
         );
     }
+    if credentials != Credentials::WebIdentity && !session_tags.is_empty() {
+        // STS refuses a tag that the session has already.
+        fields.warning(
+            "assumeRoleSessionTags",
+            "has no effect with usePodIdentity: EKS sets these tags, and passes them on to the second role",
+        );
+        session_tags.clear();
+    }
     let arn = fields.keep("assumeRoleArn", arn.parse::<RoleArn>())?;
     Some(AssumeRole {
         arn,
         external_id,
         duration_seconds,
+        session_tags,
     })
+}
+
+fn session_tags(text: &str) -> Result<BTreeSet<SessionTag>, String> {
+    text.split(',')
+        .map(|tag| SessionTag::of(tag.trim()))
+        .collect()
 }
 
 fn duration(text: &str) -> Result<i32, String> {
@@ -293,6 +351,22 @@ mod tests {
                 "{bad}"
             );
         }
+        for (good, count) in [("namespace", 1), ("pod, serviceAccount,namespace", 3)] {
+            let assumed = read(&[role, ("assumeRoleSessionTags", good)]).2.unwrap();
+            assert_eq!(assumed.session_tags.len(), count);
+        }
+        for bad in ["Namespace", "namespace,", "namespace pod", "cluster"] {
+            let problems = problems(&[role, ("assumeRoleSessionTags", bad)]);
+            assert!(
+                problems[0].contains("is not namespace, serviceAccount or pod"),
+                "{problems:?}"
+            );
+        }
+        let tags = ("assumeRoleSessionTags", "namespace");
+        let (_, _, assumed, _, warnings) = read(&[role, tags, ("usePodIdentity", "true")]);
+        assert_eq!(assumed.unwrap().session_tags.len(), 0);
+        assert!(warnings[0].contains("EKS sets these tags"), "{warnings:?}");
+        assert!(read(&[tags]).4[0].contains("no effect"));
         assert_eq!(problems(&[("assumeRoleArn", "other")]).len(), 1);
         assert!(read(&[("assumeRoleExternalId", "x")]).4[0].contains("no effect"));
     }

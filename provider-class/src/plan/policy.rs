@@ -38,7 +38,9 @@ pub fn of_pod(classes: &[&Class], default_region: Option<&Region>) -> Value {
     if !roles.is_empty() {
         // Sessions of Pod Identity have tags, which go on to the second role.
         let has_tags = classes.iter().any(|class| {
-            class.assume_role.is_some() && class.credentials != Credentials::WebIdentity
+            class.assume_role.as_ref().is_some_and(|role| {
+                class.credentials != Credentials::WebIdentity || !role.session_tags.is_empty()
+            })
         });
         let actions: &[&str] = if has_tags {
             &["sts:AssumeRole", "sts:TagSession"]
@@ -325,15 +327,17 @@ mod tests {
     }
 
     #[test]
-    fn the_tags_of_pod_identity_may_go_on_to_the_second_role() {
-        let class = class(
-            &[
-                ("assumeRoleArn", "arn:aws:iam::444455556666:role/reader"),
-                ("usePodIdentity", "true"),
-            ],
-            "- {objectName: a, objectType: secretsmanager}",
-        );
-        let own = &of_pod(&[&class], None)["Statement"][0];
-        assert_eq!(own["Action"], json!(["sts:AssumeRole", "sts:TagSession"]));
+    fn the_session_of_the_second_role_may_be_tagged_by_eks_or_by_the_class() {
+        for tagged in [("usePodIdentity", "true"), ("assumeRoleSessionTags", "pod")] {
+            let class = class(
+                &[
+                    ("assumeRoleArn", "arn:aws:iam::444455556666:role/reader"),
+                    tagged,
+                ],
+                "- {objectName: a, objectType: secretsmanager}",
+            );
+            let own = &of_pod(&[&class], None)["Statement"][0];
+            assert_eq!(own["Action"], json!(["sts:AssumeRole", "sts:TagSession"]));
+        }
     }
 }

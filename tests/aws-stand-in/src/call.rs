@@ -21,6 +21,8 @@ pub struct Call {
     pub role: Option<String>,
     /// For STS: the session's name.
     pub session: Option<String>,
+    /// For STS: the session's tags, as `key=value`.
+    pub tags: Vec<String>,
     /// For STS: the token's audiences.
     pub audiences: Vec<String>,
     /// For STS: when the token expires, in seconds since 1970.
@@ -75,6 +77,14 @@ impl Call {
                     self.caller.subject = claims["sub"].as_str().map(str::to_owned);
                     self.audiences = strings(&claims["aud"]);
                     self.expires = claims["exp"].as_u64();
+                }
+                _ if key.starts_with("Tags.member.") && key.ends_with(".Key") => {
+                    self.tags.push(value);
+                }
+                _ if key.starts_with("Tags.member.") && key.ends_with(".Value") => {
+                    if let Some(tag) = self.tags.last_mut() {
+                        *tag = format!("{tag}={value}");
+                    }
                 }
                 _ => {}
             }

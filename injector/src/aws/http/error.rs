@@ -17,21 +17,26 @@ use crate::aws::retry::Attempt;
 /// Why there is no HTTP client.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// The file of `AWS_CA_BUNDLE` cannot be used.
-    #[error("environment variable AWS_CA_BUNDLE: {0}")]
-    CaBundle(CaFileError),
+    /// The CA certificates of a variable cannot be used.
+    #[error("environment variable {variable}: {error}")]
+    CaBundle {
+        /// `AWS_CA_BUNDLE` or `CA_BUNDLE`.
+        variable: &'static str,
+        /// Why.
+        error: CaError,
+    },
     /// The file with the CA certificates of the API server cannot be used.
     #[error("CA certificates of the API server: {0}")]
-    ClusterCa(CaFileError),
+    ClusterCa(CaError),
     /// The TLS library refuses its settings.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
 }
 
-/// Why a file with CA certificates cannot be used.
+/// Why CA certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum CaFileError {
-    /// It cannot be read.
+pub enum CaError {
+    /// Their file cannot be read.
     #[error("could not read {}: {error}", .path.display())]
     Read {
         /// The file.
@@ -39,14 +44,14 @@ pub enum CaFileError {
         /// Why.
         error: std::io::Error,
     },
-    /// It contains no certificates.
-    #[error("{}: contains no PEM certificate", .0.display())]
-    NoCertificate(PathBuf),
-    /// One of its certificates is invalid.
-    #[error("{}: certificate {number}: {reason}", .path.display())]
+    /// There are none.
+    #[error("{0}: contains no PEM certificate")]
+    NoCertificate(String),
+    /// One of them is invalid.
+    #[error("{source_name}: certificate {number}: {reason}")]
     BadCertificate {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the value of the variable.
+        source_name: String,
         /// Which certificate, counted from 1.
         number: usize,
         /// Why.

@@ -34,9 +34,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 
 use crate::aws::outside::Sent;
-use crate::environment::Proxies;
+use crate::environment::Environment;
 use connections::Connections;
-pub use error::{CaFileError, HttpError};
+pub use error::{CaError, HttpError};
 pub(crate) use error::{is_too_long, no_response};
 
 /// A connection takes milliseconds in a VPC or to a proxy, and a few hundred milliseconds to another region.
@@ -54,10 +54,11 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client for AWS, through the proxies of the environment.
-    pub fn new(ca_bundle: Option<&Path>, proxies: &Proxies) -> Result<Self, HttpError> {
-        let tls = tls::config(ca_bundle)?;
-        Ok(Self::with(tls, proxies.matcher(), CONNECT_TIMEOUT))
+    /// A client for AWS, with the CA certificates and through the proxies of the environment.
+    pub fn new(environment: &Environment) -> Result<Self, HttpError> {
+        let tls = tls::config(Some(environment))?;
+        let proxies = environment.proxies.matcher();
+        Ok(Self::with(tls, proxies, CONNECT_TIMEOUT))
     }
 
     /// A client for servers on the node itself.

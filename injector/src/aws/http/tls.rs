@@ -8,17 +8,24 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::HttpError;
-use super::error::CaFileError;
+use super::error::CaError;
+use crate::environment::Environment;
 
-/// TLS 1.2 and 1.3, with the system's CA certificates and those of a bundle.
-pub(super) fn config(ca_bundle: Option<&Path>) -> Result<Arc<ClientConfig>, HttpError> {
+/// TLS 1.2 and 1.3, with the system's CA certificates and those of the environment.
+pub(super) fn config(environment: Option<&Environment>) -> Result<Arc<ClientConfig>, HttpError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = ca_bundle {
-        add_file(&mut roots, path).map_err(HttpError::CaBundle)?;
+    if let Some(path) = environment.and_then(|environment| environment.ca_bundle.as_ref()) {
+        let variable = "AWS_CA_BUNDLE";
+        add_file(&mut roots, path).map_err(|error| HttpError::CaBundle { variable, error })?;
+    }
+    if let Some(pem) = environment.and_then(|environment| environment.ca_certificates.as_ref()) {
+        let variable = "CA_BUNDLE";
+        add(&mut roots, pem.as_bytes(), "its value".to_owned())
+            .map_err(|error| HttpError::CaBundle { variable, error })?;
     }
     if roots.is_empty() {
-        tracing::warn!("no CA certificates: neither the image nor AWS_CA_BUNDLE contains any");
+        tracing::warn!("no CA certificates: the image, AWS_CA_BUNDLE and CA_BUNDLE contain none");
     }
     with_roots(roots)
 }
@@ -39,16 +46,20 @@ fn with_roots(roots: RootCertStore) -> Result<Arc<ClientConfig>, HttpError> {
     Ok(Arc::new(config))
 }
 
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), CaFileError> {
-    let pem = std::fs::read(path).map_err(|error| CaFileError::Read {
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), CaError> {
+    let pem = std::fs::read(path).map_err(|error| CaError::Read {
         path: path.to_owned(),
         error,
     })?;
+    add(roots, &pem, path.display().to_string())
+}
+
+fn add(roots: &mut RootCertStore, pem: &[u8], source_name: String) -> Result<(), CaError> {
     let mut found = 0;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
+    for certificate in CertificateDer::pem_slice_iter(pem) {
         found += 1;
-        let bad = |reason: String| CaFileError::BadCertificate {
-            path: path.to_owned(),
+        let bad = |reason: String| CaError::BadCertificate {
+            source_name: source_name.clone(),
             number: found,
             reason,
         };
@@ -58,7 +69,7 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), CaFileError> {
             .map_err(|error| bad(error.to_string()))?;
     }
     if found == 0 {
-        return Err(CaFileError::NoCertificate(path.to_owned()));
+        return Err(CaError::NoCertificate(source_name));
     }
     Ok(())
 }

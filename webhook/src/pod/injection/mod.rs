@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use provider_class::{
     AddressPreference, Credentials, Region, SNAPSHOT_VARIABLE, SYNC_VARIABLE, SecretObject,
-    Snapshot, SnapshotClass, VARIABLES_VARIABLE,
+    SessionTag, Snapshot, SnapshotClass, VARIABLES_VARIABLE,
 };
 
 use crate::pod::annotations::{PodRequest, Resources};
@@ -46,7 +46,7 @@ const POD_IDENTITY_AUDIENCE: &str = "pods.eks.amazonaws.com";
 const POD_IDENTITY_EXPIRATION: i64 = 86400;
 
 /// Variables that are set per pod.
-pub(crate) const OF_EACH_POD: [&str; 10] = [
+pub(crate) const OF_EACH_POD: [&str; 11] = [
     SNAPSHOT_VARIABLE,
     SYNC_VARIABLE,
     VARIABLES_VARIABLE,
@@ -56,6 +56,7 @@ pub(crate) const OF_EACH_POD: [&str; 10] = [
     "TERMINATION_MESSAGE_PATH",
     "POD_NAMESPACE",
     "POD_NAME",
+    "POD_SERVICE_ACCOUNT",
     "POD_UID",
 ];
 
@@ -386,6 +387,13 @@ fn environment(inputs: Inputs<'_>, tokens: &Tokens<'_>) -> Vec<EnvVar> {
     variables.extend(tokens.environment());
     variables.push(field("POD_NAMESPACE", "metadata.namespace"));
     variables.push(field("POD_NAME", "metadata.name"));
+    let mut roles = inputs
+        .classes
+        .iter()
+        .filter_map(|mounted| mounted.class.assume_role.as_ref());
+    if roles.any(|role| role.session_tags.contains(&SessionTag::ServiceAccount)) {
+        variables.push(field("POD_SERVICE_ACCOUNT", "spec.serviceAccountName"));
+    }
     if tokens.kubernetes {
         variables.extend(secret_sync::environment(inputs));
     }
