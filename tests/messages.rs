@@ -124,7 +124,7 @@ const OTHERS: [(&str, &[&str]); 29] = [
             "remove it",
         ],
     ),
-    ("webhook/src/pod/patch/mod.rs", &["a container", "a volume"]),
+    ("webhook/src/pod/conflict.rs", &["a container", "a volume"]),
     ("webhook/src/cluster/stores.rs", &["… in namespace …"]),
     (
         "webhook/src/cluster/features.rs",

@@ -14,6 +14,7 @@ use aws_secrets_webhook::pod::Role;
 use aws_secrets_webhook::pod::annotations::{ClassMount, PodRequest};
 use aws_secrets_webhook::pod::class::MountedClass;
 use aws_secrets_webhook::pod::injection::Inputs;
+use aws_secrets_webhook::pod::strip::Stripped;
 use clap::Parser as _;
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::Pod;
@@ -49,7 +50,7 @@ fn injected(pod: &Value) -> Result<Admitted, Refusal> {
         role: Some(&role),
         default_region: Some(&region),
         settings: &settings,
-        pod: &pod,
+        pod: &Stripped::new(&pod)?,
     };
     inject(inputs)
 }

@@ -9,6 +9,7 @@ use aws_secrets_webhook::pod::Role;
 use aws_secrets_webhook::pod::annotations::PodRequest;
 use aws_secrets_webhook::pod::class::MountedClass;
 use aws_secrets_webhook::pod::injection::Inputs;
+use aws_secrets_webhook::pod::strip::Stripped;
 use clap::Parser as _;
 use k8s_openapi::api::core::v1::Pod;
 use provider_class::{Class, EnvMethod, SecretProviderClassSpec};
@@ -60,7 +61,7 @@ fn admit(pod: &Value, classes: &[MountedClass]) -> Result<(Value, Vec<String>), 
         role: Some(&role),
         default_region: Some(&region),
         settings: &settings,
-        pod: &typed,
+        pod: &Stripped::new(&typed).map_err(|conflict| conflict.to_string())?,
     });
     let Admitted {
         patch, warnings, ..
@@ -368,7 +369,7 @@ fn a_method_that_the_webhook_chose_is_no_annotation_without_effect() {
         role: None,
         default_region: None,
         settings: &settings,
-        pod: &pod,
+        pod: &Stripped::new(&pod).unwrap(),
     });
     assert_eq!(admitted.unwrap().warnings, [""; 0]);
 }

@@ -10,6 +10,7 @@ use aws_secrets_webhook::pod::Role;
 use aws_secrets_webhook::pod::annotations::{ClassMount, PodRequest, RequestedClass, Resources};
 use aws_secrets_webhook::pod::class::MountedClass;
 use aws_secrets_webhook::pod::injection::{InjectorSettings, Inputs};
+use aws_secrets_webhook::pod::strip::Stripped;
 use aws_secrets_webhook::server::review::{self, PODS};
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::Pod;
@@ -120,7 +121,7 @@ fn patch_of(pod: &Pod) -> Option<Patch> {
         role: Some(&ROLE),
         default_region: Some(&region),
         settings: &SETTINGS,
-        pod,
+        pod: &Stripped::new(pod).ok()?,
     };
     inject(inputs).ok().map(|admitted| admitted.patch)
 }

@@ -19,19 +19,21 @@ use crate::cluster::region::DefaultRegion;
 use crate::cluster::stores::Stores;
 use crate::pod::annotations::{
     ClassMount, ENV, ENV_METHOD, InvalidAnnotation, PREFIX, PodRequest, RequestedClass,
-    SecretObjects, without_effect,
+    RequestedVariables, SecretObjects, without_effect,
 };
 use crate::pod::bounds;
 use crate::pod::class::MountedClass;
 use crate::pod::file_access;
+use crate::pod::identity;
 use crate::pod::injection::{Injection, InjectorSettings, Inputs, secret_sync};
 use crate::pod::patch;
 use crate::pod::role::Role;
 use crate::pod::secrets::{self, PodSecrets};
 use crate::pod::signal_check;
 use crate::pod::snapshot_size;
+use crate::pod::strip::Stripped;
 use crate::pod::sub_paths;
-use crate::pod::variables::{self, PlannedVariables, RequestedVariables};
+use crate::pod::variables::{self, PlannedVariables};
 use crate::pod::windows::is_windows;
 
 /// What decides about pods.
@@ -77,7 +79,8 @@ impl Admission {
                 classes: Vec::new(),
             });
         };
-        if is_windows(pod) {
+        let pod = Stripped::new(pod)?;
+        if is_windows(&pod.own) {
             return Err(Refusal::Windows);
         }
         let deadline = Deadline::start();
@@ -99,7 +102,7 @@ impl Admission {
             }
         }
         check_together(&classes)?;
-        self.choose_env_method(&mut request, pod, &classes, deadline)
+        self.choose_env_method(&mut request, &pod.own, &classes, deadline)
             .await?;
         if request.secret_objects == SecretObjects::Sync {
             self.check_sync(namespace, account, &classes, deadline)
@@ -112,7 +115,7 @@ impl Admission {
             role: role.as_ref(),
             default_region: default_region.as_ref(),
             settings: &self.settings,
-            pod,
+            pod: &pod,
         })?;
         warnings.append(&mut admitted.warnings);
         Ok(Admitted {
@@ -261,19 +264,19 @@ impl Admission {
 
 /// The patch of a pod that has all that it needs.
 pub fn inject(inputs: Inputs<'_>) -> Result<Admitted, Refusal> {
-    bounds::check(inputs.pod)?;
-    let mut warnings = signal_check::check(inputs.request, inputs.pod)?;
-    let variables = variables(inputs, &mut warnings)?;
-    let injection = Injection::plan(inputs, variables);
+    let (request, pod) = (inputs.request, &inputs.pod.own);
+    request.check_containers(pod)?;
+    let owner = identity::owner(request, pod, inputs.pod.user);
+    let mut warnings = signal_check::check(request, pod, owner)?;
+    let mut variables = variables(inputs, &mut warnings)?;
+    let containers = variables::plan_containers(request, pod, &mut variables, &mut warnings)?;
+    warnings.extend(method_without_effect(pod, variables.as_ref()));
+    let injection = Injection::plan(inputs, owner, variables.as_ref(), containers);
     sub_paths::check(inputs, &injection)?;
     let patch = patch::operations(inputs.pod, &injection)?;
-    warnings.extend(file_access::warnings(
-        inputs.request,
-        inputs.pod,
-        inputs.classes,
-    ));
-    warnings.extend(file_access::shared_processes(inputs.request, inputs.pod));
-    warnings.extend(sub_paths::runtime(inputs.pod));
+    warnings.extend(file_access::warnings(request, pod, owner, inputs.classes));
+    warnings.extend(file_access::shared_processes(request, pod, owner));
+    warnings.extend(sub_paths::runtime(pod));
     warnings.extend(patch::warnings(inputs.pod, &injection));
     Ok(Admitted {
         patch,
@@ -291,7 +294,7 @@ fn variables(
     inputs: Inputs<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Option<PlannedVariables>, Refusal> {
-    let (request, pod, classes) = (inputs.request, inputs.pod, inputs.classes);
+    let (request, pod, classes) = (inputs.request, &inputs.pod.own, inputs.classes);
     let mut planned = match &request.variables {
         Some(requested) => Some(requested_variables(requested, inputs)?),
         None => None,
@@ -312,14 +315,14 @@ fn variables(
             warnings.extend(kept);
         }
     }
-    // The method may also be chosen by the webhook.
-    let has_method = pod
-        .annotations()
-        .contains_key(&format!("{PREFIX}{ENV_METHOD}"));
-    if planned.is_none() && has_method {
-        warnings.push(without_effect(ENV_METHOD, ENV));
-    }
     Ok(planned)
+}
+
+/// A warning where the pod names a method, which may also be chosen by the webhook, and has no variables.
+fn method_without_effect(pod: &Pod, planned: Option<&PlannedVariables>) -> Option<String> {
+    let name = format!("{PREFIX}{ENV_METHOD}");
+    let is_named = pod.annotations().contains_key(&name);
+    (planned.is_none() && is_named).then(|| without_effect(ENV_METHOD, ENV))
 }
 
 /// The variables of the annotation `env`.
@@ -330,7 +333,8 @@ fn requested_variables(
     let method = inputs.request.env_method.unwrap_or_default();
     let planned = variables::plan(requested, method, inputs.classes)
         .map_err(|reason| Refusal::Annotations(vec![InvalidAnnotation::new(ENV, reason)]))?;
-    bounds::check_variables(inputs.request, inputs.pod, planned.variables.len())?;
+    let readers = inputs.request.readers(&inputs.pod.own).count();
+    bounds::check_variables(readers, planned.variables.len())?;
     Ok(planned)
 }
 

@@ -9,7 +9,7 @@ use crate::cluster::features::OldKubernetes;
 use crate::cluster::lookup::LookupError;
 use crate::pod::annotations::{InvalidAnnotation, PREFIX, SECRET_OBJECTS};
 use crate::pod::bounds::TooMany;
-use crate::pod::patch::Conflict;
+use crate::pod::conflict::Conflict;
 use crate::pod::role::{InvalidRole, ROLE};
 use crate::pod::secrets::{SecretVolume, TwoClasses};
 use crate::pod::signal_check::NoSignal;
@@ -199,7 +199,7 @@ impl Refusal {
             Self::Role { .. } => "no-role",
             Self::TooLarge { .. }
             | Self::TooMany(_)
-            | Self::Conflict(Conflict::TooLarge)
+            | Self::Conflict(Conflict::TooLarge | Conflict::TooMany(_))
             | Self::Reference(UnusableReference::TooLarge { .. } | UnusableReference::TooMany(_)) => {
                 "too-large"
             }

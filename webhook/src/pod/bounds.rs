@@ -3,12 +3,11 @@
 //!
 //! The bounds are far beyond what a kubelet could start.
 
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use k8s_openapi::api::core::v1::Pod;
 
-use crate::pod::annotations::PodRequest;
+use crate::pod::contract::MOST_CONTAINERS;
+use crate::pod::view::containers;
 
-/// Containers and init containers together.
-pub(crate) const MOST_CONTAINERS: usize = 256;
 /// Volumes.
 const VOLUMES: usize = 1024;
 /// Mounts of volumes, of all containers together.
@@ -28,39 +27,24 @@ pub struct TooMany {
 /// Checks that the pod is within the limits.
 pub(crate) fn check(pod: &Pod) -> Result<(), TooMany> {
     let Some(spec) = &pod.spec else { return Ok(()) };
-    at_most("containers", all_containers(spec).count(), MOST_CONTAINERS)?;
+    at_most("containers", containers(pod).count(), MOST_CONTAINERS)?;
     at_most(
         "volumes",
         spec.volumes.as_ref().map_or(0, Vec::len),
         VOLUMES,
     )?;
-    let mounts = all_containers(spec).flat_map(|container| &container.volume_mounts);
+    let mounts = containers(pod).flat_map(|container| &container.volume_mounts);
     at_most("mounts", mounts.map(Vec::len).sum(), MOUNTS)
 }
 
 /// Checks that the containers which get the files can have so many variables each.
-pub(crate) fn check_variables(
-    request: &PodRequest,
-    pod: &Pod,
-    variables: usize,
-) -> Result<(), TooMany> {
-    let Some(spec) = &pod.spec else { return Ok(()) };
-    let chosen = all_containers(spec)
-        .filter(|container| request.chooses(container))
-        .count();
-    at_most("variables of files", variables * chosen, VARIABLES)
+pub(crate) fn check_variables(containers: usize, variables: usize) -> Result<(), TooMany> {
+    at_most("variables of files", variables * containers, VARIABLES)
 }
 
 /// Checks the keys of all Secrets whose every key becomes a variable.
 pub(crate) fn check_keys(keys: usize) -> Result<(), TooMany> {
     at_most("keys of Secrets in envFrom", keys, VARIABLES)
-}
-
-fn all_containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
-    spec.init_containers
-        .iter()
-        .flatten()
-        .chain(&spec.containers)
 }
 
 fn at_most(what: &'static str, count: usize, most: usize) -> Result<(), TooMany> {
@@ -94,10 +78,8 @@ mod tests {
         );
         let error = of(&json!({"containers": [], "volumes": vec![json!({"name": "v"}); 1025]}));
         assert!(error.unwrap_err().contains("1025 volumes"));
-        let pod = serde_json::from_value(json!({"spec": {"containers": containers(64)}})).unwrap();
-        let of_variables = |count| check_variables(&PodRequest::default(), &pod, count);
-        assert_eq!(of_variables(64), Ok(()));
-        let error = of_variables(65).unwrap_err().to_string();
+        assert_eq!(check_variables(64, 64), Ok(()));
+        let error = check_variables(64, 65).unwrap_err().to_string();
         assert!(error.contains("4160 variables of files"), "{error}");
         let mounts = vec![json!({"name": "v", "mountPath": "/v"}); 2049];
         let twice = vec![json!({"name": "web", "volumeMounts": mounts}); 2];

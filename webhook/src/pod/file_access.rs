@@ -8,7 +8,7 @@ use provider_class::{Class, FileMode, Title};
 use crate::pod::annotations::{CONTAINERS, PREFIX, PodRequest};
 use crate::pod::class::MountedClass;
 use crate::pod::identity::{self, Owner};
-use crate::pod::names::{is_injected, is_sidecar};
+use crate::pod::view::is_sidecar;
 
 /// Warnings of one pod: more of them say nothing new.
 const MAX_WARNINGS: usize = 5;
@@ -28,8 +28,12 @@ const TOGETHER: [(usize, usize); 6] = [
 ];
 
 /// A warning for each file that a container will not be able to read, or that it may not be.
-pub(crate) fn warnings(request: &PodRequest, pod: &Pod, classes: &[MountedClass]) -> Vec<String> {
-    let owner = identity::owner(request, pod);
+pub(crate) fn warnings(
+    request: &PodRequest,
+    pod: &Pod,
+    owner: Owner,
+    classes: &[MountedClass],
+) -> Vec<String> {
     let containers: Vec<&Container> = request.readers(pod).collect();
     let mut warnings = Vec::new();
     for MountedClass { class, .. } in classes {
@@ -50,20 +54,18 @@ pub(crate) fn warnings(request: &PodRequest, pod: &Pod, classes: &[MountedClass]
 }
 
 /// A warning where a container that does not get the files could read them through the process of one that does.
-pub(crate) fn shared_processes(request: &PodRequest, pod: &Pod) -> Option<String> {
+pub(crate) fn shared_processes(request: &PodRequest, pod: &Pod, owner: Owner) -> Option<String> {
     let spec = pod.spec.as_ref()?;
     if spec.share_process_namespace != Some(true) {
         return None;
     }
     let init_containers = spec.init_containers.iter().flatten();
-    let init_containers = init_containers
-        .filter(|container| !is_injected(&container.name))
-        .map(|container| {
-            (
-                container,
-                if is_sidecar(container) { SIDECAR } else { INIT },
-            )
-        });
+    let init_containers = init_containers.map(|container| {
+        (
+            container,
+            if is_sidecar(container) { SIDECAR } else { INIT },
+        )
+    });
     let containers = spec.containers.iter();
     let containers = containers.map(|container| (container, ORDINARY));
     // Users of the containers that get the files, and of the others; `None` means the one of an image.
@@ -76,7 +78,7 @@ pub(crate) fn shared_processes(request: &PodRequest, pod: &Pod) -> Option<String
     }
     // The injector's own sidecar has the files, too.
     let refresher = request.refresh.as_ref();
-    readers[SIDECAR].extend(refresher.map(|_| Some(identity::owner(request, pod).user)));
+    readers[SIDECAR].extend(refresher.map(|_| Some(owner.user)));
     let may_share_one = TOGETHER.iter().any(|(reader, other)| {
         let readers = &readers[*reader];
         !readers.is_empty()
@@ -204,7 +206,12 @@ mod tests {
             parameters: spec.parameters.into(),
             version: 0,
         };
-        warnings(&request, &pod, &[class])
+        warnings(
+            &request,
+            &pod,
+            identity::owner(&request, &pod, None),
+            &[class],
+        )
     }
 
     #[test]
@@ -279,7 +286,9 @@ mod tests {
                 {"name": "other", "securityContext": other},
             ]}});
             let request = request(annotations);
-            shared_processes(&request, &serde_json::from_value(pod).unwrap()).is_some()
+            let pod = serde_json::from_value(pod).unwrap();
+            let owner = identity::owner(&request, &pod, None);
+            shared_processes(&request, &pod, owner).is_some()
         };
         let (same, another) = (json!({"runAsUser": 7}), json!({"runAsUser": 8}));
         let chosen = [("containers", "app")];
@@ -305,7 +314,9 @@ mod tests {
             let mut annotations = vec![("containers", chosen), ("run-as-user", "8")];
             annotations.extend(refresh.then_some(("refresh-interval", "5m")));
             let pod = serde_json::from_value(pod).unwrap();
-            shared_processes(&request(&annotations), &pod).is_some()
+            let request = request(&annotations);
+            let owner = identity::owner(&request, &pod, None);
+            shared_processes(&request, &pod, owner).is_some()
         };
         assert!(
             warns("init", false),

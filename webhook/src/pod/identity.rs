@@ -5,14 +5,12 @@ use k8s_openapi::api::core::v1::{
 };
 
 use crate::pod::annotations::PodRequest;
-use crate::pod::names::is_ours;
 
 /// The user of injected containers where the pod names none: the usual "nonroot".
 const NONROOT: i64 = 65532;
 
 /// What the `restricted` Pod Security Standard asks for, and a user that makes files readable for the pod's own.
-pub(crate) fn security_context(request: &PodRequest, pod: &Pod) -> SecurityContext {
-    let Owner { user, group } = owner(request, pod);
+pub(crate) fn security_context(Owner { user, group }: Owner) -> SecurityContext {
     SecurityContext {
         run_as_user: Some(user),
         run_as_group: Some(group),
@@ -38,9 +36,10 @@ pub(crate) struct Owner {
     pub(crate) group: i64,
 }
 
-/// From the annotations, else the same as the pod's own containers.
-pub(crate) fn owner(request: &PodRequest, pod: &Pod) -> Owner {
-    let user = request.run_as_user.or_else(|| shared_user(request, pod));
+/// From the annotations, else the same as the pod's own containers. `earlier` is the user of an earlier pass.
+pub(crate) fn owner(request: &PodRequest, pod: &Pod, earlier: Option<i64>) -> Owner {
+    let user = request.run_as_user;
+    let user = user.or_else(|| shared_user(request, pod, earlier));
     let group = request
         .run_as_group
         .or_else(|| pod_security(pod)?.run_as_group);
@@ -68,7 +67,7 @@ pub(crate) fn user_of(container: &Container, pod: &Pod) -> Option<i64> {
 /// The user that all containers with the files share, or else the pod's. Init containers count only if no other container gets
 /// the files: the app needs them for longer. After an earlier pass it is the same as then while one of them runs as it: another
 /// webhook may have added a container since, such as a service mesh's proxy, and the others would lose access to their files.
-fn shared_user(request: &PodRequest, pod: &Pod) -> Option<i64> {
+fn shared_user(request: &PodRequest, pod: &Pod, earlier: Option<i64>) -> Option<i64> {
     let user = |container| user_of(container, pod);
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let readers = containers.filter(|container| request.chooses(container));
@@ -76,16 +75,9 @@ fn shared_user(request: &PodRequest, pod: &Pod) -> Option<i64> {
     if users.is_empty() {
         users.extend(request.readers(pod).map(user));
     }
-    let earlier = user_of_earlier_pass(pod);
     let first = users.first().copied().flatten();
     earlier
         .filter(|_| users.contains(&earlier))
         .or_else(|| first.filter(|_| users.iter().all(|user| *user == first)))
         .or_else(|| pod_security(pod)?.run_as_user)
-}
-
-fn user_of_earlier_pass(pod: &Pod) -> Option<i64> {
-    let mut containers = pod.spec.as_ref()?.init_containers.iter().flatten();
-    let ours = containers.find(|container| is_ours(container, pod))?;
-    ours.security_context.as_ref()?.run_as_user
 }

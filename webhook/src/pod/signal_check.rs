@@ -4,8 +4,9 @@ use k8s_openapi::api::core::v1::Pod;
 use provider_class::{Notification, OnRefresh};
 
 use crate::pod::annotations::{ON_REFRESH, PREFIX, PodRequest, REFRESH_METRICS_PORT};
-use crate::pod::identity;
-use crate::pod::names::{REFRESHER, is_sidecar, own_containers};
+use crate::pod::contract::REFRESHER;
+use crate::pod::identity::{self, Owner};
+use crate::pod::view::{containers, is_sidecar};
 
 /// Why the sidecar cannot signal the app.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,22 +34,25 @@ pub enum NoSignal {
 }
 
 /// Checks that the signal can be sent. A warning means that it depends on an image, or that the sidecar can be stopped.
-pub(crate) fn check(request: &PodRequest, pod: &Pod) -> Result<Vec<String>, NoSignal> {
-    let mut warnings = check_signal(request, pod)?;
-    warnings.extend(stoppable(request, pod));
+pub(crate) fn check(
+    request: &PodRequest,
+    pod: &Pod,
+    owner: Owner,
+) -> Result<Vec<String>, NoSignal> {
+    let mut warnings = check_signal(request, pod, owner.user)?;
+    warnings.extend(stoppable(request, pod, owner.user));
     Ok(warnings)
 }
 
 /// A warning where a container's processes can stop the sidecar, so that files just stay as they are. The kubelet notices that
 /// only by the metrics port.
-fn stoppable(request: &PodRequest, pod: &Pod) -> Option<String> {
+fn stoppable(request: &PodRequest, pod: &Pod, own: i64) -> Option<String> {
     let refresh = request.refresh.as_ref()?;
     let is_shared = pod.spec.as_ref()?.share_process_namespace == Some(true);
     if !is_shared || refresh.metrics_port.is_some() {
         return None;
     }
-    let own = identity::owner(request, pod).user;
-    let mut containers = own_containers(pod);
+    let mut containers = containers(pod);
     let (name, user) = containers.find_map(|container| {
         let user = identity::user_of(container, pod)?;
         (user == own || user == 0).then_some((&container.name, user))
@@ -58,7 +62,7 @@ fn stoppable(request: &PodRequest, pod: &Pod) -> Option<String> {
     ))
 }
 
-fn check_signal(request: &PodRequest, pod: &Pod) -> Result<Vec<String>, NoSignal> {
+fn check_signal(request: &PodRequest, pod: &Pod, own: i64) -> Result<Vec<String>, NoSignal> {
     let refresh = request.refresh.as_ref();
     let on_refresh = refresh.and_then(|refresh| refresh.on_refresh.as_ref());
     let Some(OnRefresh::Notify(Notification::Signal { container, .. })) = on_refresh else {
@@ -80,7 +84,6 @@ fn check_signal(request: &PodRequest, pod: &Pod) -> Result<Vec<String>, NoSignal
     if spec.share_process_namespace != Some(true) {
         return Err(NoSignal::OwnProcesses);
     }
-    let own = identity::owner(request, pod).user;
     match identity::user_of(target, pod) {
         Some(user) if user == own => Ok(Vec::new()),
         Some(user) => Err(NoSignal::OtherUser {
@@ -117,7 +120,8 @@ mod tests {
             .collect();
         let request = PodRequest::read(&annotations).unwrap().unwrap();
         let pod = serde_json::from_value(json!({"spec": spec})).unwrap();
-        check(&request, &pod).map_err(|error| error.to_string())
+        let owner = identity::owner(&request, &pod, None);
+        check(&request, &pod, owner).map_err(|error| error.to_string())
     }
 
     #[test]

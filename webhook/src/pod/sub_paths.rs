@@ -6,8 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 use k8s_openapi::api::core::v1::{Pod, VolumeMount};
 use provider_class::Presence;
 
+use crate::pod::contract::FILES;
 use crate::pod::injection::{Injection, Inputs};
-use crate::pod::names::{FILES, own_containers};
+use crate::pod::view::containers;
 
 /// Files that a message lists.
 const MOST_LISTED: usize = 20;
@@ -52,7 +53,7 @@ pub(crate) fn check(inputs: Inputs<'_>, injection: &Injection) -> Result<(), Unu
         .collect();
     // Few pods have such a mount, so the names of files are written down only then, and once for each volume.
     let mut files_of: HashMap<&str, BTreeSet<String>> = HashMap::new();
-    for container in own_containers(inputs.pod) {
+    for container in containers(&inputs.pod.own) {
         for mount in container.volume_mounts.iter().flatten() {
             let Some(directory) = directories.get(mount.name.as_str()) else {
                 continue;

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{NodeSelectorTerm, Pod, PodSpec, WindowsSecurityContextOptions};
 
-use crate::pod::names::own_containers;
+use crate::pod::view::containers;
 
 /// Labels of nodes with their operating system; the second one is the older name.
 ///
@@ -65,7 +65,7 @@ fn excludes_linux(operator: &str, values: &[String]) -> bool {
 
 fn has_windows_options(spec: &PodSpec, pod: &Pod) -> bool {
     let of_pod = spec.security_context.as_ref();
-    let of_containers = own_containers(pod).filter_map(|container| {
+    let of_containers = containers(pod).filter_map(|container| {
         let security = container.security_context.as_ref()?;
         security.windows_options.as_ref()
     });

@@ -1,38 +1,13 @@
 //! What has been read of a pod's annotations so far.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use provider_class::{EnvMethod, ObjectName, OnRefresh, RefreshInterval};
-
+use super::table::{CPU_REQUEST, Draft, MEMORY_REQUEST, SECRET_PROVIDER_CLASS};
 use super::{
-    CPU_REQUEST, ClassMount, DEFAULT_MOUNT_PATH, InvalidAnnotation, MEMORY_REQUEST, OBJECTS,
-    ON_REFRESH, PARAMETERS, PREFIX, PodRequest, REFRESH_INTERVAL, REFRESH_METRICS_PORT, Refresh,
-    RequestedClass, Resources, SECRET_PROVIDER_CLASS, SecretObjects,
+    ClassMount, DEFAULT_MOUNT_PATH, InvalidAnnotation, OBJECTS, ON_REFRESH, PARAMETERS, PREFIX,
+    PodRequest, REFRESH_INTERVAL, REFRESH_METRICS_PORT, Refresh, RequestedClass, Resources,
 };
 use crate::pod::quantity::amount;
-use crate::pod::variables::{Item, RequestedVariables};
-
-/// The values of a pod's annotations, each one valid, but not yet compared with each other.
-#[derive(Debug, Default)]
-pub(super) struct Draft {
-    /// Classes, some with directories of their own.
-    pub(super) classes: Vec<(ObjectName, Option<String>)>,
-    /// The objects of a class of the pod's own, and its other parameters.
-    pub(super) objects: Option<String>,
-    pub(super) parameters: Option<BTreeMap<String, String>>,
-    pub(super) mount_path: Option<String>,
-    pub(super) containers: Option<Vec<String>>,
-    pub(super) run_as_user: Option<i64>,
-    pub(super) run_as_group: Option<i64>,
-    pub(super) resources: Resources,
-    pub(super) refresh_interval: Option<RefreshInterval>,
-    pub(super) on_refresh: Option<OnRefresh>,
-    pub(super) metrics_port: Option<u16>,
-    /// Items of variables, and whether `*` is among them.
-    pub(super) variables: Option<(Vec<Item>, bool)>,
-    pub(super) env_method: Option<EnvMethod>,
-    pub(super) secret_objects: Option<SecretObjects>,
-}
 
 impl Draft {
     /// What the pod requests, without warnings about annotations that it does not know; or every contradiction.
@@ -40,7 +15,7 @@ impl Draft {
         let classes = self.class_mounts();
         let mut errors = Vec::new();
         errors.extend(duplicate(&classes).or_else(|| nested(&classes)));
-        errors.extend(self.resources.above_limit());
+        errors.extend(self.request.resources.above_limit());
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -48,21 +23,13 @@ impl Draft {
         let (on_refresh, metrics_port) = (self.on_refresh, self.metrics_port);
         Ok(PodRequest {
             classes,
-            containers: self.containers,
-            run_as_user: self.run_as_user,
-            run_as_group: self.run_as_group,
-            resources: self.resources,
             refresh: self.refresh_interval.map(|interval| Refresh {
                 interval,
                 on_refresh,
                 metrics_port,
             }),
-            variables: self
-                .variables
-                .map(|(items, all)| RequestedVariables { items, all }),
-            env_method: self.env_method,
-            secret_objects: self.secret_objects.unwrap_or_default(),
             warnings,
+            ..self.request
         })
     }
 

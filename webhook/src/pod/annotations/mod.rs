@@ -1,6 +1,7 @@
 //! What a pod requests, by its annotations.
 
 mod draft;
+mod env;
 mod table;
 mod unknown;
 mod values;
@@ -8,108 +9,28 @@ mod values;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Container, Pod};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use kube::ResourceExt as _;
-use provider_class::{EnvMethod, IN_ANNOTATIONS, ObjectName, OnRefresh, RefreshInterval};
+use provider_class::{IN_ANNOTATIONS, ObjectName};
 
-use crate::pod::names::{is_chosen, own_containers};
+use crate::pod::conflict::Conflict;
 use crate::pod::snapshot_size;
-use crate::pod::variables::RequestedVariables;
-use draft::Draft;
+use crate::pod::view::containers;
 pub(crate) use draft::without_effect;
+use table::Draft;
 use unknown::unknown;
 
-pub use table::{ANNOTATIONS, Annotation};
+pub use crate::pod::contract::PREFIX;
+#[cfg(test)]
+pub(crate) use env::MOST_ITEMS;
+#[cfg(test)]
+pub(crate) use env::items;
+pub use env::{Item, RequestedVariables};
+pub use table::*;
 
-/// Prefix of all annotations of this project.
-pub const PREFIX: &str = "aws-secrets-injector.io/";
-/// The annotation that names classes. It triggers the injection.
-pub const CLASSES: &str = "aws-secrets-injector.io/secret-provider-class";
-/// The annotation with the objects of a class that has no SecretProviderClass. It triggers the injection, too.
-pub const OBJECTS: &str = "objects";
-/// The other parameters of that class.
-pub const PARAMETERS: &str = "parameters";
-/// The annotation that the webhook sets.
-pub const STATUS: &str = "aws-secrets-injector.io/status";
-/// The value of [`STATUS`] of a pod that was injected.
-pub const INJECTED: &str = "injected";
 /// The directory of the files, unless the pod names one.
 pub const DEFAULT_MOUNT_PATH: &str = "/mnt/secrets-store";
 
-/// Which containers get the files.
-pub const CONTAINERS: &str = "containers";
-/// How often files are refreshed.
-pub const REFRESH_INTERVAL: &str = "refresh-interval";
-/// How the app is notified of changed files.
-pub const ON_REFRESH: &str = "on-refresh";
-/// Which environment variables the containers get.
-pub const ENV: &str = "env";
-/// How the variables reach the containers.
-pub const ENV_METHOD: &str = "env-method";
-/// What happens with the Kubernetes Secrets that the classes describe.
-pub const SECRET_OBJECTS: &str = "secret-objects";
-const SECRET_PROVIDER_CLASS: &str = "secret-provider-class";
-/// The port on which the sidecar serves its metrics.
-pub const REFRESH_METRICS_PORT: &str = "refresh-metrics-port";
-const CPU_REQUEST: &str = "cpu-request";
-const MEMORY_REQUEST: &str = "memory-request";
-
 /// Bytes of the longest value that is read. No class that is longer could reach the injector.
 const LONGEST: usize = snapshot_size::MOST;
-
-/// Does the pod say that this webhook was here?
-pub(crate) fn has_status(pod: &Pod) -> bool {
-    let status = pod.annotations().get(STATUS);
-    status.is_some_and(|status| status == INJECTED)
-}
-
-/// What a pod requests.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PodRequest {
-    /// Classes and where their files go; at least one.
-    pub classes: Vec<ClassMount>,
-    /// The containers that get the files; `None` means all.
-    pub containers: Option<Vec<String>>,
-    /// User of the injected containers.
-    pub run_as_user: Option<i64>,
-    /// Group of the injected containers.
-    pub run_as_group: Option<i64>,
-    /// Resources of the injected containers that override the webhook's settings.
-    pub resources: Resources,
-    /// How files are refreshed; `None` means never.
-    pub refresh: Option<Refresh>,
-    /// Environment variables of the containers that get the files.
-    pub variables: Option<RequestedVariables>,
-    /// How variables reach the containers, if the pod says so.
-    pub env_method: Option<EnvMethod>,
-    /// What happens with the Kubernetes Secrets that the classes describe.
-    pub secret_objects: SecretObjects,
-    /// A line for each annotation that has no effect.
-    pub warnings: Vec<String>,
-}
-
-/// What happens with the Kubernetes Secrets that the pod's classes describe.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SecretObjects {
-    /// References to them become variables with the contents of files. No Secret is created.
-    #[default]
-    Env,
-    /// The injector applies them.
-    Sync,
-    /// Nothing.
-    Ignore,
-}
-
-/// How files are refreshed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refresh {
-    /// The time between two checks for changed secrets.
-    pub interval: RefreshInterval,
-    /// How the app is notified of changed files.
-    pub on_refresh: Option<OnRefresh>,
-    /// The port on which the sidecar serves its metrics.
-    pub metrics_port: Option<u16>,
-}
 
 /// A class and its directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,19 +58,6 @@ impl RequestedClass {
             Self::Annotated(_) => IN_ANNOTATIONS,
         }
     }
-}
-
-/// Requests and limits of a container.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Resources {
-    /// `requests.cpu`
-    pub cpu_request: Option<Quantity>,
-    /// `limits.cpu`
-    pub cpu_limit: Option<Quantity>,
-    /// `requests.memory`
-    pub memory_request: Option<Quantity>,
-    /// `limits.memory`
-    pub memory_limit: Option<Quantity>,
 }
 
 /// An annotation with an invalid value.
@@ -218,12 +126,22 @@ impl PodRequest {
 
     /// The containers that get the files, init containers first.
     pub(crate) fn readers<'a>(&self, pod: &'a Pod) -> impl Iterator<Item = &'a Container> {
-        own_containers(pod).filter(|container| self.chooses(container))
+        containers(pod).filter(|container| self.chooses(container))
     }
 
     /// Does this container of the pod's own get the files?
     pub fn chooses(&self, container: &Container) -> bool {
-        is_chosen(container, self.containers.as_deref())
+        let names = self.containers.as_ref();
+        names.is_none_or(|names| names.contains(&container.name))
+    }
+
+    /// Checks that the pod has the containers that get the files.
+    pub(crate) fn check_containers(&self, pod: &Pod) -> Result<(), Conflict> {
+        let mut names = self.containers.iter().flatten();
+        match names.find(|name| containers(pod).all(|container| container.name != **name)) {
+            Some(name) => Err(Conflict::NoContainer(name.clone())),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,18 +1,119 @@
-//! Every annotation: its name, its documentation, and what reads its value. To add one, add it here, and its row to
-//! docs/annotations.md.
+//! Every annotation: its name, its documentation, what reads its value, and the value. To add one, add it and its field of
+//! [`PodRequest`] here, and its row to docs/annotations.md.
 
-use provider_class::{EnvMethod, OnRefresh, RefreshInterval};
+use std::collections::BTreeMap;
 
-use super::draft::Draft;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use provider_class::{EnvMethod, ObjectName, OnRefresh, RefreshInterval};
+
+use super::ClassMount;
+use super::env::{RequestedVariables, items};
 use super::values::{
     class_mounts, container_names, id, mount_path, secret_objects, unprivileged_port,
 };
-use super::{
-    CONTAINERS, CPU_REQUEST, ENV, ENV_METHOD, MEMORY_REQUEST, OBJECTS, ON_REFRESH, PARAMETERS,
-    REFRESH_INTERVAL, REFRESH_METRICS_PORT, SECRET_OBJECTS, SECRET_PROVIDER_CLASS,
-};
 use crate::pod::quantity::quantity;
-use crate::pod::variables::items;
+
+/// The annotation that names classes. It triggers the injection.
+pub const CLASSES: &str = "aws-secrets-injector.io/secret-provider-class";
+/// The annotation with the objects of a class that has no SecretProviderClass. It triggers the injection, too.
+pub const OBJECTS: &str = "objects";
+/// The other parameters of that class.
+pub const PARAMETERS: &str = "parameters";
+
+/// Which containers get the files.
+pub const CONTAINERS: &str = "containers";
+/// How often files are refreshed.
+pub const REFRESH_INTERVAL: &str = "refresh-interval";
+/// How the app is notified of changed files.
+pub const ON_REFRESH: &str = "on-refresh";
+/// Which environment variables the containers get.
+pub const ENV: &str = "env";
+/// How the variables reach the containers.
+pub const ENV_METHOD: &str = "env-method";
+/// What happens with the Kubernetes Secrets that the classes describe.
+pub const SECRET_OBJECTS: &str = "secret-objects";
+pub(super) const SECRET_PROVIDER_CLASS: &str = "secret-provider-class";
+/// The port on which the sidecar serves its metrics.
+pub const REFRESH_METRICS_PORT: &str = "refresh-metrics-port";
+pub(super) const CPU_REQUEST: &str = "cpu-request";
+pub(super) const MEMORY_REQUEST: &str = "memory-request";
+
+/// What a pod requests.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PodRequest {
+    /// Classes and where their files go; at least one.
+    pub classes: Vec<ClassMount>,
+    /// The containers that get the files; `None` means all.
+    pub containers: Option<Vec<String>>,
+    /// User of the injected containers.
+    pub run_as_user: Option<i64>,
+    /// Group of the injected containers.
+    pub run_as_group: Option<i64>,
+    /// Resources of the injected containers that override the webhook's settings.
+    pub resources: Resources,
+    /// How files are refreshed; `None` means never.
+    pub refresh: Option<Refresh>,
+    /// Environment variables of the containers that get the files.
+    pub variables: Option<RequestedVariables>,
+    /// How variables reach the containers, if the pod says so.
+    pub env_method: Option<EnvMethod>,
+    /// What happens with the Kubernetes Secrets that the classes describe.
+    pub secret_objects: SecretObjects,
+    /// A line for each annotation that has no effect.
+    pub warnings: Vec<String>,
+}
+
+/// What happens with the Kubernetes Secrets that the pod's classes describe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecretObjects {
+    /// References to them become variables with the contents of files. No Secret is created.
+    #[default]
+    Env,
+    /// The injector applies them.
+    Sync,
+    /// Nothing.
+    Ignore,
+}
+
+/// How files are refreshed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refresh {
+    /// The time between two checks for changed secrets.
+    pub interval: RefreshInterval,
+    /// How the app is notified of changed files.
+    pub on_refresh: Option<OnRefresh>,
+    /// The port on which the sidecar serves its metrics.
+    pub metrics_port: Option<u16>,
+}
+
+/// Requests and limits of a container.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resources {
+    /// `requests.cpu`
+    pub cpu_request: Option<Quantity>,
+    /// `limits.cpu`
+    pub cpu_limit: Option<Quantity>,
+    /// `requests.memory`
+    pub memory_request: Option<Quantity>,
+    /// `limits.memory`
+    pub memory_limit: Option<Quantity>,
+}
+
+/// The values of a pod's annotations, each one valid, but not yet compared with each other.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    /// What depends on one annotation only.
+    pub(super) request: PodRequest,
+    /// Classes, some with directories of their own.
+    pub(super) classes: Vec<(ObjectName, Option<String>)>,
+    /// The objects of a class of the pod's own, and its other parameters.
+    pub(super) objects: Option<String>,
+    pub(super) parameters: Option<BTreeMap<String, String>>,
+    pub(super) mount_path: Option<String>,
+    pub(super) refresh_interval: Option<RefreshInterval>,
+    pub(super) on_refresh: Option<OnRefresh>,
+    pub(super) metrics_port: Option<u16>,
+}
 
 /// An annotation of a pod.
 #[derive(Clone, Copy, Debug)]
@@ -74,14 +175,16 @@ pub const ANNOTATIONS: [Annotation; 18] = [
         values: "comma-separated names of the containers and init containers that get the files",
         default: "all",
         example: "web,migrate",
-        read: |draft, text| container_names(text).map(|names| draft.containers = Some(names)),
+        read: |draft, text| {
+            container_names(text).map(|names| draft.request.containers = Some(names))
+        },
     },
     Annotation {
         name: ENV,
         values: "comma-separated `NAME=FILE`: environment variables with the contents of files, in the containers that get the files. FILE is as `aws-secrets-injector check` prints it, or its absolute path where several directories have it. `*` adds every file whose `objectAlias` is a variable name (letters, digits, `_`)",
         default: "no variables",
         example: "DB_PASSWORD=shop_password",
-        read: |draft, text| items(text).map(|items| draft.variables = Some(items)),
+        read: |draft, text| items(text).map(|items| draft.request.variables = Some(items)),
     },
     Annotation {
         name: ENV_METHOD,
@@ -90,7 +193,7 @@ pub const ANNOTATIONS: [Annotation; 18] = [
         example: "exec",
         read: |draft, text| {
             let method = text.parse::<EnvMethod>();
-            draft.env_method = Some(method.map_err(|error| error.to_string())?);
+            draft.request.env_method = Some(method.map_err(|error| error.to_string())?);
             Ok(())
         },
     },
@@ -99,7 +202,7 @@ pub const ANNOTATIONS: [Annotation; 18] = [
         values: "what happens with the Kubernetes Secrets in the classes' `secretObjects`. `env`: variables that refer to them get the contents of files, and no Secret is created. `sync`: the pod creates and updates them, with a right of its own. `ignore`: nothing. See [Kubernetes Secrets](kubernetes-secrets.md)",
         default: "`env`",
         example: "sync",
-        read: |draft, text| secret_objects(text).map(|mode| draft.secret_objects = Some(mode)),
+        read: |draft, text| secret_objects(text).map(|mode| draft.request.secret_objects = mode),
     },
     Annotation {
         name: REFRESH_INTERVAL,
@@ -135,42 +238,48 @@ pub const ANNOTATIONS: [Annotation; 18] = [
         values: "0 to 2147483647: user of the injected containers and owner of the files",
         default: "the common user of the containers that get the files, else the pod's `runAsUser`, else 65532. Init containers count only if no other container gets the files",
         example: "1000",
-        read: |draft, text| id(text).map(|id| draft.run_as_user = Some(id)),
+        read: |draft, text| id(text).map(|id| draft.request.run_as_user = Some(id)),
     },
     Annotation {
         name: "run-as-group",
         values: "0 to 2147483647: group of the injected containers",
         default: "the pod's `runAsGroup`, else the same number as the user",
         example: "1000",
-        read: |draft, text| id(text).map(|id| draft.run_as_group = Some(id)),
+        read: |draft, text| id(text).map(|id| draft.request.run_as_group = Some(id)),
     },
     Annotation {
         name: CPU_REQUEST,
         values: "CPU request of the injected containers, a quantity",
         default: "the webhook's setting (10m)",
         example: "20m",
-        read: |draft, text| quantity(text).map(|cpu| draft.resources.cpu_request = Some(cpu)),
+        read: |draft, text| {
+            quantity(text).map(|cpu| draft.request.resources.cpu_request = Some(cpu))
+        },
     },
     Annotation {
         name: "cpu-limit",
         values: "CPU limit",
         default: "the webhook's setting (none)",
         example: "200m",
-        read: |draft, text| quantity(text).map(|cpu| draft.resources.cpu_limit = Some(cpu)),
+        read: |draft, text| quantity(text).map(|cpu| draft.request.resources.cpu_limit = Some(cpu)),
     },
     Annotation {
         name: MEMORY_REQUEST,
         values: "memory request",
         default: "the webhook's setting (32Mi)",
         example: "48Mi",
-        read: |draft, text| quantity(text).map(|size| draft.resources.memory_request = Some(size)),
+        read: |draft, text| {
+            quantity(text).map(|size| draft.request.resources.memory_request = Some(size))
+        },
     },
     Annotation {
         name: "memory-limit",
         values: "memory limit; includes the secrets, because they are in memory",
         default: "the webhook's setting (64Mi)",
         example: "128Mi",
-        read: |draft, text| quantity(text).map(|size| draft.resources.memory_limit = Some(size)),
+        read: |draft, text| {
+            quantity(text).map(|size| draft.request.resources.memory_limit = Some(size))
+        },
     },
     Annotation {
         name: SET_BY_WEBHOOK,

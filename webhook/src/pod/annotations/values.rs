@@ -4,9 +4,9 @@
 use provider_class::ObjectName;
 
 use super::SecretObjects;
-use crate::pod::bounds::MOST_CONTAINERS;
-use crate::pod::injection::STATE_DIRECTORY;
-use crate::pod::variables::{PROGRAM_DIRECTORY, VARIABLES_DIRECTORY};
+use crate::pod::contract::{
+    MOST_CONTAINERS, PROGRAM_DIRECTORY, STATE_DIRECTORY, VARIABLES_DIRECTORY,
+};
 use crate::text;
 
 /// Classes that one pod may name. Each is a directory or a part of one; the API server's policy could not check more

@@ -8,7 +8,7 @@ mod variables;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector, Pod,
+    Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector,
     ProjectedVolumeSource, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -19,15 +19,14 @@ use provider_class::{
 
 use crate::pod::annotations::{PodRequest, Resources};
 use crate::pod::class::MountedClass;
-use crate::pod::identity;
-use crate::pod::names::{FILES, NAME, STATE_VOLUME, TOKEN_VOLUME};
+use crate::pod::contract::{FILES, NAME, STATE_DIRECTORY, STATE_VOLUME, TOKEN_VOLUME};
+use crate::pod::identity::{self, Owner};
 use crate::pod::role::Role;
-use crate::pod::variables::PlannedVariables;
+use crate::pod::strip::Stripped;
+use crate::pod::variables::{ContainerPlan, PlannedVariables};
 
 use self::resources::Runs;
 
-/// Where the sidecar's state is mounted.
-pub(crate) const STATE_DIRECTORY: &str = "/var/lib/aws-secrets-injector";
 /// Version IDs of a few hundred secrets.
 const STATE_SIZE: &str = "1Mi";
 /// Where the tokens are mounted: not where EKS's own webhook mounts its token, which may run after this one.
@@ -100,12 +99,13 @@ pub struct Inputs<'a> {
     /// The platform's settings.
     pub settings: &'a InjectorSettings,
     /// The pod.
-    pub pod: &'a Pod,
+    pub pod: &'a Stripped<'a>,
 }
 
 /// What both injected containers have in common.
 struct Common<'a> {
     inputs: Inputs<'a>,
+    owner: Owner,
     /// The volumes of the files, writable.
     secrets: &'a [VolumeMount],
     tokens: &'a Tokens<'a>,
@@ -121,15 +121,18 @@ pub struct Injection {
     pub init_containers: Vec<Container>,
     /// What the pod's own containers get: the files of each volume, read-only.
     pub mounts: Vec<VolumeMount>,
-    /// The environment variables of the pod's own containers.
-    pub variables: Option<PlannedVariables>,
-    /// Which of them; all without names.
-    pub containers: Option<Vec<String>>,
+    /// For each of the pod's own containers that get them, what becomes of its variables.
+    pub(crate) containers: Vec<Option<ContainerPlan>>,
 }
 
 impl Injection {
-    /// Plans an injection, with the variables that the pod requests.
-    pub fn plan(inputs: Inputs<'_>, variables: Option<PlannedVariables>) -> Self {
+    /// Plans an injection whose injected containers write the variables, if there are some.
+    pub(crate) fn plan(
+        inputs: Inputs<'_>,
+        owner: Owner,
+        variables: Option<&PlannedVariables>,
+        containers: Vec<Option<ContainerPlan>>,
+    ) -> Self {
         let paths = mount_paths(inputs.classes);
         let writable: Vec<VolumeMount> = paths
             .iter()
@@ -141,9 +144,10 @@ impl Injection {
         let state = refresh.map(|_| tmpfs(STATE_VOLUME, &Quantity(STATE_SIZE.to_owned())));
         let common = Common {
             inputs,
+            owner,
             secrets: &writable,
             tokens: &tokens,
-            variables: variables.as_ref().filter(|planned| !planned.is_empty()),
+            variables: variables.filter(|planned| !planned.is_empty()),
         };
         let for_variables = variables::volumes(common.variables, inputs.settings);
         Self {
@@ -159,8 +163,7 @@ impl Injection {
                 .into_iter()
                 .chain(refresh.map(|refresh| refresher::container(&common, refresh)))
                 .collect(),
-            variables,
-            containers: inputs.request.containers.clone(),
+            containers,
         }
     }
 }
@@ -315,10 +318,10 @@ fn container(common: &Common<'_>, runs: Runs) -> Container {
         resources: Some(resources::of(
             &inputs.request.resources,
             &inputs.settings.resources,
-            inputs.pod,
+            &inputs.pod.own,
             runs,
         )),
-        security_context: Some(identity::security_context(inputs.request, inputs.pod)),
+        security_context: Some(identity::security_context(common.owner)),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     }

@@ -11,7 +11,7 @@ use provider_class::{OnRefresh, RESTART_EXIT_STATUS};
 use super::resources::Runs;
 use super::{Common, variable};
 use crate::pod::annotations::Refresh;
-use crate::pod::names::REFRESHER;
+use crate::pod::contract::REFRESHER;
 
 /// An init container that keeps running until the pod ends.
 ///

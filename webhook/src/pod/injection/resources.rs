@@ -11,8 +11,8 @@ use k8s_openapi::api::core::v1::{Container, Pod, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::pod::annotations::Resources;
-use crate::pod::names::own_containers;
 use crate::pod::quantity::amount;
+use crate::pod::view::containers;
 
 /// When a container runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) fn of(
 ) -> ResourceRequirements {
     let fit = Fit {
         pod,
-        containers: own_containers(pod).collect(),
+        containers: containers(pod).collect(),
         runs,
     };
     let (cpu_request, cpu_limit) = fit.bounds(

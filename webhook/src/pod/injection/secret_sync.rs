@@ -55,7 +55,7 @@ pub(super) fn projections() -> [VolumeProjection; 2] {
 /// The kubelet sets those of the API server from Services, and one of the pod's own namespace that is named `kubernetes` comes first.
 /// A container's own variables come before both.
 pub(super) fn environment(inputs: Inputs<'_>) -> Vec<EnvVar> {
-    let owner = controller(inputs.pod);
+    let owner = controller(&inputs.pod.own);
     // The pod's own UID is known only to the kubelet.
     let of_pod = owner.is_none().then(|| field("POD_UID", "metadata.uid"));
     let sync = SecretSync {

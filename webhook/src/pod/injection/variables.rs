@@ -6,8 +6,10 @@ use provider_class::{EnvMethod, VARIABLES_VARIABLE};
 
 use super::resources::Runs;
 use super::{InjectorSettings, escaped, mount, tmpfs, variable};
-use crate::pod::names::{PROGRAM_VOLUME, VARIABLES_VOLUME};
-use crate::pod::variables::{PROGRAM_DIRECTORY, PlannedVariables, VARIABLES_DIRECTORY};
+use crate::pod::contract::{
+    PROGRAM_DIRECTORY, PROGRAM_VOLUME, VARIABLES_DIRECTORY, VARIABLES_VOLUME,
+};
+use crate::pod::variables::PlannedVariables;
 
 /// Room for `aws-secrets-exec`, many times its size.
 const PROGRAM_SIZE: &str = "64Mi";

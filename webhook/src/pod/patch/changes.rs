@@ -1,13 +1,12 @@
 //! JSON patch operations, one after the other.
 
 use json_patch::jsonptr::PointerBuf;
-use json_patch::{AddOperation, MoveOperation, PatchOperation, RemoveOperation, ReplaceOperation};
-use serde_json::Value;
+use json_patch::{AddOperation, PatchOperation, RemoveOperation};
+use serde::Serialize;
+use serde_json::{Value, json};
 
-/// Bytes of paths and values that a patch may have. A pod that grows by more cannot be stored: etcd takes 1.5 MiB (its
-/// `--max-request-bytes`). Small annotations can ask for far more, as a patch has an operation for each directory in each
-/// container.
-pub(super) const MOST: usize = 1024 * 1024;
+use crate::pod::conflict::{Conflict, MOST_BYTES};
+use crate::pod::view::Slot;
 
 /// The operations so far.
 #[derive(Default)]
@@ -22,9 +21,12 @@ fn pointer(path: &str) -> PointerBuf {
 }
 
 impl Changes {
-    /// Are there more bytes than a patch may have? They are counted before JSON escapes them.
-    pub(super) fn are_too_large(&self) -> bool {
-        self.bytes > MOST
+    /// Checks that there are no more bytes than a patch may have. They are counted before JSON escapes them.
+    pub(super) fn check_size(&self) -> Result<(), Conflict> {
+        if self.bytes > MOST_BYTES {
+            return Err(Conflict::TooLarge);
+        }
+        Ok(())
     }
 
     /// Adds an element to a list, or sets a field.
@@ -36,16 +38,6 @@ impl Changes {
         }));
     }
 
-    /// Replaces what is there.
-    pub(super) fn replace(&mut self, path: &str, value: Value) {
-        self.bytes += path.len() + bytes(&value);
-        self.operations
-            .push(PatchOperation::Replace(ReplaceOperation {
-                path: pointer(path),
-                value,
-            }));
-    }
-
     /// Removes what is there.
     pub(super) fn remove(&mut self, path: &str) {
         self.operations
@@ -54,20 +46,43 @@ impl Changes {
             }));
     }
 
-    /// Moves an element of a list.
-    pub(super) fn shift(&mut self, from: &str, to: &str) {
-        self.operations.push(PatchOperation::Move(MoveOperation {
-            from: pointer(from),
-            path: pointer(to),
-        }));
-    }
-
-    /// Appends to a list, which has to be made where it is empty: the API server leaves out empty lists.
-    pub(super) fn append(&mut self, list: &str, is_empty: &mut bool, value: Value) {
-        if std::mem::take(is_empty) {
-            self.add(list, Value::Array(vec![value]));
-        } else {
-            self.add(&format!("{list}/-"), value);
+    /// Makes a list what it should be. The author's elements keep their order and are not touched, and one of ours stays where it
+    /// is in its place already.
+    pub(super) fn put_list<'a, T: Serialize + 'a>(
+        &mut self,
+        path: &str,
+        present: &[T],
+        wanted: impl Iterator<Item = Slot<&'a T>>,
+        is_same: impl Fn(&T, &T) -> bool,
+    ) {
+        let mut removed = Vec::new();
+        let mut added = Vec::new();
+        let mut next = 0;
+        for (position, slot) in wanted.enumerate() {
+            match slot {
+                Slot::Own(index) => {
+                    removed.extend(next..index);
+                    next = index + 1;
+                }
+                Slot::Injected(ours)
+                    if present.get(next).is_some_and(|other| is_same(other, ours)) =>
+                {
+                    next += 1;
+                }
+                Slot::Injected(ours) => added.push((position, ours)),
+            }
+        }
+        removed.extend(next..present.len());
+        for index in removed.iter().rev() {
+            self.remove(&format!("{path}/{index}"));
+        }
+        // The API server leaves out empty lists.
+        if present.is_empty() && !added.is_empty() {
+            let all: Vec<&T> = added.into_iter().map(|(_, ours)| ours).collect();
+            return self.add(path, json!(all));
+        }
+        for (position, ours) in added {
+            self.add(&format!("{path}/{position}"), json!(ours));
         }
     }
 }

@@ -150,6 +150,19 @@ pub(super) fn is_current_mount(existing: &VolumeMount, planned: &VolumeMount) ->
         && existing.sub_path_expr.is_none()
 }
 
+/// Is it the same variable of the same file? The API server fills in `optional: false`.
+pub(super) fn is_current_variable(existing: &EnvVar, planned: &EnvVar) -> bool {
+    let plain = |variable: &EnvVar| {
+        let mut variable = plain_variable(variable);
+        let source = variable.value_from.as_mut();
+        if let Some(key) = source.and_then(|source| source.file_key_ref.as_mut()) {
+            key.optional.take_if(|is_optional| !*is_optional);
+        }
+        variable
+    };
+    plain(existing) == plain(planned)
+}
+
 /// Is it the volume that it should be?
 pub(super) fn is_current_volume(existing: &Volume, planned: &Volume) -> bool {
     let mut existing = existing.clone();

@@ -1,76 +1,65 @@
 //! The mounts of the pod's own containers.
 
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, VolumeMount};
-use serde_json::json;
+use std::collections::BTreeMap;
 
-use super::changes::Changes;
-use super::compare;
-use super::conflict::Conflict;
-use super::{init_containers, variables};
+use k8s_openapi::api::core::v1::{Container, PodSpec, VolumeMount};
+
+use crate::pod::conflict::Conflict;
+use crate::pod::contract::{NAME, PROGRAM_VOLUME, VARIABLES_VOLUME};
 use crate::pod::injection::Injection;
-use crate::pod::names::{NAME, PROGRAM_VOLUME, VARIABLES_VOLUME, is_chosen};
-use crate::pod::variables::{PROGRAM_DIRECTORY, VARIABLES_DIRECTORY, mounts};
+use crate::pod::strip::{Stripped, path};
+use crate::pod::view::{Slot, containers};
 
-/// Mounts the files, and what the variables need, in a container that gets them.
-pub(super) fn put(
-    path: &str,
+/// The mounts of a container with those that are planned: each stays where it is mounted already.
+pub(super) fn slots<'a>(
     container: &Container,
-    injection: &Injection,
-    for_variables: &[VolumeMount],
-    spec: &PodSpec,
-    changes: &mut Changes,
-) -> Result<(), Conflict> {
-    let existing = container.volume_mounts.as_deref().unwrap_or_default();
-    let mut is_empty = existing.is_empty();
-    for mount in &injection.mounts {
-        if let Some(other) = existing.iter().find(|other| is_inside(other, mount)) {
-            return Err(Conflict::Inside {
-                container: container.name.clone(),
-                volume: other.name.clone(),
-                path: other.mount_path.clone(),
-            });
-        }
-        put_one(path, existing, mount, &mut is_empty, changes)
-            .map_err(|other| in_the_way(container, other, spec))?;
-    }
-    for mount in for_variables {
-        if let Some(other) = existing.iter().find(|other| is_inside(other, mount)) {
-            return Err(in_reserved_directory(container, other, mount));
-        }
-        put_one(path, existing, mount, &mut is_empty, changes)
-            .map_err(|other| in_reserved_directory(container, other, mount))?;
-    }
-    Ok(())
-}
-
-/// Adds or corrects one mount. The error is another volume at its path.
-fn put_one<'a>(
-    path: &str,
-    existing: &'a [VolumeMount],
-    mount: &VolumeMount,
-    is_empty: &mut bool,
-    changes: &mut Changes,
-) -> Result<(), &'a VolumeMount> {
-    match existing.iter().position(|other| same_path(other, mount)) {
-        None => changes.append(&format!("{path}/volumeMounts"), is_empty, json!(mount)),
-        Some(index) if existing[index].name == mount.name => {
+    planned: &[&'a VolumeMount],
+    pod: &Stripped<'_>,
+) -> Result<Vec<Slot<&'a VolumeMount>>, Conflict> {
+    let paths = planned.iter().map(|mount| (path(mount), *mount));
+    let mut missing: BTreeMap<&str, &VolumeMount> = paths.collect();
+    let mut slots = Vec::new();
+    for (index, other) in container.volume_mounts.iter().flatten().enumerate() {
+        match missing.remove(path(other)) {
             // A writable mount could change what other containers read. One of the volume's root is an earlier version's, from
             // a pod that was exported.
-            if !compare::is_current_mount(&existing[index], mount) {
-                changes.replace(&format!("{path}/volumeMounts/{index}"), json!(mount));
+            Some(mount) if mount.name == other.name => slots.push(Slot::Injected(mount)),
+            Some(mount) => return Err(in_the_way(container, other, mount, pod)),
+            None if pod.has_added(other) => {}
+            None => {
+                if let Some(mount) = planned.iter().find(|mount| is_inside(other, mount)) {
+                    return Err(inside(container, other, mount));
+                }
+                slots.push(Slot::Own(index));
             }
         }
-        Some(index) => return Err(&existing[index]),
     }
-    Ok(())
+    let missing = planned
+        .iter()
+        .filter(|mount| missing.contains_key(path(mount)));
+    slots.extend(missing.copied().map(Slot::Injected));
+    Ok(slots)
 }
 
-/// Another volume where the files go.
-fn in_the_way(container: &Container, other: &VolumeMount, spec: &PodSpec) -> Conflict {
+/// Another volume where one of ours goes.
+fn in_the_way(
+    container: &Container,
+    other: &VolumeMount,
+    planned: &VolumeMount,
+    pod: &Stripped<'_>,
+) -> Conflict {
+    if is_for_variables(planned) {
+        return in_reserved_directory(container, other, planned);
+    }
     let container = container.name.clone();
     let volume = other.name.clone();
-    let path = other.mount_path.trim_end_matches('/').to_owned();
-    if is_of_csi_driver(spec, &volume) {
+    let path = path(other).to_owned();
+    if pod
+        .own
+        .spec
+        .as_ref()
+        .is_some_and(|spec| is_of_csi_driver(spec, &volume))
+    {
         Conflict::CsiDriver {
             container,
             volume,
@@ -83,6 +72,22 @@ fn in_the_way(container: &Container, other: &VolumeMount, spec: &PodSpec) -> Con
             path,
         }
     }
+}
+
+/// Another volume below one of ours.
+fn inside(container: &Container, other: &VolumeMount, planned: &VolumeMount) -> Conflict {
+    if is_for_variables(planned) {
+        return in_reserved_directory(container, other, planned);
+    }
+    Conflict::Inside {
+        container: container.name.clone(),
+        volume: other.name.clone(),
+        path: other.mount_path.clone(),
+    }
+}
+
+fn is_for_variables(mount: &VolumeMount) -> bool {
+    matches!(mount.name.as_str(), VARIABLES_VOLUME | PROGRAM_VOLUME)
 }
 
 /// Another volume in a directory that the variables need.
@@ -99,25 +104,6 @@ fn in_reserved_directory(
     }
 }
 
-/// Removes the mounts for variables that an earlier pass added and this one does not need.
-pub(super) fn remove_old(
-    path: &str,
-    container: &Container,
-    needed: &[VolumeMount],
-    changes: &mut Changes,
-) {
-    let existing = container.volume_mounts.as_deref().unwrap_or_default();
-    for (index, mount) in existing.iter().enumerate().rev() {
-        let is_added = matches!(
-            (mount.name.as_str(), mount.mount_path.as_str()),
-            (VARIABLES_VOLUME, VARIABLES_DIRECTORY) | (PROGRAM_VOLUME, PROGRAM_DIRECTORY)
-        );
-        if is_added && !needed.iter().any(|needed| needed.name == mount.name) {
-            changes.remove(&format!("{path}/volumeMounts/{index}"));
-        }
-    }
-}
-
 /// Is it a volume of the driver that many pods come from?
 fn is_of_csi_driver(spec: &PodSpec, name: &str) -> bool {
     let mut volumes = spec.volumes.iter().flatten();
@@ -128,18 +114,11 @@ fn is_of_csi_driver(spec: &PodSpec, name: &str) -> bool {
 }
 
 /// Mounts for which the container runtime probably cannot create a directory.
-pub(crate) fn warnings(pod: &Pod, injection: &Injection) -> Vec<String> {
-    let Some(spec) = &pod.spec else {
-        return Vec::new();
-    };
-    let chosen = init_containers(spec)
-        .iter()
-        .chain(&spec.containers)
-        .filter(|container| is_chosen(container, injection.containers.as_deref()));
+pub(crate) fn warnings(pod: &Stripped<'_>, injection: &Injection) -> Vec<String> {
     let mut warnings = Vec::new();
-    for container in chosen {
-        let plan = variables::plan(container, injection.variables.as_ref());
-        let for_variables = plan.map_or_else(|_| Vec::new(), |plan| mounts(&plan));
+    for (container, plan) in containers(&pod.own).zip(&injection.containers) {
+        let Some(plan) = plan else { continue };
+        let for_variables = plan.mounts();
         for other in container.volume_mounts.iter().flatten() {
             if other.read_only != Some(true) || other.name.starts_with(NAME) {
                 continue;
@@ -158,11 +137,6 @@ pub(crate) fn warnings(pod: &Pod, injection: &Injection) -> Vec<String> {
 
 /// Is the first mount below the second?
 fn is_inside(mount: &VolumeMount, outer: &VolumeMount) -> bool {
-    let outer = outer.mount_path.trim_end_matches('/');
-    let rest = mount.mount_path.trim_end_matches('/').strip_prefix(outer);
+    let rest = path(mount).strip_prefix(path(outer));
     rest.is_some_and(|rest| rest.starts_with('/'))
-}
-
-fn same_path(one: &VolumeMount, other: &VolumeMount) -> bool {
-    one.mount_path.trim_end_matches('/') == other.mount_path.trim_end_matches('/')
 }

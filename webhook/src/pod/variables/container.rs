@@ -1,178 +1,141 @@
 //! What one container gets: variables with a source (method `kubelet`), or another command (method `exec`).
 //!
-//! A reference to a key of a Secret that the pod's classes describe becomes a variable of the same name, in its place. Each
-//! pass starts from what an earlier one left: the references can be read back from it, and return where they are not served
-//! any more.
-
-mod exec;
-mod references;
-mod source;
+//! A reference to a key of a Secret that the pod's classes describe becomes a variable of the same name, in its place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Container, EnvVar, VolumeMount};
 use provider_class::{EnvMethod, VariableName};
 
-use super::{PROGRAM_DIRECTORY, PlannedVariables, VARIABLES_DIRECTORY};
-use crate::pod::names::{FILES, PROGRAM_VOLUME, VARIABLES_VOLUME};
-
-use self::exec::{Exec, with_exec};
-use self::references::References;
-
-#[cfg(test)]
-pub(super) use exec::PROGRAM;
-pub(crate) use references::{Reference, references};
-pub(crate) use source::{is_of_volume, is_same_variable};
-
-/// Why a container cannot have the pod's variables.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Unset {
-    /// It already sets a variable of this name.
-    Taken(String),
-    /// It has no command that the injector could run.
-    NoCommand,
-}
+use super::PlannedVariables;
+use super::exec::{expanded_names, with_exec};
+use super::rewritten::Rewritten;
+use super::source::from_file;
+use crate::pod::conflict::Conflict;
+use crate::pod::contract::{
+    FILES, PROGRAM_DIRECTORY, PROGRAM_VOLUME, VARIABLES_DIRECTORY, VARIABLES_VOLUME,
+};
+use crate::pod::view::Slot;
 
 /// What becomes of a container's variables and command.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ContainerPlan {
     /// Its `env`.
-    pub(crate) env: Vec<Slot>,
+    pub(crate) env: Vec<Slot<EnvVar>>,
     /// The sources of its `envFrom` that are replaced, by index.
     pub(crate) replaced_sources: Vec<usize>,
     /// Its `command`.
     pub(crate) command: Vec<String>,
     /// The keys of Secrets that it uses, and whether it requires them.
-    pub(crate) keys: BTreeMap<VariableName, bool>,
+    pub(super) keys: BTreeMap<VariableName, bool>,
     /// Does it not need the Secrets any more that it refers to?
-    pub(crate) has_served: bool,
+    pub(super) has_served: bool,
     /// Does the injector run its command?
-    pub(crate) is_run: bool,
-}
-
-/// An element of a container's `env`.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Slot {
-    /// The container's own, by its index.
-    Own(usize),
-    /// One of this pass.
-    Injected(Box<EnvVar>),
-}
-
-impl Slot {
-    /// The variable of this pass.
-    pub(crate) fn injected(&self) -> Option<&EnvVar> {
-        match self {
-            Self::Own(_) => None,
-            Self::Injected(variable) => Some(variable),
-        }
-    }
+    is_run: bool,
+    /// Why its references stay.
+    pub(super) unfit: Option<Unfit>,
 }
 
 /// Why the method cannot serve a container's references.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unfit {
+pub(super) enum Unfit {
     /// `exec` has nothing to run.
     NoCommand,
     /// Kubernetes does not know the variables of `exec`, so `$(NAME)` would stay as it is.
     Expansion,
 }
 
-/// Did an earlier pass give the container variables?
-pub(crate) fn has_variables(container: &Container) -> bool {
-    let mut variables = container.env.iter().flatten();
-    variables.any(is_of_volume) || exec::is_run(container)
-}
-
-/// Plans the variables of a container; without variables, what an earlier pass added goes.
-pub(crate) fn plan(
-    container: &Container,
-    planned: Option<&PlannedVariables>,
-) -> Result<ContainerPlan, Unset> {
-    let exec = Exec::of(container);
-    let own = own_names(container, &exec);
-    let method = planned.map(|planned| planned.method);
-    if let Some(planned) = planned {
-        check_names(planned, &own)?;
-        let is_run = planned.method == EnvMethod::Exec && !planned.variables.is_empty();
-        if is_run && exec.own.is_empty() {
-            return Err(Unset::NoCommand);
+impl ContainerPlan {
+    /// It stays as it is.
+    pub(crate) fn unchanged(container: &Container) -> Self {
+        Self {
+            env: Rewritten::unchanged(container).env,
+            replaced_sources: Vec::new(),
+            command: container.command.clone().unwrap_or_default(),
+            keys: BTreeMap::new(),
+            has_served: false,
+            is_run: false,
+            unfit: None,
         }
     }
-    let is_fit = unfit(container, planned).is_none();
-    let served = planned.filter(|_| is_fit);
-    let references = References::of(container, &exec, &own, planned, served);
-    let mut env = Vec::new();
-    if let Some(planned) = planned
-        && planned.method == EnvMethod::Kubelet
-    {
-        let given = planned.variables.iter();
+
+    /// It gets the pod's variables.
+    pub(super) fn new(container: &Container, planned: &PlannedVariables) -> Result<Self, Conflict> {
+        let variables = container.env.iter().flatten();
+        let own: BTreeSet<&str> = variables.map(|variable| variable.name.as_str()).collect();
+        let command = container.command.as_deref().unwrap_or_default();
+        let is_exec = planned.method == EnvMethod::Exec;
+        check_names(container, planned, &own)?;
+        if is_exec && !planned.variables.is_empty() && command.is_empty() {
+            return Err(Conflict::NoCommand(container.name.clone()));
+        }
+        let mut rewritten = Rewritten::new(container, &own, planned);
+        let unfit = unfit(container, &rewritten).filter(|_| is_exec);
+        if unfit.is_some() {
+            rewritten = Rewritten::unchanged(container);
+        }
+        let is_run = is_exec && !(planned.variables.is_empty() && rewritten.assigned.is_empty());
+        let given = planned.variables.iter().filter(|_| !is_exec);
         let given = given.filter(|variable| !own.contains(variable.name.as_str()));
-        env.extend(given.map(|variable| Slot::Injected(source::of_file(variable).into())));
+        let given = given.map(|variable| {
+            let name = &variable.name;
+            Slot::Injected(from_file(name.as_str(), name, variable.is_optional))
+        });
+        Ok(Self {
+            env: given.chain(rewritten.env).collect(),
+            replaced_sources: rewritten.replaced_sources,
+            command: if is_run {
+                with_exec(command, planned, &own, &rewritten.assigned)
+            } else {
+                command.to_vec()
+            },
+            keys: rewritten.keys,
+            has_served: rewritten.has_served,
+            is_run,
+            unfit,
+        })
     }
-    env.extend(references.env);
-    let is_run = method == Some(EnvMethod::Exec)
-        && (!references.assigned.is_empty()
-            || planned.is_some_and(|planned| !planned.variables.is_empty()));
-    let command = match planned {
-        Some(planned) if is_run => with_exec(&exec, planned, &own, &references.assigned),
-        _ => exec.own.to_vec(),
-    };
-    Ok(ContainerPlan {
-        env,
-        replaced_sources: references.replaced_sources,
-        command,
-        keys: references.keys,
-        has_served: references.are_served,
-        is_run,
-    })
+
+    /// The volumes that a container needs whose command the injector runs, read-only. The kubelet reads its file without any.
+    pub(crate) fn mounts(&self) -> Vec<VolumeMount> {
+        if !self.is_run {
+            return Vec::new();
+        }
+        vec![
+            mount(VARIABLES_VOLUME, VARIABLES_DIRECTORY, Some(FILES)),
+            mount(PROGRAM_VOLUME, PROGRAM_DIRECTORY, None),
+        ]
+    }
 }
 
-/// Why the references of a container stay as they are.
-pub(crate) fn unfit(container: &Container, planned: Option<&PlannedVariables>) -> Option<Unfit> {
-    let planned = planned.filter(|planned| planned.method == EnvMethod::Exec)?;
-    let exec = Exec::of(container);
-    if exec.own.is_empty() {
+/// Why `exec` leaves the references of a container as they are.
+fn unfit(container: &Container, rewritten: &Rewritten) -> Option<Unfit> {
+    if container.command.iter().flatten().next().is_none() {
         return Some(Unfit::NoCommand);
     }
-    let own = own_names(container, &exec);
-    let references = References::of(container, &exec, &own, Some(planned), Some(planned));
-    let expanded = exec::expanded_names(container, exec.own);
-    let mut assigned = references.assigned.iter();
+    let expanded = expanded_names(container);
+    let mut assigned = rewritten.assigned.iter();
     assigned
         .any(|assignment| expanded.contains(assignment.name.as_str()))
         .then_some(Unfit::Expansion)
 }
 
 /// A variable of an item may not be one that the container sets; one of `*` gives way.
-fn check_names(planned: &PlannedVariables, own: &BTreeSet<&str>) -> Result<(), Unset> {
-    for variable in &planned.variables {
-        let name = variable.name.as_str();
-        if own.contains(name) && !variable.is_of_star {
-            return Err(Unset::Taken(name.to_owned()));
-        }
+fn check_names(
+    container: &Container,
+    planned: &PlannedVariables,
+    own: &BTreeSet<&str>,
+) -> Result<(), Conflict> {
+    let mut variables = planned.variables.iter();
+    let taken =
+        variables.find(|variable| !variable.is_of_star && own.contains(variable.name.as_str()));
+    match taken {
+        Some(variable) => Err(Conflict::Variable {
+            container: container.name.clone(),
+            name: variable.name.to_string(),
+        }),
+        None => Ok(()),
     }
-    Ok(())
-}
-
-/// Names of the variables that the container sets itself, those included that this webhook has taken over.
-fn own_names<'a>(container: &'a Container, exec: &'a Exec<'_>) -> BTreeSet<&'a str> {
-    let own = container.env.iter().flatten();
-    let own = own.filter(|variable| !is_of_volume(variable) || source::key(variable).is_some());
-    own.map(|variable| variable.name.as_str())
-        .chain(exec.assigned.iter().map(|assigned| assigned.name.as_ref()))
-        .collect()
-}
-
-/// The volumes that a container needs whose command the injector runs, read-only. The kubelet reads its file without any.
-pub(crate) fn mounts(plan: &ContainerPlan) -> Vec<VolumeMount> {
-    if !plan.is_run {
-        return Vec::new();
-    }
-    vec![
-        mount(VARIABLES_VOLUME, VARIABLES_DIRECTORY, Some(FILES)),
-        mount(PROGRAM_VOLUME, PROGRAM_DIRECTORY, None),
-    ]
 }
 
 fn mount(name: &str, path: &str, sub_path: Option<&str>) -> VolumeMount {

@@ -4,32 +4,25 @@
 //! of all variables, and the kubelet or `aws-secrets-exec` reads it when a container starts.
 
 mod container;
-mod item;
+mod exec;
 mod references;
+mod rewritten;
 mod secrets;
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use provider_class::{EnvMethod, Presence, Variable, VariableName, Variables, listed};
 
+use crate::pod::annotations::{Item, RequestedVariables};
 use crate::pod::class::MountedClass;
-use crate::pod::names::FILES;
+use crate::pod::contract::{FILES, PROGRAM_DIRECTORY, VARIABLES_DIRECTORY};
 use crate::pod::snapshot_size;
 
-pub(crate) use container::{
-    ContainerPlan, Slot, Unset, has_variables, is_of_volume, is_same_variable, mounts,
-    plan as plan_of_container,
-};
-pub(crate) use item::items;
-pub use item::{Item, RequestedVariables};
+pub(crate) use container::ContainerPlan;
 pub use references::{NoSuchKey, UnusableReference};
-pub(crate) use references::{exist as references_exist, serve};
+pub(crate) use references::{exist as references_exist, plan_containers, serve};
 pub use secrets::ServedSecrets;
-
-/// Where the injected containers have the volume of variables, and containers started by `exec` its files.
-pub(crate) const VARIABLES_DIRECTORY: &str = "/var/lib/aws-secrets-injector-env";
-/// Where the volume with `aws-secrets-exec` is mounted.
-pub(crate) const PROGRAM_DIRECTORY: &str = "/var/lib/aws-secrets-injector-bin";
 
 /// The variables of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,13 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::{Container, Pod};
 use provider_class::VariableName;
 
-use super::container::{self, Unfit, references};
-use super::{PlannedVariable, PlannedVariables, secrets::ServedSecrets};
+use super::container::{ContainerPlan, Unfit};
+use super::secrets::ServedSecrets;
+use super::{PlannedVariable, PlannedVariables, source};
 use crate::pod::annotations::{CONTAINERS, ENV_METHOD, PREFIX, PodRequest, SECRET_OBJECTS};
 use crate::pod::bounds::{TooMany, check_keys};
-use crate::pod::names::own_containers;
+use crate::pod::conflict::Conflict;
 use crate::pod::secrets::{PodSecret, PodSecrets};
 use crate::pod::snapshot_size;
+use crate::pod::view;
 
 /// A reference to a key that the class does not give to the Secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +62,9 @@ pub enum UnusableReference {
     /// More than a pod can have.
     #[error(transparent)]
     TooMany(#[from] TooMany),
+    /// The container cannot have the variables.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
 }
 
 /// Does a container that gets the files refer to a Secret that could be served?
@@ -68,8 +73,7 @@ pub(crate) fn exist(request: &PodRequest, pod: &Pod, secrets: &PodSecrets<'_>) -
         return false;
     }
     request.readers(pod).any(|container| {
-        let mut names = references(container).into_iter().map(|(name, _)| name);
-        names.any(|name| {
+        source::secrets(container).any(|(name, _)| {
             secrets
                 .get(name)
                 .is_some_and(|of_pod| !of_pod.secret.is_tls())
@@ -77,7 +81,7 @@ pub(crate) fn exist(request: &PodRequest, pod: &Pod, secrets: &PodSecrets<'_>) -
     })
 }
 
-/// Adds the keys that the pod's containers refer to. Returns a warning for each reference that stays.
+/// Adds the Secrets that the pod's containers refer to. Returns a warning for each reference that stays.
 pub(crate) fn serve(
     request: &PodRequest,
     pod: &Pod,
@@ -88,50 +92,71 @@ pub(crate) fn serve(
         return Ok(Vec::new());
     }
     let mut found = Found::default();
-    for container in own_containers(pod) {
+    for container in view::containers(pod) {
         found.look(request, container, secrets)?;
     }
-    if found.served.is_empty() {
-        return Ok(found.warnings);
-    }
-    let method = request.env_method.unwrap_or_default();
-    let planned = variables.get_or_insert_with(|| PlannedVariables::none(method));
-    planned.secrets = found.served;
-    let mut keys: BTreeMap<VariableName, bool> = BTreeMap::new();
-    let mut have_served = false;
-    for container in request.readers(pod) {
-        if let Some(unfit) = container::unfit(container, Some(&*planned))
-            && let Some(secret) = refers_to(container, &planned.secrets)
-        {
-            let reason = reason(unfit);
-            found.warnings.push(kept(container, secret, &reason));
-        }
-        // A conflict is found again, and told, when the patch is made.
-        if let Ok(plan) = container::plan(container, Some(&*planned)) {
-            have_served |= plan.has_served;
-            for (key, is_required) in plan.keys {
-                *keys.entry(key).or_default() |= is_required;
-            }
-        }
-    }
-    for (name, is_required) in &keys {
-        planned.keys.extend(
-            planned
-                .secrets
-                .variable(name)
-                .map(|variable| PlannedVariable {
-                    is_optional: !is_required,
-                    ..variable.clone()
-                }),
-        );
-    }
-    let bytes = planned.bytes();
-    if !have_served && planned.variables.is_empty() {
-        *variables = None;
-    } else if bytes > snapshot_size::MOST {
-        return Err(UnusableReference::TooLarge { bytes });
+    if !found.served.is_empty() {
+        let method = request.env_method.unwrap_or_default();
+        let planned = variables.get_or_insert_with(|| PlannedVariables::none(method));
+        planned.secrets = found.served;
     }
     Ok(found.warnings)
+}
+
+/// Plans the containers of a pod, and tells the injector the keys that they use: nothing for one that does not get the files.
+pub(crate) fn plan_containers(
+    request: &PodRequest,
+    pod: &Pod,
+    variables: &mut Option<PlannedVariables>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Option<ContainerPlan>>, UnusableReference> {
+    let mut plans = Vec::new();
+    let mut keys: BTreeMap<VariableName, bool> = BTreeMap::new();
+    let mut have_served = false;
+    for container in view::containers(pod) {
+        if !request.chooses(container) {
+            plans.push(None);
+            continue;
+        }
+        let Some(planned) = &*variables else {
+            plans.push(Some(ContainerPlan::unchanged(container)));
+            continue;
+        };
+        let plan = ContainerPlan::new(container, planned)?;
+        if let Some(unfit) = plan.unfit
+            && let Some(secret) = refers_to(container, &planned.secrets)
+        {
+            warnings.push(kept(container, secret, &reason(unfit)));
+        }
+        have_served |= plan.has_served;
+        for (key, is_required) in &plan.keys {
+            *keys.entry(key.clone()).or_default() |= is_required;
+        }
+        plans.push(Some(plan));
+    }
+    variables.take_if(|planned| !have_served && planned.variables.is_empty());
+    if let Some(planned) = variables {
+        planned.add_keys(&keys)?;
+    }
+    Ok(plans)
+}
+
+impl PlannedVariables {
+    /// Adds keys of Secrets, with whether they are required.
+    fn add_keys(&mut self, keys: &BTreeMap<VariableName, bool>) -> Result<(), UnusableReference> {
+        for (name, is_required) in keys {
+            let variable = self.secrets.variable(name);
+            self.keys.extend(variable.map(|variable| PlannedVariable {
+                is_optional: !is_required,
+                ..variable.clone()
+            }));
+        }
+        let bytes = self.bytes();
+        if bytes > snapshot_size::MOST {
+            return Err(UnusableReference::TooLarge { bytes });
+        }
+        Ok(())
+    }
 }
 
 /// What the containers refer to.
@@ -152,7 +177,7 @@ impl Found {
         secrets: &PodSecrets<'_>,
     ) -> Result<(), UnusableReference> {
         let mut kept_names = BTreeSet::new();
-        for (name, reference) in references(container) {
+        for (name, reference) in source::secrets(container) {
             let Some(of_pod) = secrets.get(name) else {
                 continue;
             };
@@ -174,7 +199,7 @@ impl Found {
                 None => self.keys += of_pod.secret.data.len(),
                 Some((_, reference)) if reference.optional => {}
                 Some((variable, reference)) => {
-                    check_key(container, &variable, reference.key, of_pod)?;
+                    check_key(container, variable, reference.key, of_pod)?;
                 }
             }
             check_keys(self.keys)?;
@@ -227,7 +252,7 @@ fn check_key(
 
 /// The first served Secret that a container refers to.
 fn refers_to<'a>(container: &'a Container, served: &ServedSecrets) -> Option<&'a str> {
-    let mut names = references(container).into_iter().map(|(name, _)| name);
+    let mut names = source::secrets(container).map(|(name, _)| name);
     names.find(|name| served.get(name).is_some())
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use provider_class::{Presence, VariableName};
 
 use super::PlannedVariable;
-use super::container::Reference;
+use super::source::Reference;
 use crate::pod::secrets::PodSecret;
 
 /// The Secrets of the pod's classes that its containers refer to, by name.

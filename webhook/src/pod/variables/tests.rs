@@ -3,8 +3,8 @@ use std::fmt::Write as _;
 
 use provider_class::{Class, SecretProviderClassSpec};
 
-use super::item::MOST_ITEMS;
 use super::*;
+use crate::pod::annotations::{MOST_ITEMS, items};
 
 /// Classes of these directories and files.
 fn classes(directories: &[(&str, &[&str])]) -> Vec<MountedClass> {
@@ -32,9 +32,7 @@ fn classes(directories: &[(&str, &[&str])]) -> Vec<MountedClass> {
 }
 
 fn plan_of(text: &str, directories: &[(&str, &[&str])]) -> Result<Vec<String>, String> {
-    let (items, all) = items(text)?;
-    let requested = RequestedVariables { items, all };
-    let planned = plan(&requested, EnvMethod::Kubelet, &classes(directories))?;
+    let planned = plan(&items(text)?, EnvMethod::Kubelet, &classes(directories))?;
     let shown = planned.variables.iter().map(|variable| {
         let star = if variable.is_of_star { "*" } else { "" };
         format!(
@@ -138,10 +136,7 @@ fn there_is_a_bound_and_a_long_list_is_cut() {
 
 #[test]
 fn the_injector_is_told_where_it_finds_the_files_and_puts_the_variables() {
-    let requested = RequestedVariables {
-        items: items("A=password").unwrap().0,
-        all: false,
-    };
+    let requested = items("A=password").unwrap();
     let told = |method| {
         plan(&requested, method, &classes(&[A]))
             .unwrap()
@@ -160,14 +155,6 @@ fn the_injector_is_told_where_it_finds_the_files_and_puts_the_variables() {
     assert_eq!(told(EnvMethod::Kubelet).program_directory, None);
 }
 
-#[test]
-fn containers_run_the_program_where_the_injector_copies_it() {
-    assert_eq!(
-        container::PROGRAM,
-        format!("{PROGRAM_DIRECTORY}/{}", provider_class::PROGRAM_FILE)
-    );
-}
-
 /// The plan for a class in `/a` with these entries: names, files, and whether they may be missing.
 fn planned_of(text: &str, objects: &str) -> Result<Vec<(String, String, bool)>, String> {
     let spec = SecretProviderClassSpec::aws([("objects", objects), ("pathTranslation", "False")]);
@@ -177,9 +164,7 @@ fn planned_of(text: &str, objects: &str) -> Result<Vec<(String, String, bool)>, 
         parameters: BTreeMap::new().into(),
         version: 0,
     };
-    let (items, all) = items(text)?;
-    let requested = RequestedVariables { items, all };
-    let planned = plan(&requested, EnvMethod::Kubelet, &[mounted])?;
+    let planned = plan(&items(text)?, EnvMethod::Kubelet, &[mounted])?;
     let variables = planned.variables.into_iter();
     Ok(variables
         .map(|planned| (planned.name.to_string(), planned.file, planned.is_optional))

@@ -101,7 +101,7 @@ fn only_the_chosen_containers_get_the_files() {
     );
     assert_eq!(after["spec"]["containers"][1], json!({"name": "other"}));
     before["metadata"]["annotations"]["aws-secrets-injector.io/containers"] = "webb".into();
-    assert!(refused(before).contains("the pod has no container \"webb\""));
+    assert!(refused(&before).contains("the pod has no container \"webb\""));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn the_injected_user_is_the_pods_own() {
 #[test]
 fn pod_identity_gets_its_own_token_and_no_role() {
     let pod = pod(small());
-    let injection = plan(&pod, &[("usePodIdentity", "true")]);
+    let injection = plan(&Stripped::new(&pod).unwrap(), &[("usePodIdentity", "true")]);
     let sources = injection.volumes[1]
         .projected
         .as_ref()
@@ -209,7 +209,8 @@ fn pod_identity_gets_its_own_token_and_no_role() {
 #[test]
 fn a_pod_without_annotations_map_cannot_want_anything_but_is_patched_if_it_did() {
     let mut changes = Changes::default();
-    put_status(&Pod::default(), &mut changes);
+    let pod = Pod::default();
+    put_status(&Stripped::new(&pod).unwrap(), &mut changes);
     let mut pod = json!({"metadata": {}});
     json_patch::patch(&mut pod, &changes.operations).unwrap();
     assert_eq!(

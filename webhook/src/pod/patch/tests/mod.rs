@@ -5,15 +5,19 @@ mod injection;
 mod reinvocation;
 mod variables;
 
-use provider_class::{Class, SecretProviderClassSpec};
+use std::error::Error;
 
+use k8s_openapi::api::core::v1::Pod;
+use provider_class::{Class, SecretProviderClassSpec};
 use serde_json::Value;
 
 use super::*;
 use crate::pod::annotations::{PodRequest, Resources};
 use crate::pod::class::MountedClass;
+use crate::pod::identity;
 use crate::pod::injection::{InjectorSettings, Inputs};
 use crate::pod::role::Role;
+use crate::pod::variables::{PlannedVariables, plan as plan_variables, plan_containers};
 
 fn pod(pod: Value) -> Pod {
     serde_json::from_value(pod).unwrap()
@@ -30,9 +34,17 @@ fn settings() -> InjectorSettings {
     }
 }
 
-/// The operations for a pod that wants one class, with `parameters` besides its objects.
-fn plan(pod: &Pod, parameters: &[(&str, &str)]) -> Injection {
-    let request = PodRequest::read(pod.metadata.annotations.as_ref().unwrap())
+/// The injection of a pod, whose classes have `parameters` besides their objects.
+fn plan(pod: &Stripped<'_>, parameters: &[(&str, &str)]) -> Injection {
+    try_plan(pod, parameters, |_| ()).unwrap()
+}
+
+fn try_plan(
+    pod: &Stripped<'_>,
+    parameters: &[(&str, &str)],
+    change: impl FnOnce(&mut PlannedVariables),
+) -> Result<Injection, Box<dyn Error>> {
+    let request = PodRequest::read(pod.own.metadata.annotations.as_ref().unwrap())
         .unwrap()
         .unwrap();
     let region = "us-east-2".parse().unwrap();
@@ -68,23 +80,41 @@ fn plan(pod: &Pod, parameters: &[(&str, &str)]) -> Injection {
         settings: &settings,
         pod,
     };
-    let variables = request.variables.as_ref().map(|requested| {
+    request.check_containers(&pod.own)?;
+    let mut variables = request.variables.as_ref().map(|requested| {
         let method = request.env_method.unwrap_or_default();
-        crate::pod::variables::plan(requested, method, &classes).unwrap()
+        plan_variables(requested, method, &classes).unwrap()
     });
-    Injection::plan(inputs, variables)
+    if let Some(planned) = &mut variables {
+        change(planned);
+    }
+    let containers = plan_containers(&request, &pod.own, &mut variables, &mut Vec::new())?;
+    let owner = identity::owner(&request, &pod.own, pod.user);
+    Ok(Injection::plan(
+        inputs,
+        owner,
+        variables.as_ref(),
+        containers,
+    ))
+}
+
+fn try_patch(before: &Value) -> Result<Value, Box<dyn Error>> {
+    let pod = pod(before.clone());
+    let pod = Stripped::new(&pod)?;
+    let mut after = before.clone();
+    json_patch::patch(
+        &mut after,
+        &operations(&pod, &try_plan(&pod, &[], |_| ())?)?,
+    )?;
+    Ok(after)
 }
 
 fn patched(before: &Value) -> Value {
-    let pod = pod(before.clone());
-    let mut after = before.clone();
-    json_patch::patch(&mut after, &operations(&pod, &plan(&pod, &[])).unwrap()).unwrap();
-    after
+    try_patch(before).unwrap()
 }
 
-fn refused(before: Value) -> String {
-    let pod = pod(before);
-    operations(&pod, &plan(&pod, &[])).unwrap_err().to_string()
+fn refused(before: &Value) -> String {
+    try_patch(before).unwrap_err().to_string()
 }
 
 /// The smallest pod that wants a class.

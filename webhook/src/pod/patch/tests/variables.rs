@@ -69,6 +69,7 @@ fn the_variable_of_an_optional_file_is_optional() {
     let mut after = requesting("DB=b", "kubelet");
     let pod = pod(after.clone());
     let objects = "- {objectName: b, objectType: secretsmanager, optional: true}";
+    let pod = Stripped::new(&pod).unwrap();
     let injection = plan(&pod, &[("objects", objects)]);
     json_patch::patch(&mut after, &operations(&pod, &injection).unwrap()).unwrap();
     let mut variable = of_file("DB");
@@ -125,7 +126,7 @@ fn the_injector_runs_the_command_with_the_variables() {
 fn a_container_without_command_is_named() {
     let mut before = requesting(ITEM, "exec");
     before["spec"]["containers"][0]["command"] = Value::Null;
-    let message = refused(before);
+    let message = refused(&before);
     assert!(
         message.contains("container \"web\" has no command")
             && message.contains("use env-method kubelet"),
@@ -138,7 +139,7 @@ fn a_variable_that_the_container_sets_is_refused_by_both_methods() {
     for method in ["kubelet", "exec"] {
         let mut before = requesting(ITEM, method);
         before["spec"]["containers"][0]["env"] = json!([{"name": "DB", "value": "x"}]);
-        let message = refused(before);
+        let message = refused(&before);
         assert!(
             message.contains("container \"web\" already sets the variable \"DB\""),
             "{message}"
@@ -152,12 +153,14 @@ fn a_variable_of_a_star_gives_way_to_the_containers_own() {
         let mut before = requesting("A=db-$(HOME)", method);
         before["spec"]["containers"][0]["env"] = json!([{"name": "db", "value": "x"}]);
         let pod = pod(before.clone());
-        let mut injection = plan(&pod, &[]);
-        let planned = injection.variables.as_mut().unwrap();
-        let mut star = planned.variables[0].clone();
-        star.name = "db".parse().unwrap();
-        star.is_of_star = true;
-        planned.variables.push(star);
+        let pod = Stripped::new(&pod).unwrap();
+        let add_star = |planned: &mut PlannedVariables| {
+            let mut star = planned.variables[0].clone();
+            star.name = "db".parse().unwrap();
+            star.is_of_star = true;
+            planned.variables.push(star);
+        };
+        let injection = try_plan(&pod, &[], add_star).unwrap();
         let mut after = before;
         json_patch::patch(&mut after, &operations(&pod, &injection).unwrap()).unwrap();
         let web = &after["spec"]["containers"][0];
@@ -296,7 +299,7 @@ fn what_other_webhooks_change_is_put_right_without_doing_anything_twice() {
 fn what_is_in_the_way_of_variables_is_named() {
     let mut before = requesting(ITEM, "kubelet");
     before["spec"]["containers"][0]["env"] = json!([of_file("OTHER")]);
-    let message = refused(before);
+    let message = refused(&before);
     assert!(
         message.contains("sets the variable \"OTHER\" from the volume aws-secrets-injector-env"),
         "{message}"
@@ -304,13 +307,13 @@ fn what_is_in_the_way_of_variables_is_named() {
     for name in ["aws-secrets-injector-env", "aws-secrets-injector-bin"] {
         let mut before = requesting(ITEM, "exec");
         before["spec"]["volumes"] = json!([{"name": name, "emptyDir": {}}]);
-        assert!(refused(before).contains(&format!("already has a volume named {name:?}")));
+        assert!(refused(&before).contains(&format!("already has a volume named {name:?}")));
         for path in ["", "/x"] {
             let mut before = requesting(ITEM, "exec");
             let path = format!("/var/lib/{name}{path}");
             before["spec"]["containers"][0]["volumeMounts"] =
                 json!([{"name": "own", "mountPath": path}]);
-            let message = refused(before);
+            let message = refused(&before);
             let words = format!("at {path}, but the injector needs /var/lib/{name} for variables");
             assert!(message.contains(&words), "{message}");
         }
@@ -319,7 +322,10 @@ fn what_is_in_the_way_of_variables_is_named() {
     before["spec"]["containers"][0]["volumeMounts"] =
         json!([{"name": "own", "mountPath": "/var/lib", "readOnly": true}]);
     let pod = pod(before);
-    let warnings = warnings(&pod, &plan(&pod, &[]));
+    let warnings = {
+        let pod = Stripped::new(&pod).unwrap();
+        warnings(&pod, &plan(&pod, &[]))
+    };
     assert!(
         warnings[0].contains("read-only at /var/lib: the directory"),
         "{warnings:?}"

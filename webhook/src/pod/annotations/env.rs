@@ -25,8 +25,8 @@ pub struct Item {
     pub file: String,
 }
 
-/// Reads the annotation `env`: its items, and whether `*` is among them.
-pub(crate) fn items(text: &str) -> Result<(Vec<Item>, bool), String> {
+/// Reads the annotation `env`.
+pub(crate) fn items(text: &str) -> Result<RequestedVariables, String> {
     // Counted before anything is compared.
     let count = text.split(',').count();
     if count > MOST_ITEMS {
@@ -75,5 +75,5 @@ pub(crate) fn items(text: &str) -> Result<(Vec<Item>, bool), String> {
             file: file.to_owned(),
         });
     }
-    Ok((items, all))
+    Ok(RequestedVariables { items, all })
 }

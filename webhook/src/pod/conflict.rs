@@ -1,10 +1,18 @@
 //! Why an injection does not fit into a pod.
 
-use super::changes::MOST;
+use crate::pod::bounds::TooMany;
+
+/// Bytes of paths and values that a patch may have. A pod that grows by more cannot be stored: etcd takes 1.5 MiB (its
+/// `--max-request-bytes`). Small annotations can ask for far more, as a patch has an operation for each directory in each
+/// container.
+pub(super) const MOST_BYTES: usize = 1024 * 1024;
 
 /// Why an injection does not fit into a pod.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
+    /// The pod has more of something than can be looked at.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     /// The pod already uses a reserved name.
     #[error(
         "the pod already has {what} named {name:?}: rename it; this name is reserved for the injector"
@@ -96,7 +104,23 @@ pub enum Conflict {
     /// More is to be added than the pod can hold.
     #[error(
         "the pod would grow by more than {} KiB, which Kubernetes cannot store: use fewer containers, directories or variables, or shorter paths",
-        MOST / 1024
+        MOST_BYTES / 1024
     )]
     TooLarge,
+}
+
+impl Conflict {
+    /// A reserved name of a container.
+    pub(crate) fn container(name: &str) -> Self {
+        let name = name.to_owned();
+        let what = "a container";
+        Self::Name { what, name }
+    }
+
+    /// A reserved name of a volume.
+    pub(crate) fn volume(name: &str) -> Self {
+        let name = name.to_owned();
+        let what = "a volume";
+        Self::Name { what, name }
+    }
 }

@@ -1,0 +1,279 @@
+//! From any pod to the pod that its author wrote. What an earlier pass of this webhook added is taken off: the API server asks
+//! again after another webhook has changed the pod, and people apply pods that they have exported.
+//!
+//! Only names decide what is ours, and they are reserved: a pod that has some of them without an earlier pass is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::{
+    Container, EnvVar, EnvVarSource, FileKeySelector, Pod, PodSpec, SecretKeySelector, VolumeMount,
+};
+use provider_class::{SNAPSHOT_VARIABLE, variables::secret_key};
+
+use crate::pod::bounds;
+use crate::pod::conflict::Conflict;
+use crate::pod::contract::{
+    END_OF_OPTIONS, INJECTED, LOCAL_VOLUMES, PROGRAM, PROGRAM_DIRECTORY, PROGRAM_VOLUME, SET,
+    SET_OPTIONAL, STATUS, VARIABLES_DIRECTORY, VARIABLES_VOLUME, has_status, is_injected,
+    is_volume, is_volume_of_secrets,
+};
+
+/// A pod as it came, and as its author wrote it.
+#[derive(Debug)]
+pub struct Stripped<'a> {
+    /// As it came.
+    pub(crate) present: &'a Pod,
+    /// As its author wrote it. Everything that is planned depends on this one only.
+    pub(crate) own: Pod,
+    /// Where the author's containers stand, init containers first.
+    pub(crate) origins: Vec<Origin<'a>>,
+    /// The user of the files, from an earlier pass.
+    pub(crate) user: Option<i64>,
+    /// What an earlier pass mounted in the author's containers: volumes and paths.
+    mounts: BTreeSet<(&'a str, &'a str)>,
+}
+
+/// Where a container of the author's stands in the pod as it came.
+#[derive(Debug)]
+pub(crate) struct Origin<'a> {
+    /// Its path, for a patch.
+    pub(crate) path: String,
+    pub(crate) container: &'a Container,
+    /// For each of the author's variables, the index of the one that came, unless an earlier pass has replaced it.
+    pub(crate) env: Vec<Option<usize>>,
+}
+
+impl<'a> Stripped<'a> {
+    /// Takes off what is ours, within the limits of a pod. The error may be a reserved name of something that is not.
+    pub fn new(present: &'a Pod) -> Result<Self, Conflict> {
+        bounds::check(present)?;
+        let mut stripped = Self {
+            present,
+            own: present.clone(),
+            origins: Vec::new(),
+            user: None,
+            mounts: BTreeSet::from([
+                (VARIABLES_VOLUME, VARIABLES_DIRECTORY),
+                (PROGRAM_VOLUME, PROGRAM_DIRECTORY),
+            ]),
+        };
+        strip_annotations(&mut stripped.own);
+        if let Some(spec) = &present.spec {
+            check_names(present, spec)?;
+            stripped.look_at_ours(spec);
+            stripped.strip(spec);
+        }
+        Ok(stripped)
+    }
+
+    /// Has an earlier pass added this mount to a container of the author's?
+    pub(crate) fn has_added(&self, mount: &VolumeMount) -> bool {
+        self.mounts.contains(&(mount.name.as_str(), path(mount)))
+    }
+
+    fn look_at_ours(&mut self, spec: &'a PodSpec) {
+        let init_containers = spec.init_containers.iter().flatten();
+        for ours in init_containers.filter(|container| is_injected(&container.name)) {
+            let security = ours.security_context.as_ref();
+            self.user = self.user.or_else(|| security?.run_as_user);
+            let mounts = ours.volume_mounts.iter().flatten();
+            let of_secrets = mounts.filter(|mount| is_volume_of_secrets(&mount.name));
+            let of_secrets = of_secrets.map(|mount| (mount.name.as_str(), path(mount)));
+            self.mounts.extend(of_secrets);
+        }
+    }
+
+    fn strip(&mut self, present: &'a PodSpec) {
+        let mut own = self.own.spec.take().unwrap_or_default();
+        keep(&mut own.volumes, |volume| !is_volume(&volume.name));
+        keep(&mut own.init_containers, |container| {
+            !is_injected(&container.name)
+        });
+        let init_containers = present.init_containers.iter().flatten().enumerate();
+        let init_containers = init_containers
+            .filter(|(_, container)| !is_injected(&container.name))
+            .map(|(index, container)| (format!("/spec/initContainers/{index}"), container));
+        let containers = present.containers.iter().enumerate();
+        let containers =
+            containers.map(|(index, container)| (format!("/spec/containers/{index}"), container));
+        let own_containers = own.init_containers.iter_mut().flatten();
+        for ((path, container), own) in init_containers
+            .chain(containers)
+            .zip(own_containers.chain(&mut own.containers))
+        {
+            keep(&mut own.volume_mounts, |mount| !self.has_added(mount));
+            let env = strip_command_and_variables(own);
+            self.origins.push(Origin {
+                path,
+                container,
+                env,
+            });
+        }
+        self.own.spec = Some(own);
+    }
+}
+
+/// The path of a mount.
+pub(crate) fn path(mount: &VolumeMount) -> &str {
+    mount.mount_path.trim_end_matches('/')
+}
+
+/// Keeps some elements of a list. The API server leaves out empty lists.
+fn keep<T>(list: &mut Option<Vec<T>>, is_kept: impl FnMut(&T) -> bool) {
+    if let Some(elements) = list {
+        elements.retain(is_kept);
+    }
+    list.take_if(|elements| elements.is_empty());
+}
+
+/// Nothing of the pod's own has a reserved name, whether it is injected this time or not: the policy of the installation trusts
+/// containers of these names. After an earlier pass the volumes are ours, even where another webhook has removed the container.
+fn check_names(pod: &Pod, spec: &PodSpec) -> Result<(), Conflict> {
+    let has_status = has_status(pod);
+    let is_ours = |container: &&Container| {
+        let mut variables = container.env.iter().flatten();
+        has_status && variables.any(|variable| variable.name == SNAPSHOT_VARIABLE)
+    };
+    let init_containers = spec.init_containers.iter().flatten();
+    let mut foreign = init_containers
+        .filter(|container| !is_ours(container))
+        .chain(&spec.containers);
+    if let Some(container) = foreign.find(|container| is_injected(&container.name)) {
+        return Err(Conflict::container(&container.name));
+    }
+    if has_status {
+        return Ok(());
+    }
+    let mut volumes = spec.volumes.iter().flatten();
+    if let Some(volume) = volumes.find(|volume| is_volume(&volume.name)) {
+        return Err(Conflict::volume(&volume.name));
+    }
+    let init_containers = spec.init_containers.iter().flatten();
+    for container in init_containers.chain(&spec.containers) {
+        let mut variables = container.env.iter().flatten();
+        if let Some(variable) = variables.find(|variable| file_key(variable).is_some()) {
+            return Err(Conflict::VariableSource {
+                container: container.name.clone(),
+                name: variable.name.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn strip_annotations(pod: &mut Pod) {
+    let Some(annotations) = &mut pod.metadata.annotations else {
+        return;
+    };
+    if annotations
+        .get(STATUS)
+        .is_some_and(|status| status == INJECTED)
+    {
+        annotations.remove(STATUS);
+    }
+    let volumes = annotations.get(LOCAL_VOLUMES).map(|names| names.split(','));
+    let (ours, own): (Vec<&str>, Vec<&str>) = volumes
+        .into_iter()
+        .flatten()
+        .partition(|name| *name == PROGRAM_VOLUME);
+    if ours.is_empty() {
+        return;
+    }
+    let own = own.join(",");
+    annotations.remove(LOCAL_VOLUMES);
+    if !own.is_empty() {
+        annotations.insert(LOCAL_VOLUMES.to_owned(), own);
+    }
+}
+
+/// Leaves a container its own command and variables. Returns the index of each variable, unless an earlier pass had replaced it.
+///
+/// What the injector sets takes precedence over the variables of the same name, so that it goes behind them.
+fn strip_command_and_variables(container: &mut Container) -> Vec<Option<usize>> {
+    let assigned = unwrap(&mut container.command);
+    let mut own = Vec::new();
+    let mut after = BTreeMap::new();
+    for (index, variable) in container.env.take().into_iter().flatten().enumerate() {
+        let variable = match file_key(&variable) {
+            None => (Some(index), variable),
+            Some(source) => {
+                let is_optional = source.optional.unwrap_or_default();
+                match of_secret(&variable.name, &source.key, is_optional) {
+                    Some(variable) => (None, variable),
+                    None => continue,
+                }
+            }
+        };
+        if !assigned.is_empty() {
+            after.insert(variable.1.name.clone(), own.len() + 1);
+        }
+        own.push(variable);
+    }
+    let mut own = own.into_iter().enumerate().peekable();
+    let mut variables = Vec::new();
+    for variable in assigned {
+        let after = after.get(&variable.name).copied().unwrap_or_default();
+        while let Some((_, own)) = own.next_if(|(index, _)| *index < after) {
+            variables.push(own);
+        }
+        variables.push((None, variable));
+    }
+    variables.extend(own.map(|(_, own)| own));
+    let (indices, variables): (_, Vec<EnvVar>) = variables.into_iter().unzip();
+    container.env = (!variables.is_empty()).then_some(variables);
+    indices
+}
+
+/// Takes the injector off a command, however often it is in front of it. Returns the variables that it would set to keys of Secrets,
+/// each name once.
+fn unwrap(command: &mut Option<Vec<String>>) -> Vec<EnvVar> {
+    let mut own = command.as_deref().unwrap_or_default();
+    let mut assigned = Vec::new();
+    let mut names = BTreeSet::new();
+    while let [program, options @ ..] = own
+        && program == PROGRAM
+        && let Some(end) = options.iter().position(|word| word == END_OF_OPTIONS)
+    {
+        let variables = options[..end]
+            .iter()
+            .filter_map(|option| assignment(option));
+        assigned.extend(variables.filter(|variable| names.insert(variable.name.clone())));
+        own = &options[end + 1..];
+    }
+    *command = (!own.is_empty()).then(|| own.to_vec());
+    assigned
+}
+
+/// The variable of an option.
+fn assignment(option: &str) -> Option<EnvVar> {
+    let (assignment, is_optional) = match option.strip_prefix(SET_OPTIONAL) {
+        Some(assignment) => (assignment, true),
+        None => (option.strip_prefix(SET)?, false),
+    };
+    let (name, key) = assignment.split_once('=')?;
+    of_secret(&name.replace("$$", "$"), key, is_optional)
+}
+
+/// Where in the volume of variables a variable comes from.
+fn file_key(variable: &EnvVar) -> Option<&FileKeySelector> {
+    let source = variable.value_from.as_ref()?.file_key_ref.as_ref()?;
+    (source.volume_name == VARIABLES_VOLUME).then_some(source)
+}
+
+/// The variable that an earlier pass has replaced by one of this key; nothing if it was one of the annotation `env`.
+fn of_secret(name: &str, key: &str, is_optional: bool) -> Option<EnvVar> {
+    let (secret, key) = secret_key(key)?;
+    let secret_key_ref = SecretKeySelector {
+        name: secret.to_owned(),
+        key: key.to_owned(),
+        optional: is_optional.then_some(true),
+    };
+    Some(EnvVar {
+        name: name.to_owned(),
+        value_from: Some(EnvVarSource {
+            secret_key_ref: Some(secret_key_ref),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
+    })
+}
