@@ -66,7 +66,7 @@ fn it_refuses_its_own_variables_as_extra_ones() {
         .iter()
         .map(Value::to_string)
         .collect();
-    let all = "region=us-east-2,log.level=debug,injector.env.A=b,injector.image.pullPolicy=Always,injector.resources.limits.cpu=1,secretObjects.sync=true,injector.caBundle=-----BEGIN CERTIFICATE-----";
+    let all = "region=us-east-2,log.level=debug,injector.env.A=b,injector.image.pullPolicy=Always,injector.resources.limits.cpu=1,secretObjects.sync=true,csiVolumes=replace,injector.caBundle=-----BEGIN CERTIFICATE-----";
     let mut own = BTreeSet::new();
     for certificates in ["true", "false"] {
         let values = format!("{all},certificates.certManager.enabled={certificates}");

@@ -18,6 +18,7 @@ use crate::ca_bundle::CaBundle;
 use crate::logging;
 use crate::panics;
 use crate::pod::annotations::Resources;
+use crate::pod::csi::CsiVolumes;
 use crate::pod::injection::{ApiServer, InjectorSettings, OF_EACH_POD};
 use crate::pod::quantity::quantity;
 
@@ -112,6 +113,10 @@ pub struct Args {
     #[arg(long, env = "SECRETS_SIZE_LIMIT", default_value = "16Mi", value_parser = quantity)]
     secrets_size_limit: Quantity,
 
+    /// Volumes of the Secrets Store CSI Driver, in pods that do not say it: ignore leaves them to the driver, replace lets the
+    /// injector write their files.
+    #[arg(long, env = "CSI_VOLUMES", default_value = "ignore", value_parser = str::parse::<CsiVolumes>)]
+    pub csi_volumes: CsiVolumes,
     /// Allow pods to apply the Kubernetes Secrets of their classes (secret-objects: sync). The webhook then asks for each of these
     /// pods what its ServiceAccount may do.
     #[arg(long, env = "ALLOW_SECRET_SYNC")]

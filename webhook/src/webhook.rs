@@ -45,6 +45,7 @@ impl Webhook {
         let version = KubernetesVersion::new(client.clone());
         let admission = Admission {
             stores,
+            csi_volumes: args.csi_volumes,
             region: DefaultRegion::start(args.region.clone(), client.clone()),
             features: Features::new(version, client.clone()),
             access: args.allow_secret_sync.then(|| Access::new(client)),

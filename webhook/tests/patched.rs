@@ -9,10 +9,11 @@ use std::path::Path;
 
 use aws_secrets_webhook::Args;
 use aws_secrets_webhook::admission::Refusal;
-use aws_secrets_webhook::admission::{Admitted, inject};
+use aws_secrets_webhook::admission::{Admitted, inject, request};
 use aws_secrets_webhook::pod::Role;
-use aws_secrets_webhook::pod::annotations::{ClassMount, PodRequest};
+use aws_secrets_webhook::pod::annotations::ClassMount;
 use aws_secrets_webhook::pod::class::MountedClass;
+use aws_secrets_webhook::pod::csi::CsiVolumes;
 use aws_secrets_webhook::pod::injection::Inputs;
 use aws_secrets_webhook::pod::strip::Stripped;
 use clap::Parser as _;
@@ -34,8 +35,8 @@ fn patch_of(pod: &Value) -> Patch {
 
 fn injected(pod: &Value) -> Result<Admitted, Refusal> {
     let pod: Pod = serde_json::from_value(pod.clone()).unwrap();
-    let annotations = pod.metadata.annotations.clone().unwrap();
-    let request = PodRequest::read(&annotations).unwrap().unwrap();
+    let pod = Stripped::new(&pod)?;
+    let request = request(&pod, CsiVolumes::Replace)?.unwrap();
     let region = "us-east-2".parse().unwrap();
     let classes: Vec<_> = request.classes.iter().map(class).collect();
     let role = Role {
@@ -50,7 +51,7 @@ fn injected(pod: &Value) -> Result<Admitted, Refusal> {
         role: Some(&role),
         default_region: Some(&region),
         settings: &settings,
-        pod: &Stripped::new(&pod)?,
+        pod: &pod,
     };
     inject(inputs)
 }
@@ -77,6 +78,7 @@ fn class(mount: &ClassMount) -> MountedClass {
     }
     MountedClass {
         mount_path: mount.mount_path.clone(),
+        volume: mount.volume.clone(),
         class: Class::parse(name, &spec).unwrap().into(),
         parameters: spec.parameters.into(),
         version: 0,

@@ -29,6 +29,7 @@ fn class_of(name: &str, objects: &str, secrets: Value) -> MountedClass {
     let mut spec = SecretProviderClassSpec::aws([("objects", objects)]);
     spec.secret_objects = serde_json::from_value(secrets).unwrap();
     MountedClass {
+        volume: None,
         mount_path: "/mnt/secrets-store".to_owned(),
         class: Class::parse(name, &spec).unwrap().into(),
         parameters: spec.parameters.into(),

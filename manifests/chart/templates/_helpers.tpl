@@ -96,11 +96,32 @@ cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ include "injector.ce
 {{- end }}
 {{- end }}
 
+{{- /* CEL: does the pod have volumes of the Secrets Store CSI Driver that are to be replaced? An invalid annotation is for the webhook to refuse. */}}
+{{- define "injector.hasCsiVolumes" -}}
+(object.metadata.?annotations[?'aws-secrets-injector.io/csi-volumes'].orValue('{{ .Values.csiVolumes }}').trim() != 'ignore' && object.spec.?volumes.orValue([]).exists(v, v.?csi.?driver.orValue('') == 'secrets-store.csi.k8s.io'))
+{{- end }}
+
+{{- /* CEL: does the pod request secrets by its annotations, or was it injected already? */}}
+{{- define "injector.isAnnotated" -}}
+['aws-secrets-injector.io/secret-provider-class', 'aws-secrets-injector.io/objects', 'aws-secrets-injector.io/replaced-volumes'].exists(name, name in object.metadata.?annotations.orValue({}))
+{{- end }}
+
 {{- /* A selector from the values, which the caller extends. */}}
 {{- define "injector.matchLabels" -}}
 {{- with .matchLabels -}}
 matchLabels:
   {{- include "injector.strings" . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- /* The webhook's objectSelector. */}}
+{{- define "injector.objectSelector" -}}
+{{- with (include "injector.matchLabels" .Values.webhook.objectSelector) -}}
+{{ . }}
+{{ end -}}
+{{- with (.Values.webhook.objectSelector).matchExpressions -}}
+matchExpressions:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 

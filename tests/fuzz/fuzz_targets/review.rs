@@ -140,6 +140,7 @@ fn class(mount: &ClassMount) -> Option<MountedClass> {
     };
     Some(MountedClass {
         mount_path: mount.mount_path.clone(),
+        volume: mount.volume.clone(),
         class: Class::parse(name, &spec).ok()?.into(),
         parameters: spec.parameters.into(),
         version: 0,

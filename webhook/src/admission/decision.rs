@@ -23,6 +23,7 @@ use crate::pod::annotations::{
 };
 use crate::pod::bounds;
 use crate::pod::class::MountedClass;
+use crate::pod::csi::{self, CsiVolumes};
 use crate::pod::file_access;
 use crate::pod::identity;
 use crate::pod::injection::{Injection, InjectorSettings, Inputs, secret_sync};
@@ -43,6 +44,8 @@ pub(crate) struct Admission {
     pub stores: Stores,
     /// For classes without region.
     pub region: DefaultRegion,
+    /// What becomes of volumes of the Secrets Store CSI Driver, unless the pod says it.
+    pub csi_volumes: CsiVolumes,
     /// For pods that apply Kubernetes Secrets; nothing if no pod may.
     pub access: Option<Access>,
     /// For pods that need a new feature of Kubernetes.
@@ -52,7 +55,7 @@ pub(crate) struct Admission {
 }
 
 /// An admitted pod's patch, and what its author should know.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Admitted {
     /// Empty where nothing is to be added.
     pub patch: Patch,
@@ -70,16 +73,14 @@ impl Admission {
         namespace: &Namespace,
         account: &ObjectName,
     ) -> Result<Admitted, Refusal> {
-        let Some(mut request) =
-            PodRequest::read(pod.annotations()).map_err(Refusal::Annotations)?
-        else {
-            return Ok(Admitted {
-                patch: Patch(Vec::new()),
-                warnings: Vec::new(),
-                classes: Vec::new(),
-            });
-        };
+        let replaces = csi::are_requested(pod, self.csi_volumes);
+        if !replaces && !PodRequest::is_in(pod.annotations()) {
+            return Ok(Admitted::default());
+        }
         let pod = Stripped::new(pod)?;
+        let Some(mut request) = request(&pod, self.csi_volumes)? else {
+            return Ok(Admitted::default());
+        };
         if is_windows(&pod.own) {
             return Err(Refusal::Windows);
         }
@@ -90,7 +91,10 @@ impl Admission {
             }
         }
         let mut warnings = std::mem::take(&mut request.warnings);
-        let classes = self.classes(&request, namespace, deadline).await?;
+        let classes = self.classes(&mut request, namespace, deadline).await?;
+        if classes.is_empty() {
+            return Ok(Admitted::default());
+        }
         let mut default_region = None;
         for MountedClass { class, .. } in &classes {
             if default_region.is_none() {
@@ -180,15 +184,26 @@ impl Admission {
     /// The classes of a pod, if the injector can carry them all.
     async fn classes(
         &self,
-        request: &PodRequest,
+        request: &mut PodRequest,
         namespace: &Namespace,
         deadline: Deadline,
     ) -> Result<Vec<MountedClass>, Refusal> {
         let mut classes = Vec::with_capacity(request.classes.len());
         let mut bytes = 0;
-        for ClassMount { class, mount_path } in &request.classes {
+        let mut mounts = std::mem::take(&mut request.classes);
+        for ClassMount {
+            class,
+            mount_path,
+            volume,
+        } in &mounts
+        {
             let name = class.name();
-            match self.class(class, namespace, deadline).await? {
+            let of_volume = |refusal: Refusal| refusal.of_volume(volume.as_deref());
+            match self
+                .class(class, namespace, deadline)
+                .await
+                .map_err(of_volume)?
+            {
                 Ok(StoredClass {
                     class: stored,
                     parameters,
@@ -200,6 +215,7 @@ impl Admission {
                     }
                     classes.push(MountedClass {
                         mount_path: mount_path.clone(),
+                        volume: volume.clone(),
                         class: stored,
                         parameters,
                         version,
@@ -210,14 +226,24 @@ impl Admission {
                     return Err(Refusal::TooLarge { bytes: bytes + own });
                 }
                 Err(UnusableClass::Malformed(reason)) => {
-                    return Err(Refusal::Malformed {
+                    return Err(of_volume(Refusal::Malformed {
                         class: name.to_owned(),
                         reason,
-                    });
+                    }));
                 }
-                Err(UnusableClass::Invalid(error)) => return Err(ClassError::clone(&error).into()),
+                // The driver serves it, whatever this pod requests besides.
+                Err(UnusableClass::Invalid(error))
+                    if volume.is_some() && matches!(*error, ClassError::OtherProvider { .. }) => {}
+                Err(UnusableClass::Invalid(error)) => {
+                    return Err(of_volume(ClassError::clone(&error).into()));
+                }
             }
         }
+        mounts.retain(|mount| {
+            let mut classes = classes.iter();
+            mount.volume.is_none() || classes.any(|class| class.volume == mount.volume)
+        });
+        request.classes = mounts;
         if bytes > snapshot_size::MOST {
             return Err(Refusal::TooLarge { bytes });
         }
@@ -254,12 +280,28 @@ impl Admission {
             return Ok(None);
         }
         let role = self.stores.role(namespace, name, deadline).await?;
-        role.map(Some).map_err(|error| Refusal::Role {
-            name: name.clone(),
-            namespace: namespace.clone(),
-            error,
+        role.map(Some).map_err(|error| {
+            let refusal = Refusal::Role {
+                name: name.clone(),
+                namespace: namespace.clone(),
+                error,
+            };
+            refusal.of_volume(classes.iter().find_map(|class| class.volume.as_deref()))
         })
     }
+}
+
+/// What a pod requests, by its annotations and, where they are to be replaced, by its volumes of the Secrets Store CSI Driver.
+///
+/// # Errors
+/// Every annotation with an invalid value, or the first such volume that names no class.
+pub fn request(pod: &Stripped<'_>, default: CsiVolumes) -> Result<Option<PodRequest>, Refusal> {
+    let volumes = if csi::are_requested(pod.present, default) {
+        csi::volumes(&pod.own)?
+    } else {
+        Vec::new()
+    };
+    PodRequest::with_volumes(pod.own.annotations(), volumes).map_err(Refusal::Annotations)
 }
 
 /// The patch of a pod that has all that it needs.
@@ -277,6 +319,7 @@ pub fn inject(inputs: Inputs<'_>) -> Result<Admitted, Refusal> {
     warnings.extend(file_access::warnings(request, pod, owner, inputs.classes));
     warnings.extend(file_access::shared_processes(request, pod, owner));
     warnings.extend(sub_paths::runtime(pod));
+    warnings.extend(csi::warnings(pod, &injection.replaced));
     warnings.extend(patch::warnings(inputs.pod, &injection));
     Ok(Admitted {
         patch,
@@ -302,14 +345,14 @@ fn variables(
     match request.secret_objects {
         SecretObjects::Ignore => warnings.extend(secrets::ignored(classes)),
         SecretObjects::Sync => {
-            PodSecrets::of(classes).check_volumes(pod)?;
+            PodSecrets::of(classes).check_volumes(pod, classes)?;
             if !secret_sync::is_requested(inputs) {
                 warnings.push(secrets::nothing_to_apply());
             }
         }
         SecretObjects::Env => {
             let secrets = PodSecrets::of(classes);
-            secrets.check_volumes(pod)?;
+            secrets.check_volumes(pod, classes)?;
             warnings.extend(secrets.of_image_pulls(pod));
             let kept = variables::serve(request, pod, &secrets, &mut planned)?;
             warnings.extend(kept);
@@ -333,7 +376,7 @@ fn requested_variables(
     let method = inputs.request.env_method.unwrap_or_default();
     let planned = variables::plan(requested, method, inputs.classes)
         .map_err(|reason| Refusal::Annotations(vec![InvalidAnnotation::new(ENV, reason)]))?;
-    let readers = inputs.request.readers(&inputs.pod.own).count();
+    let readers = inputs.request.chosen(&inputs.pod.own).count();
     bounds::check_variables(readers, planned.variables.len())?;
     Ok(planned)
 }

@@ -16,7 +16,7 @@ mod names;
 mod refusal;
 mod response;
 
-pub use decision::{Admitted, inject};
+pub use decision::{Admitted, inject, request};
 pub use names::BadName;
 pub use refusal::Refusal;
 pub use response::Outcome;

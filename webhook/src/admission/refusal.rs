@@ -119,6 +119,14 @@ pub enum Refusal {
     /// An object that the pod needs could not be read.
     #[error(transparent)]
     Lookup(#[from] LookupError),
+    /// The same for the class of a volume of the pod's own.
+    #[error("volume {volume:?}: {refusal}")]
+    Volume {
+        /// The volume.
+        volume: String,
+        /// Why it cannot be replaced.
+        refusal: Box<Refusal>,
+    },
 }
 
 impl From<ClassError> for Refusal {
@@ -142,10 +150,22 @@ impl From<ResolveError> for Refusal {
 }
 
 impl Refusal {
+    /// The same, with the volume of the pod's own that is to have the files.
+    pub(crate) fn of_volume(self, volume: Option<&str>) -> Self {
+        match volume {
+            None => self,
+            Some(volume) => Self::Volume {
+                volume: volume.to_owned(),
+                refusal: Box::new(self),
+            },
+        }
+    }
+
     /// HTTP status for the AdmissionReview: 403 if the user can fix it, 500 if the platform has to.
     pub fn code(&self) -> u16 {
         match self {
             Self::Lookup(LookupError::Failed { .. } | LookupError::Region { .. }) => 500,
+            Self::Volume { refusal, .. } => refusal.code(),
             _ => 403,
         }
     }
@@ -155,6 +175,13 @@ impl Refusal {
         match self {
             Self::Annotations(problems) => lines(problems),
             Self::InvalidClass(invalid) => class_message(invalid),
+            Self::Volume { volume, refusal } => {
+                format!(
+                    "{}{}",
+                    text::line(&format!("volume {volume:?}: ")),
+                    refusal.message()
+                )
+            }
             other => text::line(&other.to_string()),
         }
     }
@@ -215,6 +242,7 @@ impl Refusal {
                 "lookup-failed"
             }
             Self::OldKubernetes(old) => old.reason(),
+            Self::Volume { refusal, .. } => refusal.reason(),
         }
     }
 }

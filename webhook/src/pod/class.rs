@@ -10,6 +10,8 @@ use provider_class::Class;
 pub struct MountedClass {
     /// The directory, an absolute path.
     pub mount_path: String,
+    /// The volume of the pod's own that becomes the directory. Its containers mount it where they like.
+    pub volume: Option<String>,
     /// The class.
     pub class: Arc<Class>,
     /// Its parameters as the user wrote them, for the injector.

@@ -37,7 +37,7 @@ pub enum Conflict {
     },
     /// The mount of the Secrets Store CSI Driver was left at our path.
     #[error(
-        "container {container:?} mounts the volume {volume:?} of the Secrets Store CSI Driver at {path}: remove that volume and its mounts, because the injector writes the files there"
+        "container {container:?} mounts the volume {volume:?} of the Secrets Store CSI Driver at {path}: remove that volume and its mounts, because the injector writes the files there, or remove the class from the annotations and set aws-secrets-injector.io/csi-volumes: replace"
     )]
     CsiDriver {
         /// The container.
@@ -46,6 +46,14 @@ pub enum Conflict {
         volume: String,
         /// Where.
         path: String,
+    },
+    /// A volume of the Secrets Store CSI Driver that names no class.
+    #[error("volume {volume:?} of the Secrets Store CSI Driver: {reason}")]
+    CsiVolume {
+        /// The volume.
+        volume: String,
+        /// What is wrong with its attributes.
+        reason: String,
     },
     /// Something else is mounted below our path, where there is nothing to mount it on.
     #[error(

@@ -8,7 +8,7 @@ use provider_class::{Class, FileMode, Title};
 use crate::pod::annotations::{CONTAINERS, PREFIX, PodRequest};
 use crate::pod::class::MountedClass;
 use crate::pod::identity::{self, Owner};
-use crate::pod::view::is_sidecar;
+use crate::pod::view::{containers, is_sidecar};
 
 /// Warnings of one pod: more of them say nothing new.
 const MAX_WARNINGS: usize = 5;
@@ -34,15 +34,17 @@ pub(crate) fn warnings(
     owner: Owner,
     classes: &[MountedClass],
 ) -> Vec<String> {
-    let containers: Vec<&Container> = request.readers(pod).collect();
     let mut warnings = Vec::new();
-    for MountedClass { class, .. } in classes {
+    for MountedClass { class, volume, .. } in classes {
+        let readers =
+            containers(pod).filter(|container| request.reads_of(container, volume.as_deref()));
+        let readers: Vec<&Container> = readers.collect();
         let known = class.files().map(|file| (file.path.to_string(), file.mode));
         let open = class
             .open_files()
             .map(|open| (open.to_string(), open.mode()));
         for (file, mode) in known.chain(open) {
-            for container in &containers {
+            for container in &readers {
                 if warnings.len() == MAX_WARNINGS {
                     return warnings;
                 }
@@ -72,7 +74,7 @@ pub(crate) fn shared_processes(request: &PodRequest, pod: &Pod, owner: Owner) ->
     let mut readers: [BTreeSet<Option<i64>>; 3] = Default::default();
     let mut others = readers.clone();
     for (container, runs) in init_containers.chain(containers) {
-        let is_reader = request.chooses(container);
+        let is_reader = request.reads(container);
         let users = if is_reader { &mut readers } else { &mut others };
         users[runs].insert(identity::user_of(container, pod));
     }
@@ -201,6 +203,7 @@ mod tests {
             format!("- {{objectName: db, objectType: secretsmanager, filePermission: {mode:?}}}");
         let spec = SecretProviderClassSpec::aws([("objects", objects)]);
         let class = MountedClass {
+            volume: None,
             mount_path: "/mnt".to_owned(),
             class: Class::parse("db", &spec).unwrap().into(),
             parameters: spec.parameters.into(),

@@ -70,7 +70,7 @@ pub(crate) fn user_of(container: &Container, pod: &Pod) -> Option<i64> {
 fn shared_user(request: &PodRequest, pod: &Pod, earlier: Option<i64>) -> Option<i64> {
     let user = |container| user_of(container, pod);
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    let readers = containers.filter(|container| request.chooses(container));
+    let readers = containers.filter(|container| request.reads(container));
     let mut users: Vec<_> = readers.map(user).collect();
     if users.is_empty() {
         users.extend(request.readers(pod).map(user));

@@ -9,6 +9,7 @@
 //! | `view` | the containers of a pod |
 //! | `bounds` | limits for one pod |
 //! | `conflict` | why an injection does not fit into a pod |
+//! | `csi` | volumes of the Secrets Store CSI Driver, which can be replaced |
 //! | [`strip`] | from any pod to the pod that its author wrote |
 //! | `quantity` | Kubernetes' quantities, parsed and compared |
 //! | `snapshot_size` | bytes of the classes in the injector's environment |
@@ -27,6 +28,7 @@
 
 pub mod annotations;
 pub mod class;
+pub mod csi;
 pub mod injection;
 pub mod strip;
 pub mod variables;

@@ -103,9 +103,17 @@ impl<'a> PodSecrets<'a> {
     }
 
     /// Refuses volumes of the Secrets; an optional one may be empty at first.
-    pub(crate) fn check_volumes(&self, pod: &Pod) -> Result<(), SecretVolume> {
-        let volumes = pod.spec.iter().flat_map(|spec| &spec.volumes);
-        for volume in volumes.flatten() {
+    pub(crate) fn check_volumes(
+        &self,
+        pod: &Pod,
+        classes: &[MountedClass],
+    ) -> Result<(), SecretVolume> {
+        let volumes = pod.spec.iter().flat_map(|spec| &spec.volumes).flatten();
+        let is_replaced = |volume: &Volume| {
+            let mut classes = classes.iter();
+            classes.any(|class| class.volume.as_deref() == Some(&volume.name))
+        };
+        for volume in volumes.filter(|volume| !is_replaced(volume)) {
             for (name, items) in required_secrets(volume) {
                 if let Some(secret) = self.get(name) {
                     let remedy = match items {

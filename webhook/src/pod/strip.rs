@@ -17,6 +17,7 @@ use crate::pod::contract::{
     SET_OPTIONAL, STATUS, VARIABLES_DIRECTORY, VARIABLES_VOLUME, has_status, is_injected,
     is_volume, is_volume_of_secrets,
 };
+use crate::pod::csi;
 
 /// A pod as it came, and as its author wrote it.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Stripped<'a> {
     pub(crate) origins: Vec<Origin<'a>>,
     /// The user of the files, from an earlier pass.
     pub(crate) user: Option<i64>,
+    /// The volumes of the CSI driver that an earlier pass has replaced.
+    pub(crate) replaced: BTreeSet<String>,
     /// What an earlier pass mounted in the author's containers: volumes and paths.
     mounts: BTreeSet<(&'a str, &'a str)>,
 }
@@ -52,12 +55,14 @@ impl<'a> Stripped<'a> {
             own: present.clone(),
             origins: Vec::new(),
             user: None,
+            replaced: BTreeSet::new(),
             mounts: BTreeSet::from([
                 (VARIABLES_VOLUME, VARIABLES_DIRECTORY),
                 (PROGRAM_VOLUME, PROGRAM_DIRECTORY),
             ]),
         };
         strip_annotations(&mut stripped.own);
+        stripped.replaced = csi::restore(&mut stripped.own);
         if let Some(spec) = &present.spec {
             check_names(present, spec)?;
             stripped.look_at_ours(spec);

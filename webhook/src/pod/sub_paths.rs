@@ -50,6 +50,10 @@ pub(crate) fn check(inputs: Inputs<'_>, injection: &Injection) -> Result<(), Unu
         .mounts
         .iter()
         .map(|mount| (mount.name.as_str(), mount.mount_path.as_str()))
+        .chain(inputs.classes.iter().filter_map(|mounted| {
+            let volume = mounted.volume.as_deref()?;
+            Some((volume, mounted.mount_path.as_str()))
+        }))
         .collect();
     // Few pods have such a mount, so the names of files are written down only then, and once for each volume.
     let mut files_of: HashMap<&str, BTreeSet<String>> = HashMap::new();
@@ -65,7 +69,13 @@ pub(crate) fn check(inputs: Inputs<'_>, injection: &Injection) -> Result<(), Unu
                     expression: expression.clone(),
                 });
             }
-            let Some(part) = part_of(mount) else {
+            let part = if injection.replaced.contains_key(&mount.name) {
+                let part = mount.sub_path.as_deref().unwrap_or_default();
+                Some(part.trim_matches('/')).filter(|part| !part.is_empty())
+            } else {
+                part_of(mount)
+            };
+            let Some(part) = part else {
                 continue;
             };
             let files = files_of

@@ -38,6 +38,7 @@ impl Draft {
         let named = self.classes.iter().map(|(class, path)| ClassMount {
             class: RequestedClass::Named(class.clone()),
             mount_path: path.as_deref().unwrap_or(default).to_owned(),
+            volume: None,
         });
         let annotated = self.objects.iter().map(|objects| {
             let mut parameters = self.parameters.clone().unwrap_or_default();
@@ -45,6 +46,7 @@ impl Draft {
             ClassMount {
                 class: RequestedClass::Annotated(parameters),
                 mount_path: default.to_owned(),
+                volume: None,
             }
         });
         named.chain(annotated).collect()

@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 use provider_class::{IN_ANNOTATIONS, ObjectName};
 
 use crate::pod::conflict::Conflict;
+use crate::pod::csi::CsiVolume;
 use crate::pod::snapshot_size;
 use crate::pod::view::containers;
 pub(crate) use draft::without_effect;
@@ -39,6 +40,8 @@ pub struct ClassMount {
     pub class: RequestedClass,
     /// An absolute path.
     pub mount_path: String,
+    /// The volume of the pod's own that becomes the directory.
+    pub volume: Option<String>,
 }
 
 /// A class that a pod requests.
@@ -83,8 +86,20 @@ impl PodRequest {
     pub fn read(
         annotations: &BTreeMap<String, String>,
     ) -> Result<Option<Self>, Vec<InvalidAnnotation>> {
-        let has = |name: &str| annotations.contains_key(name);
-        if !has(CLASSES) && !has(&format!("{PREFIX}{OBJECTS}")) {
+        Self::with_volumes(annotations, Vec::new())
+    }
+
+    /// Do a pod's annotations request secrets by themselves?
+    pub(crate) fn is_in(annotations: &BTreeMap<String, String>) -> bool {
+        annotations.contains_key(CLASSES) || annotations.contains_key(&format!("{PREFIX}{OBJECTS}"))
+    }
+
+    /// The same for a pod that also requests the classes of these volumes of the Secrets Store CSI Driver.
+    pub(crate) fn with_volumes(
+        annotations: &BTreeMap<String, String>,
+        volumes: Vec<CsiVolume>,
+    ) -> Result<Option<Self>, Vec<InvalidAnnotation>> {
+        if volumes.is_empty() && !Self::is_in(annotations) {
             return Ok(None);
         }
         let mut draft = Draft::default();
@@ -112,6 +127,13 @@ impl PodRequest {
         }
         match draft.finish() {
             Ok(mut request) if errors.is_empty() => {
+                request
+                    .classes
+                    .extend(volumes.into_iter().map(|volume| ClassMount {
+                        mount_path: volume.mount_path(),
+                        class: RequestedClass::Named(volume.class),
+                        volume: Some(volume.name),
+                    }));
                 let refresh = std::mem::replace(&mut request.warnings, unknown(annotations));
                 request.warnings.extend(refresh);
                 Ok(Some(request))
@@ -124,12 +146,32 @@ impl PodRequest {
         }
     }
 
-    /// The containers that get the files, init containers first.
+    /// The containers that get files, init containers first.
     pub(crate) fn readers<'a>(&self, pod: &'a Pod) -> impl Iterator<Item = &'a Container> {
+        containers(pod).filter(|container| self.reads(container))
+    }
+
+    /// Does this container of the pod's own get files?
+    pub(crate) fn reads(&self, container: &Container) -> bool {
+        let mut classes = self.classes.iter();
+        classes.any(|mount| self.reads_of(container, mount.volume.as_deref()))
+    }
+
+    /// Does it get those of a volume of the pod's own, or else those in directories of the injector?
+    pub(crate) fn reads_of(&self, container: &Container, volume: Option<&str>) -> bool {
+        let mut mounts = container.volume_mounts.iter().flatten();
+        match volume {
+            Some(volume) => mounts.any(|mount| mount.name == volume),
+            None => self.chooses(container),
+        }
+    }
+
+    /// The containers that get the variables, init containers first.
+    pub(crate) fn chosen<'a>(&self, pod: &'a Pod) -> impl Iterator<Item = &'a Container> {
         containers(pod).filter(|container| self.chooses(container))
     }
 
-    /// Does this container of the pod's own get the files?
+    /// Does this container of the pod's own get the directories of the injector, and variables?
     pub fn chooses(&self, container: &Container) -> bool {
         let names = self.containers.as_ref();
         names.is_none_or(|names| names.contains(&container.name))

@@ -11,6 +11,7 @@ use super::env::{RequestedVariables, items};
 use super::values::{
     class_mounts, container_names, id, mount_path, secret_objects, unprivileged_port,
 };
+use crate::pod::csi::{CSI_VOLUMES, CsiVolumes};
 use crate::pod::quantity::quantity;
 
 /// The annotation that names classes. It triggers the injection.
@@ -134,7 +135,7 @@ pub struct Annotation {
 pub(super) const SET_BY_WEBHOOK: &str = "status";
 
 /// All annotations, in the order of the documentation.
-pub const ANNOTATIONS: [Annotation; 18] = [
+pub const ANNOTATIONS: [Annotation; 20] = [
     Annotation {
         name: SECRET_PROVIDER_CLASS,
         values: "comma-separated names of classes in the pod's namespace. Write `name=/path` to give a class its own directory. A pod needs this annotation or `objects`",
@@ -280,6 +281,20 @@ pub const ANNOTATIONS: [Annotation; 18] = [
         read: |draft, text| {
             quantity(text).map(|size| draft.request.resources.memory_limit = Some(size))
         },
+    },
+    Annotation {
+        name: CSI_VOLUMES,
+        values: "`replace`: volumes of the Secrets Store CSI Driver get their files from the injector, see [pods with a CSI volume](moving-from-the-csi-driver.md#change-nothing). `ignore`: they are left to the driver",
+        default: "the chart's `csiVolumes` (`ignore`)",
+        example: "replace",
+        read: |_, text| text.parse::<CsiVolumes>().map(drop),
+    },
+    Annotation {
+        name: "replaced-volumes",
+        values: "set by the webhook to the CSI volumes that it has replaced; do not set it yourself",
+        default: "none",
+        example: "secrets=shop",
+        read: |_, _| Ok(()),
     },
     Annotation {
         name: SET_BY_WEBHOOK,

@@ -121,6 +121,8 @@ pub struct Injection {
     pub init_containers: Vec<Container>,
     /// What the pod's own containers get: the files of each volume, read-only.
     pub mounts: Vec<VolumeMount>,
+    /// The volumes of the pod's own that get files, with their classes.
+    pub(crate) replaced: BTreeMap<String, String>,
     /// For each of the pod's own containers that get them, what becomes of its variables.
     pub(crate) containers: Vec<Option<ContainerPlan>>,
 }
@@ -133,12 +135,15 @@ impl Injection {
         variables: Option<&PlannedVariables>,
         containers: Vec<Option<ContainerPlan>>,
     ) -> Self {
-        let paths = mount_paths(inputs.classes);
-        let writable: Vec<VolumeMount> = paths
+        let writable = directories(inputs.classes);
+        let replaced = inputs.classes.iter().filter_map(|mounted| {
+            let volume = mounted.volume.clone()?;
+            Some((volume, mounted.class.name.clone()))
+        });
+        let replaced: BTreeMap<String, String> = replaced.collect();
+        let ours = writable
             .iter()
-            .enumerate()
-            .map(|(index, path)| mount(&volume_name(index), path, false))
-            .collect();
+            .filter(|mount| !replaced.contains_key(&mount.name));
         let tokens = Tokens::of(inputs);
         let refresh = inputs.request.refresh.as_ref();
         let state = refresh.map(|_| tmpfs(STATE_VOLUME, &Quantity(STATE_SIZE.to_owned())));
@@ -158,7 +163,8 @@ impl Injection {
                 .chain(for_variables)
                 .chain([tokens.volume()])
                 .collect(),
-            mounts: writable.iter().map(read_only_files).collect(),
+            mounts: ours.map(read_only_files).collect(),
+            replaced: replaced.clone(),
             init_containers: [fetcher(&common)]
                 .into_iter()
                 .chain(refresh.map(|refresh| refresher::container(&common, refresh)))
@@ -168,7 +174,7 @@ impl Injection {
     }
 }
 
-/// The name of the volume for the directory at this index of [`mount_paths`].
+/// The name of the volume for the directory at this index.
 fn volume_name(index: usize) -> String {
     if index == 0 {
         NAME.to_owned()
@@ -198,14 +204,23 @@ fn tmpfs(name: &str, size_limit: &Quantity) -> Volume {
 }
 
 /// Each directory once, in the order in which classes name them.
-fn mount_paths(classes: &[MountedClass]) -> Vec<&str> {
-    let mut paths: Vec<&str> = Vec::new();
-    for MountedClass { mount_path, .. } in classes {
-        if !paths.contains(&mount_path.as_str()) {
-            paths.push(mount_path);
+fn directories(classes: &[MountedClass]) -> Vec<VolumeMount> {
+    let mut mounts: Vec<VolumeMount> = Vec::new();
+    let mut ours = 0;
+    for MountedClass {
+        mount_path, volume, ..
+    } in classes
+    {
+        if mounts.iter().any(|mount| mount.mount_path == *mount_path) {
+            continue;
         }
+        let name = volume.clone().unwrap_or_else(|| {
+            ours += 1;
+            volume_name(ours - 1)
+        });
+        mounts.push(mount(&name, mount_path, false));
     }
-    paths
+    mounts
 }
 
 /// The projected tokens that the classes need.

@@ -38,6 +38,14 @@ impl Changes {
         }));
     }
 
+    /// Is there an operation that adds this?
+    pub(super) fn have_added(&self, path: &str) -> bool {
+        let path = pointer(path);
+        let mut operations = self.operations.iter();
+        operations
+            .any(|operation| matches!(operation, PatchOperation::Add(add) if add.path == path))
+    }
+
     /// Removes what is there.
     pub(super) fn remove(&mut self, path: &str) {
         self.operations

@@ -15,6 +15,7 @@ use crate::pod::contract::{
     INJECTED, LOCAL_VOLUMES, PROGRAM_VOLUME, STATUS, has_status, is_injected, is_volume,
     is_volume_of_secrets,
 };
+use crate::pod::csi::{self, REPLACED};
 use crate::pod::injection::Injection;
 use crate::pod::strip::{Origin, Stripped};
 use crate::pod::variables::ContainerPlan;
@@ -38,12 +39,20 @@ pub(crate) fn operations(pod: &Stripped<'_>, injection: &Injection) -> Result<Pa
     let own = containers(&pod.own).zip(&injection.containers);
     for (origin, (container, plan)) in pod.origins.iter().zip(own) {
         put_variables(origin, container, plan.as_ref(), &mut changes);
-        put_mounts(origin, plan.as_ref(), injection, pod, &mut changes)?;
+        put_mounts(
+            origin,
+            container,
+            plan.as_ref(),
+            injection,
+            pod,
+            &mut changes,
+        )?;
         changes.check_size()?;
     }
     // Last, because it moves the others.
     put_init_containers(spec, injection, &mut changes);
     put_local_volumes(pod, injection, &mut changes);
+    put_replaced(pod, injection, &mut changes);
     put_status(pod, &mut changes);
     changes.check_size()?;
     Ok(Patch(changes.operations))
@@ -140,6 +149,7 @@ fn put_mounts(
     Origin {
         path, container, ..
     }: &Origin<'_>,
+    own: &Container,
     plan: Option<&ContainerPlan>,
     injection: &Injection,
     pod: &Stripped<'_>,
@@ -150,7 +160,8 @@ fn put_mounts(
         None => Vec::new(),
         Some(_) => injection.mounts.iter().chain(&for_variables).collect(),
     };
-    let slots = mounts::slots(container, &planned, pod)?;
+    let replaced = mounts::replaced(own, injection);
+    let slots = mounts::slots(container, &planned, &replaced, pod)?;
     changes.put_list(
         &format!("{path}/volumeMounts"),
         container.volume_mounts.as_deref().unwrap_or_default(),
@@ -208,6 +219,20 @@ fn put_local_volumes(pod: &Stripped<'_>, injection: &Injection, changes: &mut Ch
     }
 }
 
+/// Says which volumes are replaced, for the next pass.
+fn put_replaced(pod: &Stripped<'_>, injection: &Injection, changes: &mut Changes) {
+    let present = pod.present.annotations().get(REPLACED);
+    let wanted = csi::to_annotation(&injection.replaced);
+    if present.map(String::as_str).unwrap_or_default() == wanted {
+        return;
+    }
+    if wanted.is_empty() {
+        changes.remove(&annotation_path(REPLACED));
+    } else {
+        put_annotation(pod, REPLACED, &wanted, changes);
+    }
+}
+
 fn put_status(pod: &Stripped<'_>, changes: &mut Changes) {
     if !has_status(pod.present) {
         put_annotation(pod, STATUS, INJECTED, changes);
@@ -215,9 +240,10 @@ fn put_status(pod: &Stripped<'_>, changes: &mut Changes) {
 }
 
 fn put_annotation(pod: &Stripped<'_>, name: &str, value: &str, changes: &mut Changes) {
-    // A pod that is injected has annotations, but one in a test may have none.
-    if pod.present.metadata.annotations.is_none() {
-        return changes.add("/metadata/annotations", json!({ name: value }));
+    // A pod with a volume of the CSI driver may have none.
+    const ALL: &str = "/metadata/annotations";
+    if pod.present.metadata.annotations.is_none() && !changes.have_added(ALL) {
+        changes.add(ALL, json!({}));
     }
     changes.add(&annotation_path(name), json!(value));
 }

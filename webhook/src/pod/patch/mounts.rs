@@ -6,14 +6,28 @@ use k8s_openapi::api::core::v1::{Container, PodSpec, VolumeMount};
 
 use crate::pod::conflict::Conflict;
 use crate::pod::contract::{NAME, PROGRAM_VOLUME, VARIABLES_VOLUME};
+use crate::pod::csi::files_mount;
 use crate::pod::injection::Injection;
 use crate::pod::strip::{Stripped, path};
 use crate::pod::view::{Slot, containers};
+
+/// The container's own mounts of volumes that are replaced, by their paths.
+pub(super) fn replaced<'a>(
+    own: &'a Container,
+    injection: &Injection,
+) -> BTreeMap<&'a str, VolumeMount> {
+    let mounts = own.volume_mounts.iter().flatten();
+    let mounts = mounts.filter(|mount| injection.replaced.contains_key(&mount.name));
+    mounts
+        .map(|mount| (path(mount), files_mount(mount)))
+        .collect()
+}
 
 /// The mounts of a container with those that are planned: each stays where it is mounted already.
 pub(super) fn slots<'a>(
     container: &Container,
     planned: &[&'a VolumeMount],
+    replaced: &'a BTreeMap<&str, VolumeMount>,
     pod: &Stripped<'_>,
 ) -> Result<Vec<Slot<&'a VolumeMount>>, Conflict> {
     let paths = planned.iter().map(|mount| (path(mount), *mount));
@@ -30,7 +44,10 @@ pub(super) fn slots<'a>(
                 if let Some(mount) = planned.iter().find(|mount| is_inside(other, mount)) {
                     return Err(inside(container, other, mount));
                 }
-                slots.push(Slot::Own(index));
+                match replaced.get(path(other)) {
+                    Some(mount) => slots.push(Slot::Injected(mount)),
+                    None => slots.push(Slot::Own(index)),
+                }
             }
         }
     }

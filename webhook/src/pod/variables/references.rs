@@ -72,7 +72,7 @@ pub(crate) fn exist(request: &PodRequest, pod: &Pod, secrets: &PodSecrets<'_>) -
     if secrets.is_empty() {
         return false;
     }
-    request.readers(pod).any(|container| {
+    request.chosen(pod).any(|container| {
         source::secrets(container).any(|(name, _)| {
             secrets
                 .get(name)

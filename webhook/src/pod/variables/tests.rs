@@ -22,6 +22,7 @@ fn classes(directories: &[(&str, &[&str])]) -> Vec<MountedClass> {
             ("pathTranslation", "False"),
         ]);
         MountedClass {
+            volume: None,
             mount_path: (*mount_path).to_owned(),
             class: Class::parse("db", &spec).unwrap().into(),
             parameters: BTreeMap::new().into(),
@@ -159,6 +160,7 @@ fn the_injector_is_told_where_it_finds_the_files_and_puts_the_variables() {
 fn planned_of(text: &str, objects: &str) -> Result<Vec<(String, String, bool)>, String> {
     let spec = SecretProviderClassSpec::aws([("objects", objects), ("pathTranslation", "False")]);
     let mounted = MountedClass {
+        volume: None,
         mount_path: "/a".to_owned(),
         class: Class::parse("db", &spec).unwrap().into(),
         parameters: BTreeMap::new().into(),

@@ -59,6 +59,7 @@ fn try_plan(
             let objects = [("objects", objects.as_str())];
             let spec = SecretProviderClassSpec::aws([&objects, parameters].concat());
             MountedClass {
+                volume: None,
                 mount_path: mount.mount_path.clone(),
                 class: Class::parse(mount.class.name(), &spec).unwrap().into(),
                 parameters: spec.parameters.into(),

@@ -1,0 +1,199 @@
+//! Volumes of the Secrets Store CSI Driver, which this webhook can replace in place: each becomes a tmpfs of the same name with the
+//! files of its class, and containers keep their mounts.
+//!
+//! Source: <https://secrets-store-csi-driver.sigs.k8s.io/getting-started/usage>.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+use k8s_openapi::api::core::v1::{CSIVolumeSource, Pod, PodSpec, Volume, VolumeMount};
+use kube::ResourceExt as _;
+use provider_class::ObjectName;
+
+use crate::pod::conflict::Conflict;
+use crate::pod::contract::{FILES, PREFIX};
+
+/// The driver's name.
+const DRIVER: &str = "secrets-store.csi.k8s.io";
+/// The attribute with the name of the class. The driver does not read any other.
+const CLASS: &str = "secretProviderClass";
+/// The annotation that says what becomes of the pod's volumes of the driver.
+pub(crate) const CSI_VOLUMES: &str = "csi-volumes";
+/// The annotation with the volumes that an earlier pass has replaced, such as `secrets=shop,tls=store-tls`.
+pub(crate) const REPLACED: &str = "aws-secrets-injector.io/replaced-volumes";
+/// Where the injected containers mount these volumes.
+const DIRECTORY: &str = "/var/lib/aws-secrets-injector-volumes";
+
+/// What becomes of volumes of the driver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CsiVolumes {
+    /// They are left to the driver.
+    #[default]
+    Ignore,
+    /// They get their files from the injector, if their class is of provider aws.
+    Replace,
+}
+
+impl FromStr for CsiVolumes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "ignore" => Ok(Self::Ignore),
+            "replace" => Ok(Self::Replace),
+            _ => Err(format!("{text:?} is neither \"ignore\" nor \"replace\"")),
+        }
+    }
+}
+
+/// A volume of the driver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CsiVolume {
+    pub(crate) name: String,
+    pub(crate) class: ObjectName,
+}
+
+impl CsiVolume {
+    /// Where the injected containers mount it.
+    pub(crate) fn mount_path(&self) -> String {
+        format!("{DIRECTORY}/{}", self.name)
+    }
+}
+
+/// Does the pod have volumes to replace, or does it come with some that an earlier pass has replaced? An invalid annotation counts
+/// as a request, so that somebody is told.
+pub(crate) fn are_requested(pod: &Pod, default: CsiVolumes) -> bool {
+    let annotations = pod.annotations();
+    let mode = annotations.get(&format!("{PREFIX}{CSI_VOLUMES}"));
+    let mode = mode.map_or(Ok(default), |mode| mode.trim().parse());
+    annotations.contains_key(REPLACED)
+        || mode != Ok(CsiVolumes::Ignore) && pod.spec.iter().flat_map(of_driver).next().is_some()
+}
+
+/// The pod's volumes of the driver.
+pub(crate) fn volumes(pod: &Pod) -> Result<Vec<CsiVolume>, Conflict> {
+    let mut volumes = Vec::new();
+    for (volume, source) in pod.spec.iter().flat_map(of_driver) {
+        let attributes = source.volume_attributes.as_ref();
+        let class = attributes.and_then(|attributes| attributes.get(CLASS));
+        let class = class.map(String::as_str).unwrap_or_default();
+        let invalid = |reason: String| Conflict::CsiVolume {
+            volume: volume.name.clone(),
+            reason,
+        };
+        if class.is_empty() {
+            return Err(invalid(format!(
+                "volumeAttributes.{CLASS} is required: the name of a class in the pod's namespace"
+            )));
+        }
+        let class = class.parse::<ObjectName>();
+        volumes.push(CsiVolume {
+            name: volume.name.clone(),
+            class: class.map_err(|error| invalid(format!("volumeAttributes.{CLASS}: {error}")))?,
+        });
+    }
+    Ok(volumes)
+}
+
+/// What the driver would do for these volumes and this webhook does not, or what neither does.
+pub(crate) fn warnings(pod: &Pod, replaced: &BTreeMap<String, String>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let volumes = pod.spec.iter().flat_map(of_driver);
+    for (volume, source) in volumes.filter(|(volume, _)| replaced.contains_key(&volume.name)) {
+        let name = &volume.name;
+        if source.node_publish_secret_ref.is_some() {
+            warnings.push(format!(
+                "volume {name:?}: nodePublishSecretRef has no effect: the pod's own IAM role reads its secrets"
+            ));
+        }
+        let attributes = source.volume_attributes.iter().flatten();
+        for (attribute, _) in attributes.filter(|(attribute, _)| *attribute != CLASS) {
+            warnings.push(format!(
+                "volume {name:?}: volumeAttributes.{attribute} has no effect, as with the driver: set it in the parameters of the class"
+            ));
+        }
+    }
+    for container in crate::pod::view::containers(pod) {
+        for mount in container.volume_mounts.iter().flatten() {
+            let propagates = mount.mount_propagation.as_deref();
+            if replaced.contains_key(&mount.name)
+                && propagates.is_some_and(|propagates| propagates != "None")
+            {
+                warnings.push(format!(
+                    "container {:?}: mountPropagation of the volume {:?} has no effect: nothing is mounted below it",
+                    container.name, mount.name
+                ));
+            }
+        }
+    }
+    warnings
+}
+
+fn of_driver(spec: &PodSpec) -> impl Iterator<Item = (&Volume, &CSIVolumeSource)> {
+    let volumes = spec.volumes.iter().flatten();
+    let volumes = volumes.filter_map(|volume| Some((volume, volume.csi.as_ref()?)));
+    volumes.filter(|(_, source)| source.driver == DRIVER)
+}
+
+/// The mount of a volume that is replaced: its files only, and read-only, as the driver's volumes are.
+pub(crate) fn files_mount(mount: &VolumeMount) -> VolumeMount {
+    let part = mount.sub_path.as_deref().filter(|part| !part.is_empty());
+    VolumeMount {
+        read_only: Some(true),
+        sub_path: Some(part.map_or_else(|| FILES.to_owned(), |part| format!("{FILES}/{part}"))),
+        mount_propagation: None,
+        ..mount.clone()
+    }
+}
+
+/// The value of [`REPLACED`].
+pub(crate) fn to_annotation(replaced: &BTreeMap<String, String>) -> String {
+    let volumes: Vec<String> = replaced
+        .iter()
+        .map(|(volume, class)| format!("{volume}={class}"))
+        .collect();
+    volumes.join(",")
+}
+
+/// Gives a pod back the volumes and mounts that an earlier pass has replaced. Returns their names.
+pub(crate) fn restore(pod: &mut Pod) -> BTreeSet<String> {
+    let mut restored = BTreeSet::new();
+    let annotations = pod.metadata.annotations.as_mut();
+    let (Some(written), Some(spec)) = (
+        annotations.and_then(|annotations| annotations.remove(REPLACED)),
+        &mut pod.spec,
+    ) else {
+        return restored;
+    };
+    let pairs = written.split(',').filter_map(|pair| pair.split_once('='));
+    let classes: BTreeMap<&str, &str> = pairs.collect();
+    for volume in spec.volumes.iter_mut().flatten() {
+        let tmpfs = volume.empty_dir.as_ref();
+        if tmpfs.is_some_and(|tmpfs| tmpfs.medium.as_deref() == Some("Memory"))
+            && let Some(class) = classes.get(&*volume.name)
+        {
+            let attributes = BTreeMap::from([(CLASS.to_owned(), (*class).to_owned())]);
+            volume.empty_dir = None;
+            volume.csi = Some(CSIVolumeSource {
+                driver: DRIVER.to_owned(),
+                read_only: Some(true),
+                volume_attributes: Some(attributes),
+                ..CSIVolumeSource::default()
+            });
+            restored.insert(volume.name.clone());
+        }
+    }
+    let init_containers = spec.init_containers.iter_mut().flatten();
+    for container in init_containers.chain(&mut spec.containers) {
+        for mount in container.volume_mounts.iter_mut().flatten() {
+            if restored.contains(&mount.name)
+                && let Some(part) = &mount.sub_path
+                && let Some(part) = part.strip_prefix(FILES)
+            {
+                let part = part.trim_start_matches('/');
+                mount.sub_path = (!part.is_empty()).then(|| part.to_owned());
+            }
+        }
+    }
+    restored
+}
