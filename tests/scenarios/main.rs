@@ -14,6 +14,7 @@ mod bare;
 mod cert_manager;
 mod certificates;
 mod chart;
+mod csi_volumes;
 mod documents;
 mod example;
 mod hostile;
@@ -49,10 +50,14 @@ type Story = fn(&World);
 type Scenario = (&'static str, Story);
 
 /// Scenarios that share a cluster. They run in parallel, those first that take longest.
-const SIDE_BY_SIDE: [Scenario; 64] = [
+const SIDE_BY_SIDE: [Scenario; 65] = [
     (
         "helm_installs_upgrades_and_leaves_nothing_behind",
         chart::life,
+    ),
+    (
+        "pods_with_csi_volumes_run_unchanged_without_the_driver",
+        csi_volumes::unchanged,
     ),
     (
         "example_class_v1alpha1_makes_six_files_in_both_containers",

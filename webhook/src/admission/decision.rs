@@ -198,12 +198,11 @@ impl Admission {
         } in &mounts
         {
             let name = class.name();
-            let of_volume = |refusal: Refusal| refusal.of_volume(volume.as_deref());
-            match self
-                .class(class, namespace, deadline)
-                .await
-                .map_err(of_volume)?
-            {
+            let of_volume = |refusal: Refusal| refusal.of_volume(volume.as_ref());
+            let known = self.class(class, namespace, deadline).await;
+            let overrides = volume.as_ref().map(|volume| &volume.parameters);
+            let known = known.map_err(of_volume)?;
+            match known.and_then(|class| class.with_parameters(name, overrides)) {
                 Ok(StoredClass {
                     class: stored,
                     parameters,
@@ -286,7 +285,7 @@ impl Admission {
                 namespace: namespace.clone(),
                 error,
             };
-            refusal.of_volume(classes.iter().find_map(|class| class.volume.as_deref()))
+            refusal.of_volume(classes.iter().find_map(|class| class.volume.as_ref()))
         })
     }
 }

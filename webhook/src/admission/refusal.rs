@@ -10,6 +10,7 @@ use crate::cluster::lookup::LookupError;
 use crate::pod::annotations::{InvalidAnnotation, PREFIX, SECRET_OBJECTS};
 use crate::pod::bounds::TooMany;
 use crate::pod::conflict::Conflict;
+use crate::pod::csi::CsiVolume;
 use crate::pod::role::{InvalidRole, ROLE};
 use crate::pod::secrets::{SecretVolume, TwoClasses};
 use crate::pod::signal_check::NoSignal;
@@ -151,11 +152,11 @@ impl From<ResolveError> for Refusal {
 
 impl Refusal {
     /// The same, with the volume of the pod's own that is to have the files.
-    pub(crate) fn of_volume(self, volume: Option<&str>) -> Self {
+    pub(crate) fn of_volume(self, volume: Option<&CsiVolume>) -> Self {
         match volume {
             None => self,
             Some(volume) => Self::Volume {
-                volume: volume.to_owned(),
+                volume: volume.name.clone(),
                 refusal: Box::new(self),
             },
         }

@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
-use provider_class::{Class, ClassError, SecretProviderClassSpec};
+use provider_class::{Class, ClassError, SecretObject, SecretProviderClassSpec};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -29,6 +29,26 @@ pub(crate) struct StoredClass {
     pub(crate) parameters: Arc<BTreeMap<String, String>>,
     /// Its `resourceVersion`, or 0 without one.
     pub(crate) version: u64,
+}
+
+impl StoredClass {
+    /// The same with parameters that go before its own. `name` is for messages.
+    pub(crate) fn with_parameters(
+        self,
+        name: &str,
+        parameters: Option<&BTreeMap<String, String>>,
+    ) -> KnownClass {
+        let Some(more) = parameters.filter(|parameters| !parameters.is_empty()) else {
+            return Ok(self);
+        };
+        let mut spec = SecretProviderClassSpec::aws(self.parameters.as_ref().clone());
+        spec.parameters.extend(more.clone());
+        let secrets = self.class.secret_objects.iter();
+        spec.secret_objects = secrets.map(SecretObject::to_entry).collect();
+        let parsed = parse(name, spec)?;
+        let version = self.version;
+        Ok(Self { version, ..parsed })
+    }
 }
 
 /// Why no pod can use a class.

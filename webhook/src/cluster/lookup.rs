@@ -7,7 +7,6 @@ use provider_class::{GROUP, KIND, Namespace, ObjectName, VERSIONS};
 use tokio::time::Instant;
 
 use crate::cluster::api_error::ApiError;
-use crate::pod::annotations::CLASSES;
 
 /// How long a review waits for the API server, all its questions together. The API server itself waits some seconds for the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -54,7 +53,7 @@ impl From<TooLate> for kube::Error {
 pub enum LookupError {
     /// No such class.
     #[error(
-        "{KIND} {name:?} not found in namespace {namespace:?}: create it there (a pod uses classes of its own namespace), or correct the annotation {CLASSES}"
+        "{KIND} {name:?} not found in namespace {namespace:?}: create it there (a pod uses classes of its own namespace), or correct its name in the pod"
     )]
     NoClass {
         /// The class.

@@ -9,18 +9,24 @@ use std::str::FromStr;
 use k8s_openapi::api::core::v1::{CSIVolumeSource, Pod, PodSpec, Volume, VolumeMount};
 use kube::ResourceExt as _;
 use provider_class::ObjectName;
+use serde_json::json;
 
 use crate::pod::conflict::Conflict;
 use crate::pod::contract::{FILES, PREFIX};
 
 /// The driver's name.
 const DRIVER: &str = "secrets-store.csi.k8s.io";
-/// The attribute with the name of the class. The driver does not read any other.
+/// The attribute with the name of the class. The driver hands the others to its provider, as parameters that go before those of the
+/// class.
+///
+/// Source: <https://github.com/kubernetes-sigs/secrets-store-csi-driver/blob/v1.5.0/pkg/secrets-store/nodeserver.go>.
 const CLASS: &str = "secretProviderClass";
 /// The annotation that says what becomes of the pod's volumes of the driver.
 pub(crate) const CSI_VOLUMES: &str = "csi-volumes";
 /// The annotation with the volumes that an earlier pass has replaced, such as `secrets=shop,tls=store-tls`.
 pub(crate) const REPLACED: &str = "aws-secrets-injector.io/replaced-volumes";
+/// The annotation with their parameters, if there are any, as JSON.
+const PARAMETERS: &str = "aws-secrets-injector.io/replaced-parameters";
 /// Where the injected containers mount these volumes.
 const DIRECTORY: &str = "/var/lib/aws-secrets-injector-volumes";
 
@@ -48,9 +54,13 @@ impl FromStr for CsiVolumes {
 
 /// A volume of the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CsiVolume {
-    pub(crate) name: String,
-    pub(crate) class: ObjectName,
+pub struct CsiVolume {
+    /// Its name.
+    pub name: String,
+    /// The class of its files.
+    pub class: ObjectName,
+    /// Parameters that go before those of the class.
+    pub parameters: BTreeMap<String, String>,
 }
 
 impl CsiVolume {
@@ -87,8 +97,13 @@ pub(crate) fn volumes(pod: &Pod) -> Result<Vec<CsiVolume>, Conflict> {
             )));
         }
         let class = class.parse::<ObjectName>();
+        let parameters = attributes.into_iter().flatten();
+        let parameters = parameters.filter(|(name, _)| !is_of_driver(name));
         volumes.push(CsiVolume {
             name: volume.name.clone(),
+            parameters: parameters
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
             class: class.map_err(|error| invalid(format!("volumeAttributes.{CLASS}: {error}")))?,
         });
     }
@@ -96,7 +111,7 @@ pub(crate) fn volumes(pod: &Pod) -> Result<Vec<CsiVolume>, Conflict> {
 }
 
 /// What the driver would do for these volumes and this webhook does not, or what neither does.
-pub(crate) fn warnings(pod: &Pod, replaced: &BTreeMap<String, String>) -> Vec<String> {
+pub(crate) fn warnings(pod: &Pod, replaced: &BTreeMap<String, CsiVolume>) -> Vec<String> {
     let mut warnings = Vec::new();
     let volumes = pod.spec.iter().flat_map(of_driver);
     for (volume, source) in volumes.filter(|(volume, _)| replaced.contains_key(&volume.name)) {
@@ -104,12 +119,6 @@ pub(crate) fn warnings(pod: &Pod, replaced: &BTreeMap<String, String>) -> Vec<St
         if source.node_publish_secret_ref.is_some() {
             warnings.push(format!(
                 "volume {name:?}: nodePublishSecretRef has no effect: the pod's own IAM role reads its secrets"
-            ));
-        }
-        let attributes = source.volume_attributes.iter().flatten();
-        for (attribute, _) in attributes.filter(|(attribute, _)| *attribute != CLASS) {
-            warnings.push(format!(
-                "volume {name:?}: volumeAttributes.{attribute} has no effect, as with the driver: set it in the parameters of the class"
             ));
         }
     }
@@ -129,6 +138,11 @@ pub(crate) fn warnings(pod: &Pod, replaced: &BTreeMap<String, String>) -> Vec<St
     warnings
 }
 
+/// Is it an attribute that the provider does not take as a parameter?
+fn is_of_driver(attribute: &str) -> bool {
+    [CLASS, "providerName"].contains(&attribute) || attribute.starts_with("csi.storage.k8s.io/")
+}
+
 fn of_driver(spec: &PodSpec) -> impl Iterator<Item = (&Volume, &CSIVolumeSource)> {
     let volumes = spec.volumes.iter().flatten();
     let volumes = volumes.filter_map(|volume| Some((volume, volume.csi.as_ref()?)));
@@ -146,25 +160,39 @@ pub(crate) fn files_mount(mount: &VolumeMount) -> VolumeMount {
     }
 }
 
-/// The value of [`REPLACED`].
-pub(crate) fn to_annotation(replaced: &BTreeMap<String, String>) -> String {
+/// The annotations by which the next pass knows what is replaced; `None` for one that is not needed.
+pub(crate) fn marks(replaced: &BTreeMap<String, CsiVolume>) -> [(&'static str, Option<String>); 2] {
     let volumes: Vec<String> = replaced
-        .iter()
-        .map(|(volume, class)| format!("{volume}={class}"))
+        .values()
+        .map(|volume| format!("{}={}", volume.name, volume.class))
         .collect();
-    volumes.join(",")
+    let parameters = replaced.values();
+    let parameters = parameters.filter(|volume| !volume.parameters.is_empty());
+    let parameters: BTreeMap<_, _> = parameters
+        .map(|volume| (&volume.name, &volume.parameters))
+        .collect();
+    let has = |is_empty: bool, value: String| (!is_empty).then_some(value);
+    [
+        (REPLACED, has(volumes.is_empty(), volumes.join(","))),
+        (
+            PARAMETERS,
+            has(parameters.is_empty(), json!(parameters).to_string()),
+        ),
+    ]
 }
 
 /// Gives a pod back the volumes and mounts that an earlier pass has replaced. Returns their names.
 pub(crate) fn restore(pod: &mut Pod) -> BTreeSet<String> {
     let mut restored = BTreeSet::new();
     let annotations = pod.metadata.annotations.as_mut();
-    let (Some(written), Some(spec)) = (
-        annotations.and_then(|annotations| annotations.remove(REPLACED)),
-        &mut pod.spec,
-    ) else {
+    let (written, parameters) = annotations.map_or((None, None), |annotations| {
+        (annotations.remove(REPLACED), annotations.remove(PARAMETERS))
+    });
+    let (Some(written), Some(spec)) = (written, &mut pod.spec) else {
         return restored;
     };
+    let parameters = parameters.and_then(|json| serde_json::from_str(&json).ok());
+    let mut parameters: BTreeMap<String, BTreeMap<String, String>> = parameters.unwrap_or_default();
     let pairs = written.split(',').filter_map(|pair| pair.split_once('='));
     let classes: BTreeMap<&str, &str> = pairs.collect();
     for volume in spec.volumes.iter_mut().flatten() {
@@ -172,7 +200,8 @@ pub(crate) fn restore(pod: &mut Pod) -> BTreeSet<String> {
         if tmpfs.is_some_and(|tmpfs| tmpfs.medium.as_deref() == Some("Memory"))
             && let Some(class) = classes.get(&*volume.name)
         {
-            let attributes = BTreeMap::from([(CLASS.to_owned(), (*class).to_owned())]);
+            let mut attributes = parameters.remove(&volume.name).unwrap_or_default();
+            attributes.insert(CLASS.to_owned(), (*class).to_owned());
             volume.empty_dir = None;
             volume.csi = Some(CSIVolumeSource {
                 driver: DRIVER.to_owned(),

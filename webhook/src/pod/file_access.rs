@@ -37,7 +37,7 @@ pub(crate) fn warnings(
     let mut warnings = Vec::new();
     for MountedClass { class, volume, .. } in classes {
         let readers =
-            containers(pod).filter(|container| request.reads_of(container, volume.as_deref()));
+            containers(pod).filter(|container| request.reads_of(container, volume.as_ref()));
         let readers: Vec<&Container> = readers.collect();
         let known = class.files().map(|file| (file.path.to_string(), file.mode));
         let open = class

@@ -111,7 +111,12 @@ impl<'a> PodSecrets<'a> {
         let volumes = pod.spec.iter().flat_map(|spec| &spec.volumes).flatten();
         let is_replaced = |volume: &Volume| {
             let mut classes = classes.iter();
-            classes.any(|class| class.volume.as_deref() == Some(&volume.name))
+            classes.any(|class| {
+                class
+                    .volume
+                    .as_ref()
+                    .is_some_and(|own| own.name == volume.name)
+            })
         };
         for volume in volumes.filter(|volume| !is_replaced(volume)) {
             for (name, items) in required_secrets(volume) {

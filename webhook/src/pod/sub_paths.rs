@@ -51,8 +51,8 @@ pub(crate) fn check(inputs: Inputs<'_>, injection: &Injection) -> Result<(), Unu
         .iter()
         .map(|mount| (mount.name.as_str(), mount.mount_path.as_str()))
         .chain(inputs.classes.iter().filter_map(|mounted| {
-            let volume = mounted.volume.as_deref()?;
-            Some((volume, mounted.mount_path.as_str()))
+            let volume = mounted.volume.as_ref()?;
+            Some((volume.name.as_str(), mounted.mount_path.as_str()))
         }))
         .collect();
     // Few pods have such a mount, so the names of files are written down only then, and once for each volume.

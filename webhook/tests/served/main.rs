@@ -4,6 +4,7 @@
 mod api;
 mod classes;
 mod cost;
+mod csi_volumes;
 mod health;
 mod life;
 mod load;

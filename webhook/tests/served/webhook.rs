@@ -65,6 +65,11 @@ impl Webhook {
         .await
     }
 
+    /// Starts one with these arguments.
+    pub(crate) async fn start_saying(api: Api, args: &[&str]) -> Self {
+        Self::start_with(api, args, REVIEWS).await
+    }
+
     async fn start_with(api: Api, args: &[&str], limits: Limits) -> Self {
         let args = ["webhook", "--injector-image", "injector:1"]
             .iter()

@@ -41,7 +41,7 @@ pub struct ClassMount {
     /// An absolute path.
     pub mount_path: String,
     /// The volume of the pod's own that becomes the directory.
-    pub volume: Option<String>,
+    pub volume: Option<CsiVolume>,
 }
 
 /// A class that a pod requests.
@@ -131,8 +131,8 @@ impl PodRequest {
                     .classes
                     .extend(volumes.into_iter().map(|volume| ClassMount {
                         mount_path: volume.mount_path(),
-                        class: RequestedClass::Named(volume.class),
-                        volume: Some(volume.name),
+                        class: RequestedClass::Named(volume.class.clone()),
+                        volume: Some(volume),
                     }));
                 let refresh = std::mem::replace(&mut request.warnings, unknown(annotations));
                 request.warnings.extend(refresh);
@@ -154,14 +154,14 @@ impl PodRequest {
     /// Does this container of the pod's own get files?
     pub(crate) fn reads(&self, container: &Container) -> bool {
         let mut classes = self.classes.iter();
-        classes.any(|mount| self.reads_of(container, mount.volume.as_deref()))
+        classes.any(|mount| self.reads_of(container, mount.volume.as_ref()))
     }
 
     /// Does it get those of a volume of the pod's own, or else those in directories of the injector?
-    pub(crate) fn reads_of(&self, container: &Container, volume: Option<&str>) -> bool {
+    pub(crate) fn reads_of(&self, container: &Container, volume: Option<&CsiVolume>) -> bool {
         let mut mounts = container.volume_mounts.iter().flatten();
         match volume {
-            Some(volume) => mounts.any(|mount| mount.name == volume),
+            Some(volume) => mounts.any(|mount| mount.name == volume.name),
             None => self.chooses(container),
         }
     }

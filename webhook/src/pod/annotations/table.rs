@@ -135,7 +135,7 @@ pub struct Annotation {
 pub(super) const SET_BY_WEBHOOK: &str = "status";
 
 /// All annotations, in the order of the documentation.
-pub const ANNOTATIONS: [Annotation; 20] = [
+pub const ANNOTATIONS: [Annotation; 21] = [
     Annotation {
         name: SECRET_PROVIDER_CLASS,
         values: "comma-separated names of classes in the pod's namespace. Write `name=/path` to give a class its own directory. A pod needs this annotation or `objects`",
@@ -294,6 +294,13 @@ pub const ANNOTATIONS: [Annotation; 20] = [
         values: "set by the webhook to the CSI volumes that it has replaced; do not set it yourself",
         default: "none",
         example: "secrets=shop",
+        read: |_, _| Ok(()),
+    },
+    Annotation {
+        name: "replaced-parameters",
+        values: "set by the webhook to the parameters of these volumes, if they have any; do not set it yourself",
+        default: "none",
+        example: "{\"secrets\":{\"region\":\"us-west-2\"}}",
         read: |_, _| Ok(()),
     },
     Annotation {

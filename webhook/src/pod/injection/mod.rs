@@ -20,6 +20,7 @@ use provider_class::{
 use crate::pod::annotations::{PodRequest, Resources};
 use crate::pod::class::MountedClass;
 use crate::pod::contract::{FILES, NAME, STATE_DIRECTORY, STATE_VOLUME, TOKEN_VOLUME};
+use crate::pod::csi::CsiVolume;
 use crate::pod::identity::{self, Owner};
 use crate::pod::role::Role;
 use crate::pod::strip::Stripped;
@@ -121,8 +122,8 @@ pub struct Injection {
     pub init_containers: Vec<Container>,
     /// What the pod's own containers get: the files of each volume, read-only.
     pub mounts: Vec<VolumeMount>,
-    /// The volumes of the pod's own that get files, with their classes.
-    pub(crate) replaced: BTreeMap<String, String>,
+    /// The volumes of the pod's own that get files.
+    pub(crate) replaced: BTreeMap<String, CsiVolume>,
     /// For each of the pod's own containers that get them, what becomes of its variables.
     pub(crate) containers: Vec<Option<ContainerPlan>>,
 }
@@ -136,11 +137,13 @@ impl Injection {
         containers: Vec<Option<ContainerPlan>>,
     ) -> Self {
         let writable = directories(inputs.classes);
-        let replaced = inputs.classes.iter().filter_map(|mounted| {
-            let volume = mounted.volume.clone()?;
-            Some((volume, mounted.class.name.clone()))
-        });
-        let replaced: BTreeMap<String, String> = replaced.collect();
+        let replaced = inputs
+            .classes
+            .iter()
+            .filter_map(|mounted| mounted.volume.clone());
+        let replaced: BTreeMap<String, CsiVolume> = replaced
+            .map(|volume| (volume.name.clone(), volume))
+            .collect();
         let ours = writable
             .iter()
             .filter(|mount| !replaced.contains_key(&mount.name));
@@ -214,7 +217,8 @@ fn directories(classes: &[MountedClass]) -> Vec<VolumeMount> {
         if mounts.iter().any(|mount| mount.mount_path == *mount_path) {
             continue;
         }
-        let name = volume.clone().unwrap_or_else(|| {
+        let name = volume.as_ref().map(|volume| volume.name.clone());
+        let name = name.unwrap_or_else(|| {
             ours += 1;
             volume_name(ours - 1)
         });

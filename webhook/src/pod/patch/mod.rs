@@ -15,7 +15,7 @@ use crate::pod::contract::{
     INJECTED, LOCAL_VOLUMES, PROGRAM_VOLUME, STATUS, has_status, is_injected, is_volume,
     is_volume_of_secrets,
 };
-use crate::pod::csi::{self, REPLACED};
+use crate::pod::csi;
 use crate::pod::injection::Injection;
 use crate::pod::strip::{Origin, Stripped};
 use crate::pod::variables::ContainerPlan;
@@ -221,15 +221,13 @@ fn put_local_volumes(pod: &Stripped<'_>, injection: &Injection, changes: &mut Ch
 
 /// Says which volumes are replaced, for the next pass.
 fn put_replaced(pod: &Stripped<'_>, injection: &Injection, changes: &mut Changes) {
-    let present = pod.present.annotations().get(REPLACED);
-    let wanted = csi::to_annotation(&injection.replaced);
-    if present.map(String::as_str).unwrap_or_default() == wanted {
-        return;
-    }
-    if wanted.is_empty() {
-        changes.remove(&annotation_path(REPLACED));
-    } else {
-        put_annotation(pod, REPLACED, &wanted, changes);
+    for (name, wanted) in csi::marks(&injection.replaced) {
+        let present = pod.present.annotations().get(name);
+        match wanted {
+            Some(wanted) if present != Some(&wanted) => put_annotation(pod, name, &wanted, changes),
+            None if present.is_some() => changes.remove(&annotation_path(name)),
+            _ => {}
+        }
     }
 }
 
