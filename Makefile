@@ -67,7 +67,7 @@ upgrade: ## Upgrade from the chart of an earlier commit, and back, under load: F
 soak: ## Load and trouble on a cluster for two hours, and write docs/soak.md; MINUTES=10 for less
 	@$(CARGO) run --quiet --locked --profile e2e -p bench -- soak $(if $(MINUTES),--minutes $(MINUTES))
 
-bench: ## Run the benchmarks and write docs/performance.md; ONLY=files,cost runs some
+bench: ## Run the benchmarks and write docs/performance.md; ONLY=fetch,pods runs some
 	@$(CARGO) run --quiet --locked --profile e2e -p bench -- $(if $(ONLY),--only $(ONLY))
 
 manifests: ## Render install.yaml and crd.yaml from the Helm chart

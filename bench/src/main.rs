@@ -1,117 +1,77 @@
-//! `make bench`: measures the injector and the webhook, compares each figure with a baseline of the same run, and writes
-//! docs/performance.md.
+//! `make bench`: measures the injector and the webhook beside a floor or a peer, and writes docs/performance.md.
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`files`] | fetch time, compared with the network minimum and a serial fetch |
-//! | [`cost`] | the injector's resources |
-//! | [`calls`] | calls to AWS |
-//! | [`admission`] | admission latency, compared with an echo server |
-//! | [`review`], [`hostile`] | the reviews that it sends |
-//! | [`pods`] | pod start, compared with a trivial init container |
-//! | [`scale`] | many pods at once, many sidecars |
-//! | [`mass_start`] | many pods against the quotas of AWS, simulated |
+//! | [`pods`], [`fetch`] | how long a pod waits, and what a fetch costs |
+//! | [`admission`] | what the webhook takes |
+//! | [`quotas`] | how many pods AWS's quotas allow, simulated |
 //! | [`soak`] | `make soak`: hours of load and trouble |
-//! | [`page`] | docs/performance.md |
-//! | [`report`], [`plot`], [`statistics`], [`machine`] | tables, plots, statistics, and the machine's description |
-//! | [`stage`], [`class`], [`cluster`] | the environment: AWS, a class, a cluster |
-//! | [`floor`], [`serial`], [`echo`], [`load`], [`measured`] | baselines, load generator, and resource measurement |
+//! | [`page`], [`figures`] | the pages, and the figures in them |
+//! | [`stage`], [`world`] | the environment: AWS, a cluster |
+//! | [`floor`], [`serial`], [`parse_only`] | what the programs are compared with |
+//! | [`http`], [`process`] | requests over TLS, and the resources of processes |
 
 mod admission;
-mod calls;
-mod class;
-mod cluster;
-mod cost;
-mod echo;
-mod files;
+mod fetch;
+mod figures;
 mod floor;
-mod hostile;
-mod load;
-mod machine;
-mod mass_start;
-mod measured;
+mod http;
 mod page;
-mod plot;
+mod parse_only;
 mod pods;
-mod report;
-mod review;
-mod scale;
+mod process;
+mod quotas;
 mod serial;
 mod soak;
 mod stage;
-mod statistics;
+mod world;
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use cluster::World;
-use stage::Stage;
+use figures::Figures;
+use world::World;
 
-/// Measures and prints tables.
+/// Measures, and writes docs/performance.md.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Measure only these sections. The default is all sections, which also writes docs/performance.md.
+    /// Measure only these sections, and print their figures instead of writing the page.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Section>,
     #[command(subcommand)]
-    helper: Option<Helper>,
+    other: Option<Other>,
 }
 
-/// A section of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Section {
-    Files,
-    Cost,
-    Calls,
-    Admission,
     Pods,
-    Scale,
-    MassStart,
+    Fetch,
+    Admission,
+    Quotas,
 }
 
-/// Programs that the benchmarks start.
 #[derive(Debug, Subcommand)]
-enum Helper {
-    /// Serves AWS, 20 ms away, until it is stopped. Use it with a profiler.
-    Stage {
-        /// Number of secrets.
-        secrets: usize,
-    },
+enum Other {
     /// Soaks a cluster for hours and writes docs/soak.md.
     Soak(soak::Args),
-    /// Fetches one secret after the other.
+    /// Fetches secrets one after the other.
     #[command(hide = true)]
-    Serial(serial::Args),
+    Serial { secrets: usize },
     /// Fetches secrets without the SDK.
     #[command(hide = true)]
-    Floor(floor::Args),
-    /// Answers requests with their body.
+    Floor { secrets: usize },
+    /// Runs a program and prints what it used.
     #[command(hide = true)]
-    Echo(echo::Args),
-    /// Sends a byte to an address.
-    #[command(hide = true)]
-    Connect {
-        /// The address.
-        address: SocketAddr,
-    },
-    /// Runs a program and prints its resource use.
-    #[command(hide = true)]
-    Measured(measured::Args),
+    Measured(process::Args),
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let result = match &args.helper {
-        Some(Helper::Stage { secrets }) => {
-            Stage::start(files::DISTANCE, *secrets, 0).and_then(|stage| stage.hold(*secrets, 0))
-        }
-        Some(Helper::Soak(args)) => soak::run(args),
-        Some(Helper::Serial(args)) => serial::run(args),
-        Some(Helper::Floor(args)) => floor::run(args),
-        Some(Helper::Echo(args)) => echo::run(args),
-        Some(Helper::Connect { address }) => cost::connect(*address),
-        Some(Helper::Measured(args)) => measured::run(args),
+    let result = match &args.other {
+        Some(Other::Soak(args)) => soak::run(args),
+        Some(Other::Serial { secrets }) => block_on(serial::fetch(*secrets)),
+        Some(Other::Floor { secrets }) => block_on(floor::fetch(*secrets)),
+        Some(Other::Measured(args)) => process::run(args),
         None => measure(&args.only),
     };
     match result {
@@ -123,44 +83,32 @@ fn main() -> ExitCode {
     }
 }
 
+fn block_on(fetch: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build()?.block_on(fetch)
+}
+
 fn measure(only: &[Section]) -> anyhow::Result<()> {
     let wanted = |section| only.is_empty() || only.contains(&section);
-    let mut sections = Vec::new();
-    let mut plots = Vec::new();
-    if wanted(Section::Files) {
-        sections.push(files::measure()?);
+    let mut figures = Figures::default();
+    if wanted(Section::Fetch) {
+        fetch::measure(&mut figures)?;
     }
-    if wanted(Section::Cost) {
-        sections.push(cost::measure()?);
+    if wanted(Section::Quotas) {
+        quotas::measure(&mut figures)?;
     }
-    if wanted(Section::Calls) {
-        sections.push(calls::measure()?);
-    }
-    let on_cluster = [Section::Admission, Section::Pods, Section::Scale];
-    if on_cluster.into_iter().any(wanted) {
-        let world = World::start()?;
+    if wanted(Section::Pods) || wanted(Section::Admission) {
+        let world = World::start("bench", &stage::secrets(4))?;
         if wanted(Section::Pods) {
-            sections.push(pods::measure(&world)?);
-        }
-        if wanted(Section::Scale) {
-            let (section, svg) = scale::measure(&world)?;
-            sections.push(section);
-            plots.push(("sidecars.svg", svg));
+            pods::measure(&world, &mut figures)?;
         }
         if wanted(Section::Admission) {
-            sections.push(admission::measure(&world)?);
+            admission::measure(&world, &mut figures)?;
         }
     }
-    if wanted(Section::MassStart) {
-        let (section, svg) = mass_start::measure()?;
-        sections.push(section);
-        plots.push(("mass-start.svg", svg));
-    }
-    for section in &sections {
-        e2e::progress::print(&section.to_string());
-    }
     if only.is_empty() {
-        page::write(&sections, &plots)?;
+        return page::PERFORMANCE.write(figures);
     }
+    e2e::progress::print(&figures.to_string());
     Ok(())
 }

@@ -1,41 +1,21 @@
-//! The baseline for fetching: the same secrets with the same SDK, one after the other.
-
-use std::path::PathBuf;
+//! The peer of a fetch: the same secrets with the same SDK, one after the other, as a script or an app would fetch them.
 
 use anyhow::Context as _;
+use aws_credential_types::Credentials;
 use aws_secrets_injector::aws::{Clients, HttpClient};
 use aws_secrets_injector::environment::Environment;
+use e2e::stand_in::REGION;
 use provider_class::Region;
 
-use crate::class::{REGION, secret};
+use crate::stage::secret;
 
-/// Options.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Number of secrets.
-    #[arg(long)]
-    secrets: usize,
-    /// The directory for their files.
-    #[arg(long)]
-    mount_path: PathBuf,
-}
-
-/// Fetches the secrets and writes them to files.
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(fetch(args))
-}
-
-async fn fetch(args: &Args) -> anyhow::Result<()> {
+/// Fetches this number of secrets and writes them to files in the current directory.
+pub(crate) async fn fetch(secrets: usize) -> anyhow::Result<()> {
     let environment = Environment::read(|name| std::env::var(name).ok())?;
     let region: Region = REGION.parse().map_err(anyhow::Error::msg)?;
     let http = HttpClient::new(&environment)?;
-    let token_file = environment
-        .web_identity_token_file
-        .clone()
-        .context("no token")?;
+    let token = environment.web_identity_token_file.clone();
+    let token = std::fs::read_to_string(token.context("no token")?)?;
     let role = environment.role_arn.clone().context("no role")?;
     let clients = Clients::new(http, environment);
     let answer = clients
@@ -43,11 +23,11 @@ async fn fetch(args: &Args) -> anyhow::Result<()> {
         .assume_role_with_web_identity()
         .role_arn(role.as_str())
         .role_session_name("serial")
-        .web_identity_token(std::fs::read_to_string(token_file)?)
+        .web_identity_token(token)
         .send()
         .await?;
     let given = answer.credentials.context("no credentials")?;
-    let credentials = aws_credential_types::Credentials::new(
+    let credentials = Credentials::new(
         given.access_key_id,
         given.secret_access_key,
         Some(given.session_token),
@@ -55,12 +35,11 @@ async fn fetch(args: &Args) -> anyhow::Result<()> {
         "STS",
     );
     let client = clients.secrets_manager(&region, &credentials);
-    std::fs::create_dir_all(&args.mount_path)?;
-    for index in 0..args.secrets {
+    for index in 0..secrets {
         let name = secret(index);
         let value = client.get_secret_value().secret_id(&name).send().await?;
-        let file = args.mount_path.join(name.replace('/', "_"));
-        std::fs::write(file, value.secret_string.unwrap_or_default())?;
+        let text = value.secret_string.unwrap_or_default();
+        std::fs::write(name.replace('/', "_"), text)?;
     }
     Ok(())
 }

@@ -1,58 +1,77 @@
-//! The AWS stand-in with a network delay, and the injector's release build.
+//! AWS at a distance, and the programs that fetch from it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use aws_stand_in::{Distance, Front, StandIn};
+use e2e::project;
+use e2e::stand_in::{ACCOUNT, REGION};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::class::{ACCOUNT, REGION, class, parameter, secret};
+use crate::process::Usage;
 
+/// Network delay of each handshake and each call. A fetch takes at least four: a handshake and a call with STS, then with
+/// Secrets Manager. Everything else can happen meanwhile.
+const AWAY: Duration = Duration::from_millis(20);
 /// Has the form of a web identity token. The stand-in does not verify tokens.
 const TOKEN: &str = "e30.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c2hvcDp3ZWIiLCJhdWQiOlsic3RzLmFtYXpvbmF3cy5jb20iXX0.c2ln";
-
 /// The CA certificates of Debian, as in the image.
 const CA_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// AWS with secrets and parameters, and a temporary folder.
+/// The name of a secret.
+pub(crate) fn secret(index: usize) -> String {
+    format!("bench/secret-{index}")
+}
+
+/// The names of this number of secrets.
+pub(crate) fn secrets(count: usize) -> Vec<String> {
+    (0..count).map(secret).collect()
+}
+
+/// A class with these secrets.
+pub(crate) fn class(name: &str, secrets: &[String]) -> Value {
+    let objects = secrets
+        .iter()
+        .map(|secret| format!("- objectName: {secret}\n  objectType: secretsmanager\n"));
+    json!({
+        "apiVersion": "secrets-store.csi.x-k8s.io/v1",
+        "kind": "SecretProviderClass",
+        "metadata": {"name": name},
+        "spec": {
+            "provider": "aws",
+            "parameters": {"region": REGION, "objects": objects.collect::<String>()},
+        },
+    })
+}
+
+/// AWS with secrets, and a temporary folder.
 pub(crate) struct Stage {
     _runtime: Runtime,
-    pub(crate) aws: StandIn,
-    fronts: [Front; 3],
+    _aws: StandIn,
+    fronts: [Front; 2],
     folder: TempDir,
-    /// The release build of the injector.
-    pub(crate) injector: PathBuf,
 }
 
 impl Stage {
-    /// Starts AWS at this distance with this number of secrets and parameters.
-    pub(crate) fn start(
-        distance: Distance,
-        secrets: usize,
-        parameters: usize,
-    ) -> anyhow::Result<Self> {
-        let injector = e2e::images::build_binaries(e2e::images::Profile::Release)?.injector;
+    /// Starts AWS with this number of secrets.
+    pub(crate) fn start(count: usize) -> anyhow::Result<Self> {
         let runtime = Runtime::new().context("could not start the runtime")?;
         let (aws, fronts) = runtime.block_on(async {
-            let aws = StandIn::start(&e2e::project::target(), ([127, 0, 0, 1], 0).into()).await?;
+            let aws = StandIn::start(&project::target(), ([127, 0, 0, 1], 0).into()).await?;
             aws.keep_answers();
             let seed = aws.seed(ACCOUNT, REGION);
-            for index in 0..secrets {
-                seed.secret(&secret(index), "correct horse battery staple")
-                    .await?;
+            for name in secrets(count) {
+                seed.secret(&name, "correct horse battery staple").await?;
             }
-            for index in 0..parameters {
-                seed.parameter(&parameter(index), "correct horse battery staple")
-                    .await?;
-            }
-            let fronts = [
-                aws.tls(distance).await?,
-                aws.tls(distance).await?,
-                aws.tls(distance).await?,
-            ];
+            let distance = Distance {
+                handshake: AWAY,
+                call: AWAY,
+            };
+            let fronts = [aws.tls(distance).await?, aws.tls(distance).await?];
             anyhow::Ok((aws, fronts))
         })?;
         let folder = TempDir::new()?;
@@ -61,99 +80,38 @@ impl Stage {
         std::fs::write(folder.path().join("authority.pem"), authorities.concat())?;
         Ok(Self {
             _runtime: runtime,
-            aws,
+            _aws: aws,
             fronts,
             folder,
-            injector,
         })
     }
 
-    /// Prints how to use the stage from a shell and keeps it running, for profilers.
-    pub(crate) fn hold(&self, secrets: usize, parameters: usize) -> anyhow::Result<()> {
-        let mut command = Command::new("env");
-        self.environment(&mut command);
-        for (name, value) in command.get_envs() {
-            let value = value.unwrap_or_default().to_string_lossy();
-            e2e::progress::print(&format!("export {}={value}", name.to_string_lossy()));
-        }
-        let arguments = self.fetch_arguments(secrets, parameters)?.join(" ");
-        e2e::progress::print(&format!("# {} {arguments}", self.injector.display()));
-        loop {
-            std::thread::park();
-        }
-    }
-
-    /// The temporary folder.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// Sets the environment that a program has in a pod, with this stage as AWS.
-    pub(crate) fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        let [sts, secrets_manager, ssm] = &self.fronts;
+    /// Runs a program in the environment that it has in a pod, with this stage as AWS.
+    pub(crate) fn run(&self, program: &Path, arguments: &[&str]) -> anyhow::Result<Usage> {
+        let [sts, secrets_manager] = &self.fronts;
+        let folder = self.folder.path();
+        let mut command = Command::new(std::env::current_exe()?);
         command
+            .current_dir(folder)
             .env_clear()
             .env("AWS_ENDPOINT_URL_STS", &sts.url)
             .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets_manager.url)
-            .env("AWS_ENDPOINT_URL_SSM", &ssm.url)
-            .env("AWS_CA_BUNDLE", self.folder().join("authority.pem"))
+            .env("AWS_CA_BUNDLE", folder.join("authority.pem"))
             // The image has this file only. Other systems have each certificate in a file of its own too.
             .env("SSL_CERT_FILE", CA_CERTIFICATES)
             .env("AWS_REGION", REGION)
             .env("AWS_ROLE_ARN", format!("arn:aws:iam::{ACCOUNT}:role/web"))
-            .env("AWS_WEB_IDENTITY_TOKEN_FILE", self.folder().join("token"))
+            .env("AWS_WEB_IDENTITY_TOKEN_FILE", folder.join("token"))
+            .arg("measured")
+            .arg(program)
+            .args(arguments);
+        Ok(serde_json::from_str(&e2e::command::run(&mut command)?)?)
     }
 
-    /// The arguments to fetch this number of secrets and parameters.
-    pub(crate) fn fetch_arguments(
-        &self,
-        secrets: usize,
-        parameters: usize,
-    ) -> anyhow::Result<Vec<String>> {
-        let file = self
-            .folder()
-            .join(format!("class-{secrets}-{parameters}.yaml"));
-        std::fs::write(&file, class("bench", secrets, parameters))?;
-        let mount = self.folder().join("mount");
-        Ok(vec![
-            "fetch".to_owned(),
-            "--class-file".to_owned(),
-            file.display().to_string(),
-            "--mount-path".to_owned(),
-            mount.display().to_string(),
-        ])
+    /// A file with the class of this number of secrets.
+    pub(crate) fn class_file(&self, count: usize) -> anyhow::Result<PathBuf> {
+        let file = self.folder.path().join(format!("class-{count}.yaml"));
+        std::fs::write(&file, class("bench", &secrets(count)).to_string())?;
+        Ok(file)
     }
-
-    /// The command to fetch this number of secrets and parameters.
-    pub(crate) fn fetch(&self, secrets: usize, parameters: usize) -> anyhow::Result<Command> {
-        let mut command = Command::new(&self.injector);
-        self.environment(&mut command)
-            .args(self.fetch_arguments(secrets, parameters)?);
-        Ok(command)
-    }
-
-    /// The command that makes the same calls without the SDK.
-    pub(crate) fn floor(&self, secrets: usize) -> anyhow::Result<Command> {
-        let mut command = Command::new(std::env::current_exe()?);
-        self.environment(&mut command)
-            .args(["floor", "--secrets", &secrets.to_string()]);
-        Ok(command)
-    }
-}
-
-/// Runs a program and returns how long it took.
-pub(crate) fn timed(command: &mut Command) -> anyhow::Result<Duration> {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    let started = Instant::now();
-    let output = command.output().context("could not run a program")?;
-    let elapsed = started.elapsed();
-    ensure!(
-        output.status.success(),
-        "{command:?} failed:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(elapsed)
 }

@@ -5,22 +5,14 @@ use std::time::Duration;
 use e2e::install;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, LogParams};
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, ResourceExt as _};
 use tokio::time::{Instant, interval};
 
-use super::stage::{MARK, PODS};
+use super::{MARK, Soak};
 
 /// Between two searches. Each reads a little more than the time since the last one.
 const PERIOD: Duration = Duration::from_mins(1);
 const READ: i64 = 70;
-
-/// What was searched.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Searched {
-    pub(super) lines: usize,
-    /// Logs with a secret.
-    pub(super) found: usize,
-}
 
 /// Is a value, in plain text or base64, in this log?
 pub(super) fn has_secret(log: &str) -> bool {
@@ -30,43 +22,41 @@ pub(super) fn has_secret(log: &str) -> bool {
 }
 
 /// Searches until the end.
-pub(super) async fn search(client: Client, end: Instant) -> anyhow::Result<Searched> {
-    let webhook: Api<Pod> = Api::namespaced(client.clone(), install::NAMESPACE);
-    let pods: Api<Pod> = Api::namespaced(client, PODS);
-    let mut searched = Searched::default();
+pub(super) async fn search(soak: &Soak) -> anyhow::Result<()> {
+    let webhook: Api<Pod> = Api::namespaced(soak.client.clone(), install::NAMESPACE);
+    let pods: Api<Pod> = Api::namespaced(soak.client.clone(), soak.world.name);
+    let all = ListParams::default();
+    let sidecars = all.clone().labels("app=sidecar");
     let mut ticks = interval(PERIOD);
-    while Instant::now() < end {
+    while Instant::now() < soak.end {
         ticks.tick().await;
-        let all = ListParams::default();
-        searched.read(&webhook, &all).await?;
-        searched.read(&pods, &all.labels("app=sidecar")).await?;
+        read(soak, &webhook, &all).await?;
+        read(soak, &pods, &sidecars).await?;
     }
-    Ok(searched)
+    Ok(())
 }
 
-impl Searched {
-    async fn read(&mut self, api: &Api<Pod>, which: &ListParams) -> anyhow::Result<()> {
-        for pod in api.list(which).await? {
-            let spec = pod.spec.clone().unwrap_or_default();
-            let containers = spec.init_containers.into_iter().flatten();
-            for container in containers.chain(spec.containers) {
-                let params = LogParams {
-                    container: Some(container.name),
-                    since_seconds: Some(READ),
-                    ..LogParams::default()
-                };
-                // A pod that has just been killed has no log.
-                let log = api.logs(&pod.name_any(), &params).await;
-                let log = log.unwrap_or_default();
-                self.lines += log.lines().count();
-                if has_secret(&log) {
-                    self.found += 1;
-                    e2e::progress::line(&format!("    a secret is in a log of {}", pod.name_any()));
-                }
+async fn read(soak: &Soak, api: &Api<Pod>, which: &ListParams) -> anyhow::Result<()> {
+    for pod in api.list(which).await? {
+        let name = pod.name_any();
+        let spec = pod.spec.unwrap_or_default();
+        let containers = spec.init_containers.into_iter().flatten();
+        for container in containers.chain(spec.containers) {
+            let params = LogParams {
+                container: Some(container.name),
+                since_seconds: Some(READ),
+                ..LogParams::default()
+            };
+            // A pod that has just been killed has no log.
+            let log = api.logs(&name, &params).await.unwrap_or_default();
+            soak.add("lines", log.lines().count());
+            if has_secret(&log) {
+                soak.add("secrets in logs", 1);
+                e2e::progress::line(&format!("    a secret is in a log of {name}"));
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,34 +3,43 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `stage` | the cluster, the installation, and the pods with sidecars |
 //! | `pods` | pods that come and go |
+//! | `sidecars` | pods with sidecars, which stay |
 //! | `trouble` | new values, faults of AWS, killed replicas |
-//! | `processes` | memory and file handles over time |
+//! | `growth` | memory and file handles over time |
 //! | `logs` | the search for secrets in logs |
-//! | `page` | docs/soak.md and its plot |
 
+mod growth;
 mod logs;
-mod page;
 mod pods;
-mod processes;
-mod stage;
+mod sidecars;
 mod trouble;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::ensure;
-use e2e::progress::{line, step};
-use e2e::{Cluster, images, stand_in};
+use anyhow::{Context as _, ensure};
+use e2e::install;
+use e2e::progress::{line, print, step};
+use kube::Client;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
-use self::stage::Stage;
+use crate::figures::Figures;
+use crate::page;
+use crate::world::World;
 
-const NAME: &str = "soak";
 /// A shorter run says too little for the documentation.
 const SHORTEST_FOR_PAGE: u64 = 30;
+/// What every value begins with. It may be in no log.
+const MARK: &str = "soaked-value-";
+/// The secrets of the class.
+const SECRETS: [&str; 2] = ["soak/first", "soak/second"];
+/// The first one's file.
+const FILE: &str = "/mnt/secrets-store/soak_first";
+/// Replicas of the webhook.
+const REPLICAS: usize = 3;
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
@@ -40,93 +49,104 @@ pub(crate) struct Args {
     minutes: u64,
 }
 
-/// What came of it.
-#[derive(Debug, Default)]
-struct Outcome {
-    duration: Duration,
-    admitted: pods::Admitted,
-    started: pods::Started,
-    trouble: trouble::Made,
-    processes: processes::Series,
-    logs: logs::Searched,
-    /// Sidecars that did not get the last value, or were restarted.
-    stuck_sidecars: usize,
+/// What must happen.
+const HAPPENS: [&str; 7] = [
+    "injected", "ended", "values", "faults", "calls", "kills", "lines",
+];
+/// What may happen.
+const MAY_HAPPEN: [&str; 2] = ["repeated", "refused"];
+/// What must not happen.
+const NEVER: [&str; 5] = [
+    "bare",
+    "not admitted",
+    "not ended",
+    "stuck sidecars",
+    "secrets in logs",
+];
+
+/// Everything that runs at the same time.
+struct Soak {
+    world: World,
+    client: Client,
+    /// Counts of what happened, by their names on the page.
+    counts: Mutex<BTreeMap<&'static str, usize>>,
+    end: Instant,
+    /// The name of a replica that is not killed, so that its memory can be watched.
+    kept: String,
+}
+
+impl Soak {
+    fn add(&self, name: &'static str, count: usize) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry(name).or_default() += count;
+    }
+
+    /// The figures of the page, and what went wrong.
+    fn outcome(&self) -> (Figures, Vec<String>) {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut figures, mut failures) = (Figures::default(), Vec::new());
+        for name in [&HAPPENS[..], &MAY_HAPPEN, &NEVER].concat() {
+            let count = counts.get(name).copied().unwrap_or_default();
+            figures.add(name, count);
+            let happened = count > 0;
+            if HAPPENS.contains(&name) && !happened || NEVER.contains(&name) && happened {
+                failures.push(format!("{count} {name}"));
+            }
+        }
+        (figures, failures)
+    }
 }
 
 /// Runs on a cluster of its own, which is removed at the end, and writes docs/soak.md.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let images = images::start_building(images::Profile::Release);
-    let moto = stand_in::start_installing_moto();
-    let cluster = Cluster::up(NAME)?;
-    let outcome = moto.finish().and_then(|()| {
-        cluster.load_images(images)?;
-        let stage = Stage::start(&cluster)?;
-        let minutes = args.minutes;
-        step(&format!("soaking for {minutes} minutes"), || {
-            soak(stage, Duration::from_mins(minutes))
-        })
-    });
-    step("removing the cluster", || Cluster::down(NAME))?;
-    let outcome = outcome?;
-    e2e::progress::print(&page::table(&outcome));
-    if args.minutes >= SHORTEST_FOR_PAGE {
-        page::write(&outcome)?;
+    let world = World::start("soak", &SECRETS.map(str::to_owned))?;
+    step("certificates of 60 seconds", || {
+        install::restart_with_lifetimes(&world.kubectl, "120s", "60s", REPLICAS)
+    })?;
+    step("starting pods with sidecars", || sidecars::start(&world))?;
+    let replicas = names(&world, install::NAMESPACE)?;
+    let kept = replicas.into_iter().next().context("no replica")?;
+    let mut watched = vec![growth::find(growth::WEBHOOK, &kept)?];
+    for pod in names(&world, world.name)? {
+        watched.push(growth::find(growth::SIDECAR, &pod)?);
     }
-    let failures = outcome.failures();
+    let runtime = Runtime::new()?;
+    let soak = Arc::new(Soak {
+        client: runtime.block_on(world.kubectl.client())?,
+        world,
+        counts: Mutex::default(),
+        end: Instant::now() + Duration::from_mins(args.minutes),
+        kept,
+    });
+    let all = async {
+        let ((), (), (), samples, ()) = tokio::try_join!(
+            pods::admit(&soak),
+            pods::start(&soak),
+            trouble::make(&soak),
+            growth::watch(&soak, &watched),
+            logs::search(&soak),
+        )?;
+        line("    the time is over: a last value, without faults");
+        sidecars::last_value(&soak).await?;
+        Ok(samples)
+    };
+    let what = format!("soaking for {} minutes", args.minutes);
+    let samples = step(&what, || runtime.block_on(all))?;
+    let (mut figures, mut failures) = soak.outcome();
+    failures.extend(growth::outcome(&mut figures, &samples));
+    print(&figures.to_string());
+    if args.minutes >= SHORTEST_FOR_PAGE {
+        figures.add("minutes", args.minutes);
+        figures.add("sidecars", sidecars::COUNT);
+        page::SOAK.write(figures)?;
+    }
     ensure!(failures.is_empty(), "{}", failures.join("; "));
     Ok(())
 }
 
-fn soak(stage: Stage, duration: Duration) -> anyhow::Result<Outcome> {
-    let runtime = Runtime::new()?;
-    let stage = Arc::new(stage);
-    runtime.block_on(async {
-        let client = stage.kubectl.client().await?;
-        let end = Instant::now() + duration;
-        let (admitted, pods, trouble, processes, logs) = tokio::try_join!(
-            pods::admit(client.clone(), end),
-            pods::start(client.clone(), end),
-            trouble::make(Arc::clone(&stage), client.clone(), end),
-            processes::watch(stage.watched.clone(), end),
-            logs::search(client.clone(), end),
-        )?;
-        line("    the time is over: a last value, without faults");
-        let stuck_sidecars = stage.stuck_sidecars().await?;
-        Ok(Outcome {
-            duration,
-            admitted,
-            started: pods,
-            trouble,
-            processes,
-            logs,
-            stuck_sidecars,
-        })
-    })
-}
-
-impl Outcome {
-    /// What must not be.
-    fn failures(&self) -> Vec<String> {
-        let mut failures = Vec::new();
-        let mut none = |count: usize, what: &str| {
-            if count > 0 {
-                failures.push(format!("{count} {what}"));
-            }
-        };
-        none(self.admitted.bare, "pods were bare");
-        none(self.admitted.stuck, "pods were not admitted in time");
-        none(self.started.stuck, "pods did not end in time");
-        none(self.stuck_sidecars, "sidecars are stuck");
-        none(self.logs.found + self.started.leaks, "logs had a secret");
-        none(self.processes.gone, "watched processes ended");
-        for growth in self.processes.growths() {
-            if !growth.is_flat() {
-                failures.push(format!("{growth}"));
-            }
-        }
-        if self.admitted.injected == 0 || self.started.ended == 0 || self.logs.lines == 0 {
-            failures.push("nothing happened".to_owned());
-        }
-        failures
-    }
+fn names(world: &World, namespace: &str) -> anyhow::Result<Vec<String>> {
+    let path = "jsonpath={.items[*].metadata.name}";
+    let get = ["-n", namespace, "get", "pods", "-o", path];
+    let names = world.kubectl.run(&get)?;
+    Ok(names.split_whitespace().map(str::to_owned).collect())
 }

@@ -1,20 +1,20 @@
 //! Pods that come and go: most are only admitted and stored, and some run to their end.
 
-use std::collections::BTreeMap;
-use std::ops::AddAssign;
+use std::sync::Arc;
 use std::time::Duration;
 
-use e2e::admissions::{is_injected, reason};
+use e2e::admissions::is_injected;
 use e2e::images::APP;
+use e2e::progress::line;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, LogParams, PostParams};
-use kube::{Api, Client, ResourceExt as _};
-use serde_json::json;
+use kube::{Api, ResourceExt as _};
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep};
 
 use super::logs::has_secret;
-use super::stage::{FILE, MARK, PODS, annotations};
+use super::{FILE, MARK, Soak};
 
 /// Between two pods that are stored: 5 per second.
 const STORED: Duration = Duration::from_millis(200);
@@ -27,150 +27,91 @@ const ADMISSION: Duration = Duration::from_secs(30);
 /// Time limit for a pod to run to its end, whatever AWS does in the meantime.
 const END: Duration = Duration::from_mins(5);
 
-/// Pods that were admitted, stored and deleted.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Admitted {
-    pub(super) injected: usize,
-    pub(super) bare: usize,
-    /// Refused for longer than the limit.
-    pub(super) stuck: usize,
-    /// Why pods were refused before they were admitted, with their number.
-    pub(super) refused: BTreeMap<String, usize>,
-}
-
-/// Pods that ran.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Started {
-    pub(super) ended: usize,
-    pub(super) stuck: usize,
-    /// Those that fetched more than once until AWS answered.
-    pub(super) repeated: usize,
-    /// Logs of their injected containers with a secret.
-    pub(super) leaks: usize,
-}
-
 /// Creates pods that no node gets, and deletes them.
-pub(super) async fn admit(client: Client, end: Instant) -> anyhow::Result<Admitted> {
-    let api: Api<Pod> = Api::namespaced(client, PODS);
-    let pod: Pod = serde_json::from_value(json!({
-        "metadata": {"generateName": "stored-", "annotations": annotations()},
-        "spec": {
-            "schedulingGates": [{"name": "example.com/never"}],
-            "containers": [{"name": "app", "image": APP}],
-        },
-    }))?;
-    let one = || {
-        let (api, pod) = (api.clone(), pod.clone());
-        async move { admit_one(&api, &pod).await }
-    };
-    one_by_one(STORED, usize::MAX, end, one).await
-}
-
-/// Starts one in each period until the end, unless `most` are open, and adds up what came of them.
-async fn one_by_one<T, F>(
-    period: Duration,
-    most: usize,
-    end: Instant,
-    one: impl Fn() -> F,
-) -> anyhow::Result<T>
-where
-    T: Default + AddAssign + Send + 'static,
-    F: Future<Output = T> + Send + 'static,
-{
-    let mut ticks = interval(period);
-    let mut open = JoinSet::new();
-    let mut all = T::default();
-    while Instant::now() < end {
-        ticks.tick().await;
-        if open.len() < most {
-            open.spawn(one());
-        }
-        while let Some(done) = open.try_join_next() {
-            all += done?;
-        }
-    }
-    while let Some(done) = open.join_next().await {
-        all += done?;
-    }
-    Ok(all)
-}
-
-async fn admit_one(api: &Api<Pod>, pod: &Pod) -> Admitted {
-    let mut one = Admitted::default();
-    let began = Instant::now();
-    loop {
-        match api.create(&PostParams::default(), pod).await {
-            Ok(made) => {
-                if is_injected(&made) {
-                    one.injected += 1;
-                } else {
-                    one.bare += 1;
-                }
-                // One that cannot be deleted goes with its namespace.
-                let _ = api
-                    .delete(&made.name_any(), &DeleteParams::default().grace_period(0))
-                    .await;
-                return one;
-            }
-            Err(error) => {
-                let reason = match error {
-                    kube::Error::Api(status) => reason(&status.message),
-                    other => other.to_string(),
-                };
-                *one.refused.entry(reason).or_default() += 1;
-            }
-        }
-        if began.elapsed() > ADMISSION {
-            one.stuck += 1;
-            return one;
-        }
-        sleep(Duration::from_millis(500)).await;
-    }
-}
-
-impl AddAssign for Admitted {
-    fn add_assign(&mut self, other: Self) {
-        self.injected += other.injected;
-        self.bare += other.bare;
-        self.stuck += other.stuck;
-        for (reason, count) in other.refused {
-            *self.refused.entry(reason).or_default() += count;
-        }
-    }
+pub(super) async fn admit(soak: &Arc<Soak>) -> anyhow::Result<()> {
+    let spec = json!({
+        "schedulingGates": [{"name": "example.com/never"}],
+        "containers": [{"name": "app", "image": APP}],
+    });
+    one_by_one(soak, STORED, usize::MAX, spec, admit_one).await
 }
 
 /// Runs pods that read their secret and end.
-pub(super) async fn start(client: Client, end: Instant) -> anyhow::Result<Started> {
-    let api: Api<Pod> = Api::namespaced(client, PODS);
-    let pod: Pod = serde_json::from_value(json!({
-        "metadata": {"generateName": "run-", "annotations": annotations()},
-        "spec": {
-            "restartPolicy": "OnFailure",
-            "terminationGracePeriodSeconds": 0,
-            "containers": [{
-                "name": "app",
-                "image": APP,
-                "imagePullPolicy": "IfNotPresent",
-                "command": ["grep", "-q", MARK, FILE],
-            }],
-        },
-    }))?;
-    let one = || {
-        let (api, pod) = (api.clone(), pod.clone());
-        async move { run_one(&api, &pod).await }
-    };
-    one_by_one(RUN, MOST_RUNNING, end, one).await
+pub(super) async fn start(soak: &Arc<Soak>) -> anyhow::Result<()> {
+    let spec = json!({
+        "restartPolicy": "OnFailure",
+        "terminationGracePeriodSeconds": 0,
+        "containers": [{
+            "name": "app",
+            "image": APP,
+            "imagePullPolicy": "IfNotPresent",
+            "command": ["grep", "-q", MARK, FILE],
+        }],
+    });
+    one_by_one(soak, RUN, MOST_RUNNING, spec, run_one).await
+}
+
+/// Starts one in each period until the end, unless `most` are open.
+async fn one_by_one<F>(
+    soak: &Arc<Soak>,
+    period: Duration,
+    most: usize,
+    spec: Value,
+    one: fn(Arc<Soak>, Api<Pod>, Pod) -> F,
+) -> anyhow::Result<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let api: Api<Pod> = Api::namespaced(soak.client.clone(), soak.world.name);
+    let metadata = json!({"generateName": "pod-", "annotations": soak.world.annotations()});
+    let pod: Pod = serde_json::from_value(json!({"metadata": metadata, "spec": spec}))?;
+    let mut ticks = interval(period);
+    let mut open = JoinSet::new();
+    while Instant::now() < soak.end {
+        ticks.tick().await;
+        if open.len() < most {
+            open.spawn(one(Arc::clone(soak), api.clone(), pod.clone()));
+        }
+        while let Some(done) = open.try_join_next() {
+            done?;
+        }
+    }
+    while let Some(done) = open.join_next().await {
+        done?;
+    }
+    Ok(())
+}
+
+async fn admit_one(soak: Arc<Soak>, api: Api<Pod>, pod: Pod) {
+    let began = Instant::now();
+    while began.elapsed() < ADMISSION {
+        match api.create(&PostParams::default(), &pod).await {
+            Ok(made) => {
+                let is_injected = is_injected(&made);
+                soak.add(if is_injected { "injected" } else { "bare" }, 1);
+                // One that cannot be deleted goes with its namespace.
+                let at_once = DeleteParams::default().grace_period(0);
+                let _ = api.delete(&made.name_any(), &at_once).await;
+                return;
+            }
+            Err(error) => {
+                soak.add("refused", 1);
+                line(&format!("    refused: {error}"));
+            }
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+    soak.add("not admitted", 1);
 }
 
 /// Runs a pod until it has succeeded. A refusal counts with the other pods, so it is only repeated.
-async fn run_one(api: &Api<Pod>, pod: &Pod) -> Started {
-    let mut one = Started::default();
+async fn run_one(soak: Arc<Soak>, api: Api<Pod>, pod: Pod) {
     let began = Instant::now();
-    let mut name = None;
-    while began.elapsed() < END {
+    let (mut name, mut has_ended) = (None, false);
+    while !has_ended && began.elapsed() < END {
         sleep(Duration::from_secs(1)).await;
         let Some(name) = &name else {
-            let made = api.create(&PostParams::default(), pod).await;
+            let made = api.create(&PostParams::default(), &pod).await;
             name = made.ok().map(|made| made.name_any());
             continue;
         };
@@ -178,37 +119,23 @@ async fn run_one(api: &Api<Pod>, pod: &Pod) -> Started {
             continue;
         };
         let status = now.status.unwrap_or_default();
-        if status.phase.as_deref() != Some("Succeeded") {
-            continue;
-        }
+        has_ended = status.phase.as_deref() == Some("Succeeded");
         let fetches = status.init_container_statuses.into_iter().flatten();
-        one.repeated += usize::from(fetches.map(|fetch| fetch.restart_count).sum::<i32>() > 0);
-        one.ended += 1;
-        break;
+        let restarts: i32 = fetches.map(|fetch| fetch.restart_count).sum();
+        soak.add("repeated", usize::from(has_ended && restarts > 0));
     }
-    if one.ended == 0 {
-        one.stuck += 1;
+    soak.add(if has_ended { "ended" } else { "not ended" }, 1);
+    let Some(name) = name else {
+        return;
+    };
+    let params = LogParams {
+        container: Some("aws-secrets-injector".to_owned()),
+        ..LogParams::default()
+    };
+    let log = api.logs(&name, &params).await.unwrap_or_default();
+    soak.add("secrets in logs", usize::from(has_secret(&log)));
+    if !has_ended {
+        line(&format!("    {name} did not end; its log:\n{log}"));
     }
-    if let Some(name) = name {
-        let params = LogParams {
-            container: Some("aws-secrets-injector".to_owned()),
-            ..LogParams::default()
-        };
-        let log = api.logs(&name, &params).await.unwrap_or_default();
-        one.leaks += usize::from(has_secret(&log));
-        if one.stuck > 0 {
-            e2e::progress::line(&format!("    {name} did not end; its log:\n{log}"));
-        }
-        let _ = api.delete(&name, &DeleteParams::default()).await;
-    }
-    one
-}
-
-impl AddAssign for Started {
-    fn add_assign(&mut self, other: Self) {
-        self.ended += other.ended;
-        self.stuck += other.stuck;
-        self.repeated += other.repeated;
-        self.leaks += other.leaks;
-    }
+    let _ = api.delete(&name, &DeleteParams::default()).await;
 }

@@ -1,6 +1,5 @@
 //! What happens meanwhile: new values, faults of AWS, killed replicas.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_stand_in::{Fault, Kind, When};
@@ -8,65 +7,51 @@ use e2e::install;
 use e2e::stand_in::{ACCOUNT, REGION};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, ResourceExt};
 use tokio::time::{Instant, interval};
 
-use super::stage::{MARK, SECRETS, Stage};
+use super::{MARK, SECRETS, Soak};
 
 /// A step: a fault each, and the others every so many steps.
 const STEP: Duration = Duration::from_secs(5);
 const STEPS_PER_VALUE: usize = 2;
 const STEPS_PER_KILL: usize = 12;
 
-/// What was done.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Made {
-    pub(super) values: usize,
-    pub(super) faults: usize,
-    pub(super) kills: usize,
-    /// Calls to AWS.
-    pub(super) calls: usize,
-}
-
 /// Makes trouble until the end.
-pub(super) async fn make(stage: Arc<Stage>, client: Client, end: Instant) -> anyhow::Result<Made> {
-    let replicas: Api<Pod> = Api::namespaced(client, install::NAMESPACE);
-    let seed = stage.aws.stand_in.seed(ACCOUNT, REGION);
-    let mut made = Made::default();
+pub(super) async fn make(soak: &Soak) -> anyhow::Result<()> {
+    let aws = &soak.world.aws.stand_in;
+    let seed = aws.seed(ACCOUNT, REGION);
     let mut ticks = interval(STEP);
     for index in 0.. {
         ticks.tick().await;
-        if Instant::now() >= end {
+        if Instant::now() >= soak.end {
             break;
         }
         // What is left of the last one would meet later calls, too.
-        stage.aws.stand_in.heal();
-        stage.aws.stand_in.fail(fault());
-        made.faults += 1;
+        aws.heal();
+        aws.fail(fault());
+        soak.add("faults", 1);
         if index % STEPS_PER_VALUE == 0 {
-            let secret = SECRETS[made.values % SECRETS.len()];
-            let value = format!("{MARK}{index}");
-            seed.update_secret(secret, &value).await?;
-            made.values += 1;
+            let secret = SECRETS[index / STEPS_PER_VALUE % SECRETS.len()];
+            seed.update_secret(secret, &format!("{MARK}{index}"))
+                .await?;
+            soak.add("values", 1);
         }
         if index % STEPS_PER_KILL == STEPS_PER_KILL - 1 {
-            made.kills += usize::from(kill(&replicas, &stage.kept).await?);
-            made.calls += stage.aws.stand_in.calls().len();
-            stage.aws.stand_in.forget();
+            kill(soak).await?;
+            soak.add("calls", aws.calls().len());
+            aws.forget();
         }
     }
-    Ok(made)
+    Ok(())
 }
 
 /// A random fault for some calls.
 fn fault() -> Fault {
+    let internal = "An error occurred on the server side.";
     let kinds = [
         Kind::throttle(),
-        Kind::error(
-            500,
-            "InternalServiceError",
-            "An error occurred on the server side.",
-        ),
+        Kind::error(500, "InternalServiceError", internal),
         Kind::error(503, "ServiceUnavailable", "Service is unavailable"),
         Kind::access_denied(),
         Kind::Drop,
@@ -94,19 +79,19 @@ fn fault() -> Fault {
 }
 
 /// Deletes a replica: half of the time without a grace period, as when its node is lost.
-async fn kill(replicas: &Api<Pod>, kept: &str) -> anyhow::Result<bool> {
+async fn kill(soak: &Soak) -> anyhow::Result<()> {
+    let replicas: Api<Pod> = Api::namespaced(soak.client.clone(), install::NAMESPACE);
     let all = replicas.list(&ListParams::default()).await?;
     let mut names: Vec<_> = all.iter().map(ResourceExt::name_any).collect();
-    names.retain(|name| name != kept);
-    let Some(name) = fastrand::choice(names) else {
-        return Ok(false);
+    names.retain(|name| *name != soak.kept);
+    let params = DeleteParams {
+        grace_period_seconds: fastrand::bool().then_some(0),
+        ..DeleteParams::default()
     };
-    let gently = DeleteParams::default();
-    let params = if fastrand::bool() {
-        gently.grace_period(0)
-    } else {
-        gently
-    };
-    // It may just have ended.
-    Ok(replicas.delete(&name, &params).await.is_ok())
+    if let Some(name) = fastrand::choice(names) {
+        // It may just have ended.
+        let killed = replicas.delete(&name, &params).await.is_ok();
+        soak.add("kills", usize::from(killed));
+    }
+    Ok(())
 }

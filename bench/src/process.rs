@@ -1,5 +1,6 @@
-//! Resource use of a program, as its parent sees it. This runs in a separate process, because the kernel adds up all children.
+//! The resources of processes.
 
+use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ pub(crate) struct Args {
     command: Vec<String>,
 }
 
-/// The resources that it used.
+/// The resources that a program used.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Usage {
     /// Time from start to exit.
@@ -23,32 +24,34 @@ pub(crate) struct Usage {
     /// CPU time in user and kernel mode.
     pub(crate) cpu: Duration,
     /// Peak resident memory, including shared pages, in KiB.
-    pub(crate) peak_rss_kib: u64,
+    pub(crate) peak: usize,
 }
 
-/// Runs the program and prints its usage as JSON.
+/// Runs the program and prints its usage as JSON. This is a process of its own, because the kernel adds up all children.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let (program, arguments) = args.command.split_first().context("no program")?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null());
     let started = Instant::now();
-    let status = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .status()
-        .with_context(|| format!("could not run {program}"))?;
+    let status = command.stdout(Stdio::null()).status()?;
     let wall = started.elapsed();
     ensure!(status.success(), "{program} failed: {status}");
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    let time = |time: nix::sys::time::TimeVal| {
-        Duration::from_micros(
-            u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).unwrap_or_default(),
-        )
-    };
+    let micros = [usage.user_time(), usage.system_time()]
+        .map(|time| time.tv_sec() * 1_000_000 + time.tv_usec());
     let usage = Usage {
         wall,
-        cpu: time(usage.user_time()) + time(usage.system_time()),
-        peak_rss_kib: u64::try_from(usage.max_rss())?,
+        cpu: Duration::from_micros(u64::try_from(micros.iter().sum::<i64>())?),
+        peak: usize::try_from(usage.max_rss())?,
     };
     e2e::progress::print(&serde_json::to_string(&usage)?);
     Ok(())
+}
+
+/// Current resident memory of a process, in KiB.
+pub(crate) fn resident(id: u32) -> anyhow::Result<usize> {
+    let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let memory = line.context("no VmRSS")?.trim().trim_end_matches(" kB");
+    Ok(memory.parse()?)
 }

@@ -1,6 +1,26 @@
-//! Medians and percentiles.
+//! Figures for the pages, by name.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
+
+/// Figures as text, by their names in the pages' templates.
+#[derive(Debug, Default)]
+pub(crate) struct Figures(pub(crate) BTreeMap<String, String>);
+
+impl Figures {
+    /// Adds a figure.
+    pub(crate) fn add(&mut self, name: impl Into<String>, figure: impl fmt::Display) {
+        self.0.insert(name.into(), figure.to_string());
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut figures = self.0.iter();
+        figures.try_for_each(|(name, figure)| writeln!(f, "{name}: {figure}"))
+    }
+}
 
 /// Durations in ascending order.
 #[derive(Clone, Debug, Default)]
@@ -11,15 +31,6 @@ impl FromIterator<Duration> for Sample {
         let mut sorted: Vec<_> = durations.into_iter().collect();
         sorted.sort_unstable();
         Self(sorted)
-    }
-}
-
-impl IntoIterator for Sample {
-    type Item = Duration;
-    type IntoIter = std::vec::IntoIter<Duration>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
     }
 }
 
@@ -36,15 +47,10 @@ impl Sample {
         self.0.iter().sum::<Duration>() / count
     }
 
-    /// The 50th percentile.
-    pub(crate) fn median(&self) -> Duration {
-        self.percentile(50)
+    /// The median as text.
+    pub(crate) fn median(&self) -> String {
+        shown(self.percentile(50))
     }
-}
-
-/// `measured` as a multiple of `baseline`.
-pub(crate) fn ratio(measured: Duration, baseline: Duration) -> f64 {
-    measured.as_secs_f64() / baseline.as_secs_f64()
 }
 
 /// A duration as text, in a suitable unit.
@@ -61,6 +67,17 @@ pub(crate) fn shown(duration: Duration) -> String {
     }
 }
 
+/// A count as a fraction's part.
+#[expect(clippy::cast_precision_loss, reason = "a number to read")]
+pub(crate) fn number(count: usize) -> f64 {
+    count as f64
+}
+
+/// A size in memory as text.
+pub(crate) fn mebibytes(kibibytes: usize) -> String {
+    format!("{:.1} MiB", number(kibibytes) / 1024.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,7 +85,7 @@ mod tests {
     #[test]
     fn a_percentile_is_a_value_of_the_sample() {
         let sample: Sample = (1..=100).rev().map(Duration::from_millis).collect();
-        assert_eq!(sample.median(), Duration::from_millis(51));
+        assert_eq!(sample.percentile(50), Duration::from_millis(51));
         assert_eq!(sample.percentile(99), Duration::from_millis(100));
         assert_eq!(sample.percentile(100), Duration::from_millis(100));
     }
