@@ -15,7 +15,7 @@
 //! | [`demo`] | `make demo` |
 //! | [`upgrade`] | `make upgrade` |
 //! | [`documents`] | the user documentation and its code blocks |
-//! | [`messages`] | the messages in the programs' sources |
+//! | [`messages`] | the texts in the programs' sources |
 
 pub mod admissions;
 pub mod cert_manager;

@@ -1,82 +1,64 @@
-//! The messages in the sources of the programs.
-//!
-//! A message is a string literal with at least two words. Excluded are comments, tests, help texts of commands and metrics,
-//! reasons why something cannot fail, log lines about normal operation, and text that other text is compared with.
+//! The texts in the sources of the programs: string literals outside of comments and tests.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use proc_macro2::{TokenStream, TokenTree};
-use syn::visit::{self, Visit};
-use syn::{
-    Attribute, Expr, ExprCall, ExprLit, ExprMethodCall, File, Item, ItemConst, Lit, LitStr, Macro,
-    Meta, Pat, Visibility,
-};
+use anyhow::{Context as _, anyhow};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use syn::Lit;
 
 use crate::project;
 
 /// The crates of the programs.
 const CRATES: [&str; 4] = ["certs", "injector", "provider-class", "webhook"];
-/// Names of functions, methods and macros whose arguments are not messages.
-const SILENT: [&str; 18] = [
-    "cfg",
-    "contains",
-    "debug",
-    "debug_assert",
-    "describe",
-    "ends_with",
-    "expect",
-    "info",
-    "matches",
-    "register",
-    "registered",
-    "rsplit_once",
-    "says",
-    "split_once",
-    "starts_with",
-    "strip_prefix",
-    "trace",
-    "unreachable",
-];
 
-/// A message in a source file.
+/// A text in a source file.
 #[derive(Debug)]
-pub struct Message {
+pub struct Text {
     /// Its file, relative to the project's root.
     pub file: String,
-    /// Its text, with `…` for each value that is filled in at run time. Constants are filled in here.
+    /// With `…` for each value that is filled in at run time. Constants are filled in here.
     pub text: String,
+    /// Whether it is the message of an error, from an attribute `#[error("…")]`.
+    pub is_error: bool,
 }
 
-/// All messages of the programs, by file and position.
+/// All texts of the programs, by file and position.
 ///
 /// # Errors
 ///
-/// When a source cannot be read or parsed.
-pub fn messages() -> anyhow::Result<Vec<Message>> {
-    let mut files = Vec::new();
+/// When a source cannot be read or is not Rust.
+pub fn texts() -> anyhow::Result<Vec<Text>> {
+    let mut all = Vec::new();
+    let mut constants = Constants::default();
     for name in CRATES {
         for path in sources(&project::root().join(name).join("src"))? {
-            let shown = path.strip_prefix(project::root())?.display().to_string();
-            let file =
-                syn::parse_file(&fs::read_to_string(&path)?).with_context(|| shown.clone())?;
-            files.push((shown, file));
+            let file = path.strip_prefix(project::root())?.display().to_string();
+            let tokens = fs::read_to_string(&path)?.parse::<TokenStream>();
+            let tokens = tokens.map_err(|error| anyhow!("{error}"));
+            let mut literals = Literals::default();
+            literals.take(tokens.with_context(|| file.clone())?, false);
+            for constant in literals.constants.iter().filter(|one| one.is_public) {
+                let known = constants.entry(constant.name.clone());
+                let known = known.or_insert_with(|| Some(constant.value.clone()));
+                *known = known.take().filter(|known| *known == constant.value);
+            }
+            all.push((file, literals));
         }
     }
-    let mut constants = Constants::default();
-    for (_, file) in &files {
-        constants.add(file);
-    }
-    let messages = files.iter().flat_map(|(name, file)| {
-        let texts = sentences(file, &constants.and_own(file)).into_iter();
-        texts.map(|text| Message {
-            file: name.clone(),
-            text,
-        })
+    let texts = all.into_iter().flat_map(|(file, literals)| {
+        let mut known = constants.clone();
+        let own = literals.constants.into_iter();
+        known.extend(own.map(|constant| (constant.name, Some(constant.value))));
+        let text = move |(format, is_error): (String, bool)| Text {
+            file: file.clone(),
+            text: fill(&format, &known),
+            is_error,
+        };
+        literals.texts.into_iter().map(text)
     });
-    Ok(messages.collect())
+    Ok(texts.collect())
 }
 
 /// The messages of the ValidatingAdmissionPolicies in the manifest.
@@ -84,23 +66,22 @@ pub fn messages() -> anyhow::Result<Vec<Message>> {
 /// # Errors
 ///
 /// When it cannot be read.
-pub fn policy_messages() -> anyhow::Result<Vec<Message>> {
+pub fn policy_messages() -> anyhow::Result<Vec<Text>> {
     let file = "manifests/install.yaml";
     let text = fs::read_to_string(project::root().join(file))?;
     let mut messages = Vec::new();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
         if line.trim() == "message: >-" {
-            let indentation = line.len() - line.trim_start().len();
+            let indentation = |line: &str| line.len() - line.trim_start().len();
             let mut words = Vec::new();
-            while let Some(next) =
-                lines.next_if(|next| next.len() - next.trim_start().len() > indentation)
-            {
+            while let Some(next) = lines.next_if(|next| indentation(next) > indentation(line)) {
                 words.push(next.trim());
             }
-            messages.push(Message {
+            messages.push(Text {
                 file: file.to_owned(),
                 text: words.join(" "),
+                is_error: true,
             });
         }
     }
@@ -124,164 +105,100 @@ fn sources(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Public constants with text or a number, by name. `None` if a name has several values.
-#[derive(Clone, Default)]
-struct Constants(BTreeMap<String, Option<String>>);
+/// The values of constants by name. `None` if a name has several values.
+type Constants = BTreeMap<String, Option<String>>;
 
-impl Constants {
-    fn add(&mut self, file: &File) {
-        let public =
-            constants(file).filter(|(constant, _)| matches!(constant.vis, Visibility::Public(_)));
-        for (constant, value) in public {
-            let name = constant.ident.to_string();
-            let known = self.0.entry(name).or_insert_with(|| Some(value.clone()));
-            if known.as_ref() != Some(&value) {
-                *known = None;
-            }
-        }
-    }
-
-    /// The constants for a file. Its own take precedence.
-    fn and_own(&self, file: &File) -> Self {
-        let mut all = self.clone();
-        let own =
-            constants(file).map(|(constant, value)| (constant.ident.to_string(), Some(value)));
-        all.0.extend(own);
-        all
-    }
+/// A constant with a text or a number.
+struct Constant {
+    name: String,
+    value: String,
+    is_public: bool,
 }
 
-fn constants(file: &File) -> impl Iterator<Item = (&ItemConst, String)> {
-    file.items.iter().filter_map(|item| {
-        let Item::Const(constant) = item else {
-            return None;
-        };
-        let Expr::Lit(ExprLit { lit, .. }) = &*constant.expr else {
-            return None;
-        };
-        let value = match lit {
-            Lit::Str(text) => text.value(),
-            Lit::Int(number) => number.base10_digits().to_owned(),
-            _ => return None,
-        };
-        Some((constant, value))
-    })
+/// The literals of a file.
+#[derive(Default)]
+struct Literals {
+    constants: Vec<Constant>,
+    /// Each with whether it is in an attribute `error`.
+    texts: Vec<(String, bool)>,
 }
 
-fn sentences(file: &File, constants: &Constants) -> Vec<String> {
-    let mut finder = Finder {
-        constants,
-        found: Vec::new(),
-    };
-    finder.visit_file(file);
-    finder.found
-}
-
-struct Finder<'a> {
-    constants: &'a Constants,
-    found: Vec<String>,
-}
-
-impl Finder<'_> {
-    fn take(&mut self, literal: &LitStr) {
-        let text = self.constants.template(&literal.value());
-        let is_word = |word: &&str| !word.contains('…') && word.contains(char::is_alphabetic);
-        if text.split_whitespace().filter(is_word).count() >= 2 {
-            self.found.push(text);
-        }
-    }
-
-    /// Macros can have their own grammar, e.g. those of `tracing`, so their tokens are checked one by one.
-    fn take_all(&mut self, tokens: TokenStream) {
-        for token in tokens {
+impl Literals {
+    fn take(&mut self, tokens: TokenStream, is_error: bool) {
+        let mut tokens = tokens.into_iter().peekable();
+        let (mut is_public, mut constant) = (false, None);
+        while let Some(token) = tokens.next() {
             match token {
-                TokenTree::Group(group) => self.take_all(group.stream()),
-                TokenTree::Literal(literal) => {
-                    if let Lit::Str(text) = Lit::new(literal) {
-                        self.take(&text);
+                TokenTree::Punct(mark) if mark.as_char() == '#' => {
+                    let Some(TokenTree::Group(attribute)) = tokens.peek().cloned() else {
+                        continue;
+                    };
+                    tokens.next();
+                    let text = attribute.stream().to_string().replace(' ', "");
+                    if text.starts_with("cfg(test") {
+                        // What is only for tests ends with a block or a semicolon.
+                        let ends = |token: &TokenTree| match token {
+                            TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+                            token => token.to_string() == ";",
+                        };
+                        tokens.by_ref().find(ends);
+                    } else if text.starts_with("error(") {
+                        self.take(attribute.stream(), true);
                     }
                 }
-                TokenTree::Ident(_) | TokenTree::Punct(_) => {}
+                TokenTree::Ident(word) if word == "pub" => is_public = true,
+                TokenTree::Ident(word) if word == "const" => {
+                    constant = tokens.peek().map(ToString::to_string);
+                }
+                TokenTree::Group(group) => {
+                    is_public = false;
+                    self.take(group.stream(), is_error);
+                }
+                TokenTree::Literal(literal) => {
+                    let literal = Lit::new(literal);
+                    let value = match &literal {
+                        Lit::Str(text) => text.value(),
+                        Lit::Int(number) => number.base10_digits().to_owned(),
+                        _ => continue,
+                    };
+                    let is_all = tokens.peek().is_some_and(|next| next.to_string() == ";");
+                    if let Some(name) = constant.take()
+                        && is_all
+                    {
+                        self.constants.push(Constant {
+                            name,
+                            value: value.clone(),
+                            is_public,
+                        });
+                    }
+                    if let Lit::Str(_) = literal {
+                        self.texts.push((value, is_error));
+                    }
+                }
+                TokenTree::Punct(mark) if mark.as_char() == ';' => {
+                    (is_public, constant) = (false, None);
+                }
+                TokenTree::Punct(_) | TokenTree::Ident(_) => {}
             }
         }
     }
 }
 
-impl<'ast> Visit<'ast> for Finder<'_> {
-    fn visit_attribute(&mut self, attribute: &'ast Attribute) {
-        if let Meta::List(list) = &attribute.meta
-            && list.path.is_ident("error")
-        {
-            self.take_all(list.tokens.clone());
+/// Replaces each `{…}` of a format with the constant of this name, or with `…`.
+fn fill(format: &str, constants: &Constants) -> String {
+    let mut text = String::new();
+    let mut rest = format;
+    while let Some((before, after)) = rest.split_once('{') {
+        text += before;
+        if let Some(literal) = after.strip_prefix('{') {
+            text.push('{');
+            rest = literal;
+        } else {
+            let (name, after) = after.split_once('}').unwrap_or((after, ""));
+            let constant = constants.get(name).and_then(Option::as_deref);
+            text += constant.unwrap_or("…");
+            rest = after;
         }
     }
-
-    fn visit_item(&mut self, item: &'ast Item) {
-        let attributes = match item {
-            Item::Mod(item) => &item.attrs,
-            Item::Fn(item) => &item.attrs,
-            _ => return visit::visit_item(self, item),
-        };
-        let is_test = |attribute: &Attribute| match &attribute.meta {
-            Meta::List(list) => {
-                list.path.is_ident("cfg") && list.tokens.to_string().starts_with("test")
-            }
-            meta => meta.path().is_ident("test"),
-        };
-        if !attributes.iter().any(is_test) {
-            visit::visit_item(self, item);
-        }
-    }
-
-    fn visit_macro(&mut self, call: &'ast Macro) {
-        let name = call.path.segments.last().map(|last| last.ident.to_string());
-        if !name.is_some_and(|name| SILENT.contains(&name.as_str())) {
-            self.take_all(call.tokens.clone());
-        }
-    }
-
-    fn visit_expr_call(&mut self, call: &'ast ExprCall) {
-        let is_silent = matches!(&*call.func, Expr::Path(function)
-            if function.path.segments.last().is_some_and(|last| SILENT.contains(&last.ident.to_string().as_str())));
-        if !is_silent {
-            visit::visit_expr_call(self, call);
-        }
-    }
-
-    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
-        self.visit_expr(&call.receiver);
-        if !SILENT.contains(&call.method.to_string().as_str()) {
-            for argument in &call.args {
-                self.visit_expr(argument);
-            }
-        }
-    }
-
-    /// Text in a pattern is compared, not printed.
-    fn visit_pat(&mut self, _: &'ast Pat) {}
-
-    fn visit_lit_str(&mut self, literal: &'ast LitStr) {
-        self.take(literal);
-    }
-}
-
-impl Constants {
-    /// Replaces each `{…}` of a format with the constant of this name, or with `…`.
-    fn template(&self, format: &str) -> String {
-        let mut text = String::new();
-        let mut rest = format;
-        while let Some((before, after)) = rest.split_once('{') {
-            text += before;
-            if let Some(literal) = after.strip_prefix('{') {
-                text.push('{');
-                rest = literal;
-            } else {
-                let (name, after) = after.split_once('}').unwrap_or((after, ""));
-                let constant = self.0.get(name).and_then(Option::as_deref);
-                text += constant.unwrap_or("…");
-                rest = after;
-            }
-        }
-        (text + rest).replace("}}", "}")
-    }
+    (text + rest).replace("}}", "}")
 }
