@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_secrets_webhook::server::{REVIEWS, serve_tls, tls_acceptor};
+use aws_secrets_webhook::cluster::ApiServers;
+use aws_secrets_webhook::server::{REVIEWS, Server, tls_acceptor};
 use axum::Json;
 use axum::routing::post;
 use base64::Engine as _;
@@ -55,8 +56,13 @@ impl<'a> OtherWebhook<'a> {
                 let end = async {
                     let _ = ended.await;
                 };
-                let acceptor = tls_acceptor(resolver).unwrap();
-                serve_tls(listener, acceptor, router, REVIEWS, end, Duration::ZERO).await;
+                let server = Server {
+                    tls: Some(tls_acceptor(resolver).unwrap()),
+                    router,
+                    limits: REVIEWS,
+                    api_servers: ApiServers::default(),
+                };
+                server.serve(listener, end, Duration::ZERO).await;
             });
         });
         let address = told.recv().unwrap();

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::Args;
 use crate::admission::decision::Admission;
+use crate::cluster::ApiServers;
 use crate::cluster::access::Access;
 use crate::cluster::answers::bounded;
 use crate::cluster::features::Features;
@@ -22,11 +23,12 @@ use crate::server::health;
 use crate::server::metrics::Metrics;
 use crate::server::readiness::Readiness;
 use crate::server::router::{Reviews, router};
-use crate::server::serve::{REVIEWS, serve_tls, tls_acceptor};
+use crate::server::serve::{REVIEWS, Server, tls_acceptor};
 
 /// A webhook whose background tasks run, and which serves nothing yet.
 pub struct Webhook {
     reviews: Reviews,
+    api_servers: ApiServers,
     resolver: Arc<Resolver>,
     limits: Limits,
     drain: Duration,
@@ -41,6 +43,7 @@ impl Webhook {
         let certificates = keeper.status();
         spawn_vital(keeper.run());
         let stores = Stores::start(&client);
+        let api_servers = ApiServers::start(&client);
         let readiness = Readiness::new(stores.clone(), certificates);
         let version = KubernetesVersion::new(client.clone());
         let admission = Admission {
@@ -57,6 +60,7 @@ impl Webhook {
                 metrics: Arc::default(),
                 readiness: Arc::new(readiness),
             },
+            api_servers,
             resolver,
             limits: REVIEWS,
             drain: args.drain,
@@ -95,16 +99,13 @@ impl Webhook {
             tokio::time::sleep(self.drain / 3).await;
         };
         let acceptor = tls_acceptor(self.resolver)?;
-        let router = router(self.reviews);
-        serve_tls(
-            listener,
-            acceptor,
-            router,
-            self.limits,
-            end,
-            self.drain * 2 / 3,
-        )
-        .await;
+        let server = Server {
+            tls: Some(acceptor),
+            router: router(self.reviews, self.api_servers.clone()),
+            limits: self.limits,
+            api_servers: self.api_servers,
+        };
+        server.serve(listener, end, self.drain * 2 / 3).await;
         Ok(())
     }
 }

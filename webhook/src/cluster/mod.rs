@@ -14,9 +14,11 @@
 //! | `features` | whether the API server and all kubelets have a feature |
 //! | `remembered` | an answer of the API server that is kept for a while |
 //! | `access` | what a ServiceAccount may do |
+//! | `api_servers` | the addresses of the API servers |
 //! | `api_error` | a failed request to the API server, and what to do |
 
 pub(crate) mod access;
+pub(crate) mod api_servers;
 pub(crate) mod classes;
 pub(crate) mod features;
 pub(crate) mod kubernetes_version;
@@ -33,5 +35,6 @@ mod nodes;
 mod remembered;
 
 pub use api_error::ApiError;
+pub use api_servers::ApiServers;
 pub use lookup::LookupError;
 pub use stores::StoreState;

@@ -279,7 +279,8 @@ where
     }
 }
 
-fn describe(error: watcher::Error) -> String {
+/// Why a watch failed.
+pub(crate) fn describe(error: watcher::Error) -> String {
     match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)

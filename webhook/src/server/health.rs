@@ -1,8 +1,9 @@
 //! The plain HTTP server for the kubelet's probes and for Prometheus. Nothing in it is secret.
 
-use std::future::ready;
+use std::future::{pending, ready};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -12,11 +13,23 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use crate::cluster::ApiServers;
 use crate::cluster::stores::Stores;
 use crate::panics::contained;
+use crate::server::connections::Limits;
 use crate::server::metrics::{self, Metrics};
-use crate::server::plain::serve;
 use crate::server::readiness::Readiness;
+use crate::server::serve::Server;
+
+/// The kubelet opens a connection for each probe, Prometheus keeps one. An answer takes no time, so a new connection always finds
+/// one that has nothing to do, most likely of its own address, and takes its place.
+const LIMITS: Limits = Limits {
+    api_servers: 0,
+    others: 128,
+    of_one: 16,
+    grace: Duration::ZERO,
+    reading: Duration::from_secs(10),
+};
 
 /// `/healthz`: the process answers. `/readyz`: it can answer reviews, or why not. `/metrics`: for Prometheus.
 pub(crate) fn router(stores: Stores, readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Router {
@@ -64,7 +77,14 @@ pub(crate) fn start(listener: TcpListener, router: Router) -> io::Result<()> {
 fn run(runtime: &Runtime, listener: std::net::TcpListener, router: Router) -> ! {
     let served = runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
-        Ok::<_, io::Error>(contained(serve(listener, router)).await)
+        let probes = Server {
+            tls: None,
+            router,
+            limits: LIMITS,
+            api_servers: ApiServers::default(),
+        };
+        let forever = probes.serve(listener, pending(), Duration::ZERO);
+        Ok::<_, io::Error>(contained(forever).await)
     });
     tracing::error!("health and metrics server stopped: {served:?}");
     // The kubelet would restart the container anyway, but later, and blindly until then.

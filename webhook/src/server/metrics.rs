@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use certs::{Problem, Status};
 
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -25,45 +25,21 @@ const BUCKETS: [f64; 11] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0,
 ];
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReviewLabels {
-    resource: &'static str,
-    result: &'static str,
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResourceLabel {
-    resource: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KindLabel {
-    kind: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CertificateLabel {
-    certificate: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabel {
-    reason: &'static str,
-}
+/// Names of labels and their values.
+type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 /// All metrics.
 pub struct Metrics {
     registry: Registry,
-    reviews: Family<ReviewLabels, Counter>,
-    durations: Family<ResourceLabel, Histogram>,
+    reviews: Family<Labels<3>, Counter>,
+    durations: Family<Labels<1>, Histogram>,
     ready: Gauge,
-    objects: Family<KindLabel, Gauge>,
-    synced: Family<KindLabel, Gauge>,
-    watch_failures: Family<KindLabel, Gauge>,
-    certificate_expiry: Family<CertificateLabel, Gauge>,
-    certificate_rotations: Family<CertificateLabel, Gauge>,
-    certificate_problem: Family<ReasonLabel, Gauge>,
+    objects: Family<Labels<1>, Gauge>,
+    synced: Family<Labels<1>, Gauge>,
+    watch_failures: Family<Labels<1>, Gauge>,
+    certificate_expiry: Family<Labels<1>, Gauge>,
+    certificate_rotations: Family<Labels<1>, Gauge>,
+    certificate_problem: Family<Labels<1>, Gauge>,
 }
 
 /// Registers a metric; its clones are one metric.
@@ -135,13 +111,13 @@ impl Metrics {
     /// Counts a review.
     pub fn reviewed(&self, reviewed: Reviewed, outcome: Outcome, duration: Duration) {
         let resource = reviewed.plural;
-        let labels = ReviewLabels {
-            resource,
-            result: outcome.result(),
-            reason: outcome.reason(),
-        };
+        let labels = [
+            ("resource", resource),
+            ("result", outcome.result()),
+            ("reason", outcome.reason()),
+        ];
         self.reviews.get_or_create(&labels).inc();
-        let durations = self.durations.get_or_create(&ResourceLabel { resource });
+        let durations = self.durations.get_or_create(&[("resource", resource)]);
         durations.observe(duration.as_secs_f64());
     }
 
@@ -149,7 +125,7 @@ impl Metrics {
     pub fn render(&self, stores: &[StoreState], certificates: &Status, is_ready: bool) -> String {
         self.ready.set(i64::from(is_ready));
         for store in stores {
-            let kind = KindLabel { kind: store.kind };
+            let kind = [("kind", store.kind)];
             let objects = i64::try_from(store.objects).unwrap_or(i64::MAX);
             self.objects.get_or_create(&kind).set(objects);
             self.synced
@@ -180,7 +156,7 @@ impl Metrics {
             ),
         ];
         for (certificate, end, rotations) in ends {
-            let label = CertificateLabel { certificate };
+            let label = [("certificate", certificate)];
             if let Some(since) = end.and_then(|end| end.duration_since(UNIX_EPOCH).ok()) {
                 let expiry = self.certificate_expiry.get_or_create(&label);
                 expiry.set(gauge_value(since.as_secs()));
@@ -192,7 +168,7 @@ impl Metrics {
         for reason in Problem::REASONS {
             let gauge = self
                 .certificate_problem
-                .get_or_create(&ReasonLabel { reason });
+                .get_or_create(&[("reason", reason)]);
             gauge.set(i64::from(problem == Some(reason)));
         }
     }

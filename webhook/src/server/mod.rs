@@ -3,12 +3,13 @@
 //! | module | holds |
 //! |---|---|
 //! | `listen` | binds an address |
-//! | `serve` | accepts connections of reviews, TLS, graceful shutdown |
-//! | `plain` | accepts connections for probes and metrics |
+//! | `serve` | accepts connections, TLS, graceful shutdown |
 //! | `connections` | open connections, and which one is closed to make room for another |
-//! | `router` | the paths, the limits of every request, and the count of every review |
+//! | `lanes` | the memory of API servers' reviews, and that of all others' |
 //! | `bodies`, `weight` | memory limits: of bodies as they arrive, and of what they become once parsed |
 //! | `answers` | memory limits of responses that clients have not read |
+//! | `refused` | why a request gets no response of a review |
+//! | `router` | the paths, and the count of every request |
 //! | [`review`] | the AdmissionReview protocol |
 //! | `metrics` | counters of reviews, and gauges of the webhook's state |
 //! | `readiness`, `health` | the webhook's state, for the kubelet and for Prometheus |
@@ -24,12 +25,13 @@ pub(crate) mod serve;
 
 mod answers;
 mod bodies;
+mod lanes;
 mod listen;
-mod plain;
+mod refused;
 mod weight;
 
 pub use connections::Limits;
 pub use listen::listen;
 pub use metrics::Metrics;
 pub use router::{MUTATE_PODS, VALIDATE_CLASSES};
-pub use serve::{REVIEWS, serve_tls, tls_acceptor};
+pub use serve::{REVIEWS, Server, tls_acceptor};

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
-use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
@@ -17,13 +17,14 @@ use serde::de::DeserializeOwned;
 use crate::admission::Outcome;
 use crate::admission::decision::Admission;
 use crate::admission::{classes, pods};
+use crate::cluster::ApiServers;
 use crate::panics::contained;
-use crate::server::answers::Answers;
-use crate::server::bodies::{self, Bodies};
+use crate::server::connections::Work;
+use crate::server::lanes::Lanes;
 use crate::server::metrics::Metrics;
 use crate::server::readiness::Readiness;
+use crate::server::refused::{BODY_TIME, Refused};
 use crate::server::review::{self, CLASSES, PODS, Reviewed};
-use crate::server::weight::Room;
 
 /// Where the API server sends pods.
 pub const MUTATE_PODS: &str = "/mutate-pods";
@@ -34,7 +35,7 @@ pub const VALIDATE_CLASSES: &str = "/validate-classes";
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// What the answer has of it. A timer wakes another thread, so there is none over both, and none over an answer that does not
 /// have to wait.
-const ANSWER_TIMEOUT: Duration = REQUEST_TIMEOUT.saturating_sub(bodies::TIME);
+const ANSWER_TIMEOUT: Duration = REQUEST_TIMEOUT.saturating_sub(BODY_TIME);
 
 /// A review that took longer to read is answered after all others that are ready. One that did not is answered at once,
 /// while the pod is in the processor's cache: under load, that takes half of the time.
@@ -54,25 +55,18 @@ pub(crate) struct Reviews {
 /// The reviews, and the memory that they may take together.
 struct Handlers {
     reviews: Reviews,
-    bodies: Bodies,
-    room: Room,
-    answers: Answers,
+    lanes: Lanes,
 }
 
 /// Answers reviews.
-pub(crate) fn router(reviews: Reviews) -> Router {
+pub(crate) fn router(reviews: Reviews, api_servers: ApiServers) -> Router {
     let last_request = middleware::from_fn_with_state(Arc::clone(&reviews.readiness), last_request);
-    let shared = Handlers {
-        reviews,
-        bodies: Bodies::default(),
-        room: Room::default(),
-        answers: Answers::default(),
-    };
+    let lanes = Lanes::new(api_servers);
     Router::new()
         .route(MUTATE_PODS, post(mutate_pods))
         .route(VALIDATE_CLASSES, post(validate_classes))
         .layer(last_request)
-        .with_state(Arc::new(shared))
+        .with_state(Arc::new(Handlers { reviews, lanes }))
 }
 
 async fn mutate_pods(State(shared): State<Arc<Handlers>>, request: Request) -> Response {
@@ -88,7 +82,7 @@ async fn validate_classes(State(shared): State<Arc<Handlers>>, request: Request)
 }
 
 impl Handlers {
-    /// Reads a body when there is room for it, and answers the review in it.
+    /// Answers the review in a request, and counts the request whatever becomes of it.
     async fn review<K>(
         &self,
         request: Request,
@@ -98,16 +92,33 @@ impl Handlers {
     where
         K: Resource + DeserializeOwned,
     {
+        let came = Instant::now();
+        let answered = self.read(request, reviewed, answer).await;
+        answered.unwrap_or_else(|refused| {
+            tracing::warn!("gave up a review: {refused}");
+            let (metrics, outcome) = (&self.reviews.metrics, refused.outcome());
+            metrics.reviewed(reviewed, outcome, came.elapsed());
+            // The connection ends with it if a part of the request is still to come.
+            (refused.status(), refused.to_string()).into_response()
+        })
+    }
+
+    /// Reads a body when there is room for it, and answers the review in it.
+    async fn read<K>(
+        &self,
+        request: Request,
+        reviewed: Reviewed,
+        answer: impl AsyncFnOnce(&AdmissionRequest<K>) -> (AdmissionResponse, Outcome),
+    ) -> Result<Response, Refused>
+    where
+        K: Resource + DeserializeOwned,
+    {
         let (head, body) = request.into_parts();
-        let body = match self.bodies.read(&head, body).await {
-            Ok(body) => body,
-            Err(unread) => return refused(unread.status(), &unread.to_string()),
-        };
+        let work = head.extensions.get::<Work>().cloned();
+        let room = self.lanes.room(work.as_ref().map(Work::peer));
+        let body = room.bodies.read(&head, body).await?;
         let answered = async {
-            let place = match self.room.enter(&body.bytes).await {
-                Ok(place) => place,
-                Err(heavy) => return refused(StatusCode::PAYLOAD_TOO_LARGE, &heavy.to_string()),
-            };
+            let place = room.reviews.enter(&body.bytes).await?;
             let started = Instant::now();
             let read = review::read(&body.bytes, reviewed);
             drop(body);
@@ -115,30 +126,15 @@ impl Handlers {
                 // If its client has left since, this is where that is seen.
                 tokio::task::yield_now().await;
             }
-            let work = async {
+            let answered = async {
                 let response = self.reviews.answer(read, reviewed, started, answer).await;
-                self.answers.hold(response).await
+                room.answers.hold(response, work).await
             };
-            let done = self.room.work(place, Box::pin(work)).await;
-            done.unwrap_or_else(|busy| {
-                tracing::warn!("gave up a review: {busy}");
-                let busy_for = started.elapsed();
-                self.reviews
-                    .metrics
-                    .reviewed(reviewed, Outcome::Refused("busy"), busy_for);
-                (StatusCode::SERVICE_UNAVAILABLE, busy.to_string()).into_response()
-            })
+            room.reviews.work(place, Box::pin(answered)).await
         };
-        tokio::time::timeout(ANSWER_TIMEOUT, answered)
-            .await
-            .unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
+        let answered = tokio::time::timeout(ANSWER_TIMEOUT, answered).await;
+        answered.unwrap_or(Err(Refused::TimedOut))
     }
-}
-
-/// The answer to a request that is not read. The connection ends with it if a part of the request is still to come.
-fn refused(status: StatusCode, reason: &str) -> Response {
-    tracing::warn!("not a review: {reason}");
-    (status, reason.to_owned()).into_response()
 }
 
 impl Reviews {

@@ -8,28 +8,25 @@ use std::task::Poll;
 use futures::poll;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::server::refused::Refused;
+
 /// Bytes of the largest thing that a JSON object becomes. What a list has beyond its elements is not touched.
 const OBJECT: usize = 4 * 1024;
 /// Bytes of the largest thing that any other element becomes.
 const ELEMENT: usize = 64;
 
-/// The heaviest review that is read, in KiB.
-const HEAVIEST: usize = 40 * 1024;
-/// What all the heavy ones may have together, in KiB.
-const HEAVY_ROOM: usize = HEAVIEST;
 /// The heaviest that is a usual review, in KiB.
 const LIGHT: usize = 2 * 1024;
-/// What all the usual ones may have together, in KiB.
-const LIGHT_ROOM: usize = 16 * 1024;
-/// What those of them may have together that wait for the API server, or for the clients of large answers, in KiB.
-const WAITING_ROOM: usize = 16 * 1024;
 
-/// The room for reviews; clones share it. Light ones never wait for heavy ones, nor for one that waits itself.
-#[derive(Clone, Debug)]
-pub(crate) struct Room {
+/// The room of reviews. Light ones never wait for heavy ones, nor for one that waits itself.
+#[derive(Debug)]
+pub(crate) struct Reviews {
     light: Arc<Semaphore>,
+    /// One of the heaviest, or several heavy ones.
     heavy: Arc<Semaphore>,
+    /// Those of both kinds that wait for the API server, or for the clients of large answers.
     waiting: Arc<Semaphore>,
+    heaviest: usize,
 }
 
 /// The room of one review.
@@ -39,71 +36,62 @@ pub(crate) struct Place {
     is_light: bool,
 }
 
-/// No room for another review that waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many reviews wait for the API server: create the object again")]
-pub(crate) struct Busy;
-
-/// A review that becomes too much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the review has too many objects: it would take {0} KiB of memory, but at most {HEAVIEST} KiB are allowed"
-)]
-pub(crate) struct TooHeavy(usize);
-
-impl Default for Room {
-    fn default() -> Self {
+impl Reviews {
+    /// Room for so many KiB of light ones, for as many that wait, and for one of the heaviest.
+    pub(crate) fn new(light: usize, heaviest: usize) -> Self {
         Self {
-            light: Arc::new(Semaphore::new(LIGHT_ROOM)),
-            heavy: Arc::new(Semaphore::new(HEAVY_ROOM)),
-            waiting: Arc::new(Semaphore::new(WAITING_ROOM)),
+            light: Arc::new(Semaphore::new(light)),
+            heavy: Arc::new(Semaphore::new(heaviest)),
+            waiting: Arc::new(Semaphore::new(light)),
+            heaviest,
         }
     }
-}
 
-impl Room {
     /// Waits until there is room for a review with this body.
-    pub(crate) async fn enter(&self, body: &[u8]) -> Result<Option<Place>, TooHeavy> {
-        let kib = weight(body).div_ceil(1024);
-        if kib > HEAVIEST {
-            return Err(TooHeavy(kib));
+    pub(crate) async fn enter(&self, body: &[u8]) -> Result<Option<Place>, Refused> {
+        let most = self.heaviest;
+        let kib = weight(body, most * 1024).div_ceil(1024);
+        if kib > most {
+            return Err(Refused::TooHeavy { kib, most });
         }
         let is_light = kib <= LIGHT;
-        let lane = if is_light { &self.light } else { &self.heavy };
+        let kind = if is_light { &self.light } else { &self.heavy };
         let kib = u32::try_from(kib).unwrap_or(u32::MAX);
         // Only a closed semaphore has none to give, and nothing closes it.
-        let room = Arc::clone(lane).acquire_many_owned(kib).await.ok();
+        let room = Arc::clone(kind).acquire_many_owned(kib).await.ok();
         Ok(room.map(|room| Place { room, is_light }))
     }
 
-    /// Does the work of a review. Most need only the processor. A light one that begins to wait leaves its place to the others.
+    /// Does the work of a review. Most need only the processor. One that begins to wait leaves its place to the others; a heavy
+    /// one keeps it if there is no other place.
     pub(crate) async fn work<T>(
         &self,
         mut place: Option<Place>,
         work: impl Future<Output = T>,
-    ) -> Result<T, Busy> {
+    ) -> Result<T, Refused> {
         let mut work = pin!(work);
         if let Poll::Ready(done) = poll!(&mut work) {
             return Ok(done);
         }
-        if let Some(Place { room, is_light }) = &mut place
-            && *is_light
-        {
+        if let Some(Place { room, is_light }) = &mut place {
             // It has as much as the review takes, and that is far less than all.
             let kib = u32::try_from(room.num_permits()).unwrap_or(u32::MAX);
-            let waiting = Arc::clone(&self.waiting).try_acquire_many_owned(kib);
-            *room = waiting.map_err(|_| Busy)?;
+            match Arc::clone(&self.waiting).try_acquire_many_owned(kib) {
+                Ok(waiting) => *room = waiting,
+                Err(_) if *is_light => return Err(Refused::Busy),
+                Err(_) => {}
+            }
         }
         Ok(work.await)
     }
 }
 
 /// The most that JSON can become, in bytes. A quick look takes text for JSON, too, so only what it would refuse gets a second one.
-fn weight(body: &[u8]) -> usize {
+fn weight(body: &[u8], heaviest: usize) -> usize {
     let objects = count(body, |byte| byte == b'{');
     let elements = count(body, |byte| matches!(byte, b',' | b'['));
     let most = of_json(body.len(), objects, elements);
-    if most <= HEAVIEST * 1024 {
+    if most <= heaviest {
         most
     } else {
         weight_without_text(body)
@@ -156,16 +144,28 @@ mod tests {
 
     use super::*;
 
+    const HEAVIEST: usize = 40 * 1024;
+
+    fn room() -> Reviews {
+        Reviews::new(16 * 1024, HEAVIEST)
+    }
+
     #[test]
     fn objects_count_and_text_does_not() {
-        for weigh in [weight, weight_without_text] {
+        for weigh in [
+            |body: &[u8]| weight(body, HEAVIEST * 1024),
+            weight_without_text,
+        ] {
             assert_eq!(weigh(b"[{},{}]"), 2 * 7 + 2 * OBJECT + 2 * ELEMENT);
         }
         let text = br#"["{{{{,,,,\"{{\\"]"#;
         assert_eq!(weight_without_text(text), 2 * text.len() + ELEMENT);
         assert_eq!(weight_without_text(b"\"{\\"), 6, "a text without an end");
         let text = format!("[{:?}]", "{".repeat(300_000));
-        assert_eq!(weight(text.as_bytes()), 2 * text.len() + ELEMENT);
+        assert_eq!(
+            weight(text.as_bytes(), HEAVIEST * 1024),
+            2 * text.len() + ELEMENT
+        );
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
 
     #[tokio::test]
     async fn light_reviews_do_not_wait_for_heavy_ones() {
-        let room = Room::default();
+        let room = room();
         let heavy = format!("[{}{{}}]", "{},".repeat(6000));
         let _held = room.enter(heavy.as_bytes()).await.unwrap();
         let waiting = room.enter(heavy.as_bytes());
@@ -197,7 +197,7 @@ mod tests {
 
     #[tokio::test]
     async fn light_reviews_do_not_wait_for_those_that_wait() {
-        let room = Room::default();
+        let room = room();
         // As heavy as a light one can be.
         let light = format!("[{}{{}}]", "{},".repeat(480));
         let mut waiting = Vec::new();
@@ -208,7 +208,7 @@ mod tests {
             let mut work = Box::pin(room.work(place, std::future::pending::<()>()));
             match poll!(&mut work) {
                 Poll::Ready(done) => {
-                    assert_eq!(done, Err(Busy));
+                    assert_eq!(done, Err(Refused::Busy));
                     given_up += 1;
                 }
                 Poll::Pending => waiting.push(work),
@@ -216,6 +216,23 @@ mod tests {
         }
         assert_eq!((waiting.len(), given_up), (8, 92));
         let place = room.enter(light.as_bytes()).await.unwrap();
+        assert_eq!(room.work(place, async { 1 }).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn heavy_reviews_do_not_wait_for_those_that_wait() {
+        let room = room();
+        let heavy = format!("[{}{{}}]", "{},".repeat(3000));
+        let mut waiting = Vec::new();
+        for _ in 0..3 {
+            let place = room.enter(heavy.as_bytes()).now_or_never();
+            let place = place.expect("there is room").unwrap();
+            let mut work = Box::pin(room.work(place, std::future::pending::<()>()));
+            assert!(poll!(&mut work).is_pending());
+            waiting.push(work);
+        }
+        // That much memory has three of them, and no more waits beside them.
+        let place = room.enter(heavy.as_bytes()).await.unwrap();
         assert_eq!(room.work(place, async { 1 }).await, Ok(1));
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -26,6 +27,7 @@ const CONFIGURATION: &str =
     "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/aws-secrets-injector";
 const VALIDATING_CONFIGURATION: &str =
     "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/aws-secrets-injector";
+const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";
 const ADMISSION: &str = "/apis/admissionregistration.k8s.io/v1";
 const SECRETS: &str = "/api/v1/namespaces/aws-secrets-injector/secrets";
 const SECRET: &str =
@@ -89,6 +91,7 @@ impl Api {
             "/api/v1/serviceaccounts".to_owned(),
             "/api/v1/nodes".to_owned(),
             SECRETS.to_owned(),
+            SLICES.to_owned(),
             format!("{ADMISSION}/mutatingwebhookconfigurations"),
             format!("{ADMISSION}/validatingwebhookconfigurations"),
         ];
@@ -151,6 +154,35 @@ impl Api {
     /// A node whose kubelet has this version.
     pub(crate) fn add_kubelet(&self, name: &str, version: &str) {
         self.list("/api/v1/nodes", node(name, &json!({}), version));
+    }
+
+    /// An API server has this address; known from the list if it is there when watches begin, else from their events.
+    pub(crate) fn add_api_server(&self, address: IpAddr) {
+        let slice = json!({
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {"name": format!("kubernetes-{address}"), "namespace": "default"},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [address.to_string()]}],
+        });
+        self.list(SLICES, slice.clone());
+        let watches = self.0.watches.lock().unwrap();
+        let of_slices = watches.iter().filter(|(path, _)| path == SLICES);
+        of_slices.for_each(|(_, watch)| send(watch, "ADDED", &slice));
+    }
+
+    /// Listing the addresses of API servers is refused.
+    pub(crate) fn forbid_addresses(&self) {
+        self.fail(SLICES, StatusCode::FORBIDDEN);
+    }
+
+    /// Returns when changes of the addresses of API servers are seen.
+    pub(crate) async fn addresses_are_watched(&self) {
+        until("the addresses of API servers are watched", async || {
+            let watches = self.0.watches.lock().unwrap();
+            watches.iter().any(|(path, _)| path == SLICES)
+        })
+        .await;
     }
 
     /// Listing nodes is answered with a failure from now on.
@@ -243,20 +275,22 @@ impl Api {
         .await;
     }
 
-    /// What was asked so far, but not what certificates need.
+    /// What was asked so far, but not what certificates need, nor the addresses of API servers.
     pub(crate) fn asked(&self) -> Vec<String> {
         let asked = self.0.asked.lock().unwrap();
-        let of_reviews = asked
-            .iter()
-            .filter(|asked| !asked.contains(SECRETS) && !asked.contains(ADMISSION));
+        let of_reviews = asked.iter().filter(|asked| {
+            ![SECRETS, ADMISSION, SLICES]
+                .iter()
+                .any(|path| asked.contains(path))
+        });
         of_reviews.cloned().collect()
     }
 
-    /// How many watches are open.
+    /// How many watches are open, but for that of addresses.
     pub(crate) fn watches(&self) -> usize {
         let mut watches = self.0.watches.lock().unwrap();
         watches.retain(|(_, watch)| !watch.is_closed());
-        watches.len()
+        watches.iter().filter(|(path, _)| path != SLICES).count()
     }
 
     /// The most reviews of what a ServiceAccount may do that were open at the same time.

@@ -16,11 +16,11 @@ use crate::webhook::{Webhook, patched, pod};
 use crate::{OBJECTS, cluster, message};
 
 /// The API server's address, and a stranger's.
-const API_SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
-const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
+pub(crate) const API_SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+pub(crate) const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
 
 /// Pods that are as much work as a body of 4 MiB can be, each with what the answer says.
-fn worst() -> Vec<(Value, &'static str)> {
+pub(crate) fn worst() -> Vec<(Value, &'static str)> {
     const CLASS: &str = "aws-secrets-injector.io/secret-provider-class";
     const CONTAINERS: &str = "aws-secrets-injector.io/containers";
     const STATUS: &str = "aws-secrets-injector.io/status";
@@ -227,8 +227,8 @@ async fn slow_bodies_do_not_hold_up_a_review() {
 #[tokio::test]
 async fn a_request_whose_client_has_left_is_given_up() {
     let limits = Limits {
-        all: 1,
-        of_one: 2,
+        api_servers: 0,
+        others: 1,
         grace: Duration::ZERO,
         ..REVIEWS
     };
@@ -240,7 +240,7 @@ async fn a_request_whose_client_has_left_is_given_up() {
     webhook.api.class_is_asked_for("slow").await;
     review.abort();
     // There is place for one connection, and the one with work is not closed for another.
-    let mut next = webhook.connect().await.unwrap();
+    let mut next = webhook.connect_at_last(STRANGER).await;
     webhook.api.open_gate();
     patched(&pod("db"), &next.admit(&pod("db")).await);
     let (_, metrics) = webhook.get("/metrics").await;
@@ -253,8 +253,8 @@ async fn a_request_whose_client_has_left_is_given_up() {
 #[tokio::test]
 async fn a_client_that_does_not_read_its_answer_loses_its_connection() {
     let limits = Limits {
-        all: 1,
-        of_one: 2,
+        api_servers: 0,
+        others: 1,
         reading: Duration::from_millis(100),
         ..REVIEWS
     };
@@ -266,7 +266,7 @@ async fn a_client_that_does_not_read_its_answer_loses_its_connection() {
     let mut client = webhook.connect().await.unwrap();
     let _unread = client.admit_unread(&large).await;
     // There is place for one connection, and the one that is being answered is not closed for another.
-    let mut next = webhook.connect().await.unwrap();
+    let mut next = webhook.connect_at_last(STRANGER).await;
     patched(&pod("db"), &next.admit(&pod("db")).await);
 }
 
@@ -293,8 +293,8 @@ async fn nodes_that_name_no_region_are_not_listed_for_each_class() {
 #[tokio::test]
 async fn a_new_connection_takes_the_place_of_one_that_carries_nothing() {
     let limits = Limits {
-        all: 3,
-        of_one: 3,
+        api_servers: 0,
+        others: 4,
         grace: Duration::ZERO,
         ..REVIEWS
     };
@@ -307,24 +307,6 @@ async fn a_new_connection_takes_the_place_of_one_that_carries_nothing() {
     patched(&pod("db"), &new.admit(&pod("db")).await);
     assert!(unused.is_closed().await);
     patched(&pod("db"), &used.admit(&pod("db")).await);
-}
-
-#[tokio::test]
-async fn no_stranger_takes_all_connections() {
-    let limits = Limits {
-        all: 4,
-        of_one: 3,
-        grace: Duration::from_hours(1),
-        ..REVIEWS
-    };
-    let webhook = Webhook::start_limited(cluster(), limits).await;
-    let mut held = Vec::new();
-    for _ in 0..3 {
-        held.push(webhook.connect_from(STRANGER).await.unwrap());
-    }
-    webhook.connect_from(STRANGER).await.err().unwrap();
-    let mut connection = webhook.connect_from(API_SERVER).await.unwrap();
-    patched(&pod("db"), &connection.admit(&pod("db")).await);
 }
 
 #[tokio::test]

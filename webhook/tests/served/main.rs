@@ -6,6 +6,7 @@ mod classes;
 mod cost;
 mod csi_volumes;
 mod health;
+mod lanes;
 mod life;
 mod load;
 mod lookups;

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_secrets_webhook::Args;
 use aws_secrets_webhook::server::{Limits, MUTATE_PODS, REVIEWS, VALIDATE_CLASSES};
@@ -20,7 +21,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::api::Api;
@@ -107,6 +108,11 @@ impl Webhook {
         webhook
     }
 
+    /// Where it takes reviews.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A connection of a client that trusts the published bundle.
     pub(crate) async fn connect(&self) -> std::io::Result<Connection> {
         self.connect_trusting(&self.api.ca_bundle()).await
@@ -124,6 +130,19 @@ impl Webhook {
     pub(crate) async fn connect_trusting(&self, bundle: &Value) -> std::io::Result<Connection> {
         let stream = TcpStream::connect(self.address).await?;
         self.greet(stream, bundle).await
+    }
+
+    /// The same, as soon as there is a place for it.
+    pub(crate) async fn connect_at_last(&self, client: IpAddr) -> Connection {
+        let attempts = async {
+            loop {
+                if let Ok(connection) = self.connect_from(client).await {
+                    return connection;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        in_time("there is a place for a connection", attempts).await
     }
 
     async fn greet(&self, stream: TcpStream, bundle: &Value) -> std::io::Result<Connection> {
@@ -199,7 +218,14 @@ pub(crate) struct Connection(SendRequest<BoxBody<Bytes, Infallible>>);
 pub(crate) struct Begun {
     _connection: Connection,
     _body: UnboundedSender<Result<Frame<Bytes>, Infallible>>,
-    _answer: JoinHandle<()>,
+    answer: JoinHandle<()>,
+}
+
+impl Begun {
+    /// Has the server answered, or closed the connection?
+    pub(crate) fn is_answered(&self) -> bool {
+        self.answer.is_finished()
+    }
 }
 
 impl Connection {
@@ -231,22 +257,28 @@ impl Connection {
             .is_err()
     }
 
-    /// Begins to post so many bytes, and sends the first of them.
+    /// Begins to post so many bytes, and sends the first of them. Returns when the server reads them.
     pub(crate) async fn begin(mut self, path: &str, announced: usize, sent: usize) -> Begun {
         let (body, frames) = futures::channel::mpsc::unbounded();
         body.unbounded_send(Ok(Frame::data(vec![b' '; sent].into())))
             .unwrap();
-        let request = Request::post(path)
+        let mut request = Request::post(path)
             .header("host", NAME)
             .header("content-length", announced)
+            .header("expect", "100-continue")
             .body(StreamBody::new(frames).boxed())
             .unwrap();
+        let is_read = Arc::new(Notify::new());
+        let reads = Arc::clone(&is_read);
+        hyper::ext::on_informational(&mut request, move |_| reads.notify_one());
         in_time("a free connection", self.0.ready()).await.unwrap();
         let answer = self.0.send_request(request);
+        let answer = tokio::spawn(async move { drop(answer.await) });
+        in_time("the server reads the body", is_read.notified()).await;
         Begun {
             _connection: self,
             _body: body,
-            _answer: tokio::spawn(async move { drop(answer.await) }),
+            answer,
         }
     }
 
