@@ -73,7 +73,8 @@ impl<'a> Stripped<'a> {
 
     /// Has an earlier pass added this mount to a container of the author's?
     pub(crate) fn has_added(&self, mount: &VolumeMount) -> bool {
-        self.mounts.contains(&(mount.name.as_str(), path(mount)))
+        self.mounts
+            .contains(&(mount.name.as_str(), mount_path(mount)))
     }
 
     fn look_at_ours(&mut self, spec: &'a PodSpec) {
@@ -83,7 +84,7 @@ impl<'a> Stripped<'a> {
             self.user = self.user.or_else(|| security?.run_as_user);
             let mounts = ours.volume_mounts.iter().flatten();
             let of_secrets = mounts.filter(|mount| is_volume_of_secrets(&mount.name));
-            let of_secrets = of_secrets.map(|mount| (mount.name.as_str(), path(mount)));
+            let of_secrets = of_secrets.map(|mount| (mount.name.as_str(), mount_path(mount)));
             self.mounts.extend(of_secrets);
         }
     }
@@ -119,7 +120,7 @@ impl<'a> Stripped<'a> {
 }
 
 /// The path of a mount.
-pub(crate) fn path(mount: &VolumeMount) -> &str {
+pub(crate) fn mount_path(mount: &VolumeMount) -> &str {
     mount.mount_path.trim_end_matches('/')
 }
 
@@ -195,38 +196,35 @@ fn strip_annotations(pod: &mut Pod) {
 ///
 /// What the injector sets takes precedence over the variables of the same name, so that it goes behind them.
 fn strip_command_and_variables(container: &mut Container) -> Vec<Option<usize>> {
-    let assigned = unwrap(&mut container.command);
-    let mut own = Vec::new();
-    let mut after = BTreeMap::new();
-    for (index, variable) in container.env.take().into_iter().flatten().enumerate() {
-        let variable = match file_key(&variable) {
-            None => (Some(index), variable),
-            Some(source) => {
-                let is_optional = source.optional.unwrap_or_default();
-                match of_secret(&variable.name, &source.key, is_optional) {
-                    Some(variable) => (None, variable),
-                    None => continue,
-                }
-            }
-        };
-        if !assigned.is_empty() {
-            after.insert(variable.1.name.clone(), own.len() + 1);
-        }
-        own.push(variable);
+    let mut assigned = unwrap(&mut container.command).into_iter().peekable();
+    let present = container.env.take().into_iter().flatten().enumerate();
+    let own: Vec<_> = present.filter_map(own_variable).collect();
+    let mut last = BTreeMap::new();
+    if assigned.peek().is_some() {
+        let names = own.iter().map(|(_, variable)| variable.name.clone());
+        last.extend(names.enumerate().map(|(index, name)| (name, index)));
     }
-    let mut own = own.into_iter().enumerate().peekable();
-    let mut variables = Vec::new();
-    for variable in assigned {
-        let after = after.get(&variable.name).copied().unwrap_or_default();
-        while let Some((_, own)) = own.next_if(|(index, _)| *index < after) {
-            variables.push(own);
+    let mut variables = Vec::with_capacity(own.len());
+    for (index, own) in own.into_iter().enumerate() {
+        let is_free = |next: &EnvVar| last.get(&next.name).is_none_or(|last| *last < index);
+        while let Some(next) = assigned.next_if(is_free) {
+            variables.push((None, next));
         }
-        variables.push((None, variable));
+        variables.push(own);
     }
-    variables.extend(own.map(|(_, own)| own));
+    variables.extend(assigned.map(|next| (None, next)));
     let (indices, variables): (_, Vec<EnvVar>) = variables.into_iter().unzip();
     container.env = (!variables.is_empty()).then_some(variables);
     indices
+}
+
+/// A variable of the author's, with its index unless an earlier pass had replaced it. Nothing for one of the annotation `env`.
+fn own_variable((index, variable): (usize, EnvVar)) -> Option<(Option<usize>, EnvVar)> {
+    let Some(source) = file_key(&variable) else {
+        return Some((Some(index), variable));
+    };
+    let is_optional = source.optional.unwrap_or_default();
+    Some((None, of_secret(&variable.name, &source.key, is_optional)?))
 }
 
 /// Takes the injector off a command, however often it is in front of it. Returns the variables that it would set to keys of Secrets,

@@ -1,7 +1,7 @@
 //! What a pod requests, by its annotations.
 
 mod draft;
-mod env;
+pub(crate) mod env;
 mod table;
 mod unknown;
 mod values;
@@ -20,10 +20,6 @@ use table::Draft;
 use unknown::unknown;
 
 pub use crate::pod::contract::PREFIX;
-#[cfg(test)]
-pub(crate) use env::MOST_ITEMS;
-#[cfg(test)]
-pub(crate) use env::items;
 pub use env::{Item, RequestedVariables};
 pub use table::*;
 

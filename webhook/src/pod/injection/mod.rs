@@ -124,8 +124,10 @@ pub struct Injection {
     pub mounts: Vec<VolumeMount>,
     /// The volumes of the pod's own that get files.
     pub(crate) replaced: BTreeMap<String, CsiVolume>,
-    /// For each of the pod's own containers that get them, what becomes of its variables.
-    pub(crate) containers: Vec<Option<ContainerPlan>>,
+    /// What those get whose command the injector runs.
+    for_exec: [VolumeMount; 2],
+    /// For each of the pod's own containers, what becomes of its variables.
+    pub(crate) containers: Vec<ContainerPlan>,
 }
 
 impl Injection {
@@ -134,7 +136,7 @@ impl Injection {
         inputs: Inputs<'_>,
         owner: Owner,
         variables: Option<&PlannedVariables>,
-        containers: Vec<Option<ContainerPlan>>,
+        containers: Vec<ContainerPlan>,
     ) -> Self {
         let writable = directories(inputs.classes);
         let replaced = inputs
@@ -172,8 +174,16 @@ impl Injection {
                 .into_iter()
                 .chain(refresh.map(|refresh| refresher::container(&common, refresh)))
                 .collect(),
+            for_exec: variables::for_exec(),
             containers,
         }
+    }
+
+    /// What a container of the pod's own mounts.
+    pub(crate) fn mounts_of(&self, plan: &ContainerPlan) -> Vec<&VolumeMount> {
+        let files = self.mounts.iter().filter(|_| plan.is_chosen);
+        let for_exec = self.for_exec.iter().filter(|_| plan.is_run);
+        files.chain(for_exec).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use provider_class::{EnvMethod, VARIABLES_VARIABLE};
 
 use super::resources::Runs;
-use super::{InjectorSettings, escaped, mount, tmpfs, variable};
+use super::{InjectorSettings, escaped, mount, read_only_files, tmpfs, variable};
 use crate::pod::contract::{
     PROGRAM_DIRECTORY, PROGRAM_VOLUME, VARIABLES_DIRECTORY, VARIABLES_VOLUME,
 };
@@ -43,6 +43,14 @@ pub(super) fn mounts(planned: &PlannedVariables, runs: Runs) -> Vec<VolumeMount>
         mounts.push(mount(PROGRAM_VOLUME, PROGRAM_DIRECTORY, false));
     }
     mounts
+}
+
+/// What a container mounts whose command the injector runs. The kubelet reads its file without any mount.
+pub(super) fn for_exec() -> [VolumeMount; 2] {
+    [
+        read_only_files(&mount(VARIABLES_VOLUME, VARIABLES_DIRECTORY, true)),
+        mount(PROGRAM_VOLUME, PROGRAM_DIRECTORY, true),
+    ]
 }
 
 /// The variables, for the injector.

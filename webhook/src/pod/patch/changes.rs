@@ -1,5 +1,7 @@
 //! JSON patch operations, one after the other.
 
+use std::collections::BTreeMap;
+
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, PatchOperation, RemoveOperation};
 use serde::Serialize;
@@ -60,13 +62,13 @@ impl Changes {
         &mut self,
         path: &str,
         present: &[T],
-        wanted: impl Iterator<Item = Slot<&'a T>>,
+        wanted: impl IntoIterator<Item = Slot<&'a T>>,
         is_same: impl Fn(&T, &T) -> bool,
     ) {
         let mut removed = Vec::new();
         let mut added = Vec::new();
         let mut next = 0;
-        for (position, slot) in wanted.enumerate() {
+        for (position, slot) in wanted.into_iter().enumerate() {
             match slot {
                 Slot::Own(index) => {
                     removed.extend(next..index);
@@ -93,6 +95,30 @@ impl Changes {
             self.add(&format!("{path}/{position}"), json!(ours));
         }
     }
+}
+
+/// A list with the planned elements: each stays where one of its key is already. The others stay if `is_kept` says so, which is told
+/// the planned one of their key.
+pub(super) fn merged<'a, T>(
+    present: &[T],
+    planned: &[&'a T],
+    key: impl Fn(&T) -> &str,
+    is_kept: impl Fn(&T, Option<&T>) -> Result<bool, Conflict>,
+) -> Result<Vec<Slot<&'a T>>, Conflict> {
+    let keys = planned.iter().map(|planned| (key(planned), *planned));
+    let mut missing: BTreeMap<&str, &T> = keys.collect();
+    let mut slots = Vec::with_capacity(present.len() + planned.len());
+    for (index, element) in present.iter().enumerate() {
+        let planned = missing.remove(key(element));
+        if is_kept(element, planned)? {
+            slots.push(planned.map_or(Slot::Own(index), Slot::Injected));
+        }
+    }
+    let missing = planned
+        .iter()
+        .filter(|planned| missing.contains_key(key(planned)));
+    slots.extend(missing.copied().map(Slot::Injected));
+    Ok(slots)
 }
 
 /// Bytes of the names and texts of a value, and one for everything else.

@@ -134,9 +134,13 @@ fn plain_variable(variable: &EnvVar) -> EnvVar {
     let mut variable = variable.clone();
     // Some programs leave it out.
     variable.value.take_if(|value| value.is_empty());
-    let source = variable.value_from.as_mut();
-    if let Some(field) = source.and_then(|source| source.field_ref.as_mut()) {
-        field.api_version.take_if(|version| version == "v1");
+    if let Some(source) = &mut variable.value_from {
+        if let Some(field) = &mut source.field_ref {
+            field.api_version.take_if(|version| version == "v1");
+        }
+        if let Some(key) = &mut source.file_key_ref {
+            key.optional.take_if(|is_optional| !*is_optional);
+        }
     }
     variable
 }
@@ -150,17 +154,9 @@ pub(super) fn is_current_mount(existing: &VolumeMount, planned: &VolumeMount) ->
         && existing.sub_path_expr.is_none()
 }
 
-/// Is it the same variable of the same file? The API server fills in `optional: false`.
+/// Is it the same variable?
 pub(super) fn is_current_variable(existing: &EnvVar, planned: &EnvVar) -> bool {
-    let plain = |variable: &EnvVar| {
-        let mut variable = plain_variable(variable);
-        let source = variable.value_from.as_mut();
-        if let Some(key) = source.and_then(|source| source.file_key_ref.as_mut()) {
-            key.optional.take_if(|is_optional| !*is_optional);
-        }
-        variable
-    };
-    plain(existing) == plain(planned)
+    plain_variable(existing) == plain_variable(planned)
 }
 
 /// Is it the volume that it should be?

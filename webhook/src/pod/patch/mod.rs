@@ -3,10 +3,8 @@
 //! Operations are made one by one, never by comparing whole pods: an index moves when an element is inserted, and a field
 //! that this program does not know must come through untouched. What is there already needs no operation.
 
-use std::collections::BTreeMap;
-
 use json_patch::Patch;
-use k8s_openapi::api::core::v1::{Container, PodSpec, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, Volume, VolumeMount};
 use kube::ResourceExt as _;
 use serde_json::json;
 
@@ -17,11 +15,11 @@ use crate::pod::contract::{
 };
 use crate::pod::csi;
 use crate::pod::injection::Injection;
-use crate::pod::strip::{Origin, Stripped};
+use crate::pod::strip::{Origin, Stripped, mount_path};
 use crate::pod::variables::ContainerPlan;
 use crate::pod::view::{Slot, containers};
 
-use self::changes::Changes;
+use self::changes::{Changes, merged};
 
 mod changes;
 mod compare;
@@ -38,22 +36,20 @@ pub(crate) fn operations(pod: &Stripped<'_>, injection: &Injection) -> Result<Pa
     changes.check_size()?;
     let own = containers(&pod.own).zip(&injection.containers);
     for (origin, (container, plan)) in pod.origins.iter().zip(own) {
-        put_variables(origin, container, plan.as_ref(), &mut changes);
-        put_mounts(
-            origin,
-            container,
-            plan.as_ref(),
-            injection,
-            pod,
-            &mut changes,
-        )?;
+        put_variables(origin, container, plan, &mut changes);
+        let ours = injection.mounts_of(plan);
+        let replaced = mounts::replaced(container, injection, &ours);
+        let planned: Vec<_> = ours.into_iter().chain(&replaced).collect();
+        put_mounts(origin, &planned, pod, &mut changes)?;
         changes.check_size()?;
     }
     // Last, because it moves the others.
     put_init_containers(spec, injection, &mut changes);
     put_local_volumes(pod, injection, &mut changes);
     put_replaced(pod, injection, &mut changes);
-    put_status(pod, &mut changes);
+    if !has_status(pod.present) {
+        put_annotation(pod, STATUS, INJECTED, &mut changes);
+    }
     changes.check_size()?;
     Ok(Patch(changes.operations))
 }
@@ -64,31 +60,16 @@ fn put_volumes(
     changes: &mut Changes,
 ) -> Result<(), Conflict> {
     let present = spec.volumes.as_deref().unwrap_or_default();
-    let planned = injection.volumes.iter();
-    let mut missing: BTreeMap<&str, &Volume> = planned
-        .map(|volume| (volume.name.as_str(), volume))
-        .collect();
-    let mut slots = Vec::new();
-    for (index, volume) in present.iter().enumerate() {
-        match missing.remove(volume.name.as_str()) {
-            Some(planned) => slots.push(Slot::Injected(planned)),
-            // One of a directory that is not requested any more would be mounted by nobody.
-            None if is_volume_of_secrets(&volume.name) => {
-                return Err(Conflict::volume(&volume.name));
-            }
-            None if is_volume(&volume.name) => {}
-            None => slots.push(Slot::Own(index)),
-        }
-    }
-    let planned = injection.volumes.iter();
-    let missing = planned.filter(|volume| missing.contains_key(volume.name.as_str()));
-    slots.extend(missing.map(Slot::Injected));
-    changes.put_list(
-        "/spec/volumes",
-        present,
-        slots.into_iter(),
-        compare::is_current_volume,
-    );
+    let planned: Vec<&Volume> = injection.volumes.iter().collect();
+    let is_kept = |volume: &Volume, planned: Option<&Volume>| match planned {
+        // One of a directory that is not requested any more would be mounted by nobody.
+        None if is_volume_of_secrets(&volume.name) => Err(Conflict::volume(&volume.name)),
+        None => Ok(!is_volume(&volume.name)),
+        Some(_) => Ok(true),
+    };
+    let wanted = merged(present, &planned, |volume| &volume.name, is_kept)?;
+    let is_same = compare::is_current_volume;
+    changes.put_list("/spec/volumes", present, wanted, is_same);
     Ok(())
 }
 
@@ -100,46 +81,32 @@ fn put_variables(
         env: origins,
     }: &Origin<'_>,
     own: &Container,
-    plan: Option<&ContainerPlan>,
+    plan: &ContainerPlan,
     changes: &mut Changes,
 ) {
-    let variables = own.env.as_deref().unwrap_or_default();
-    let from_own = |index: usize| match origins.get(index) {
-        Some(Some(index)) => Slot::Own(*index),
-        _ => Slot::Injected(&variables[index]),
-    };
-    let wanted: Vec<_> = match plan {
-        None => (0..variables.len()).map(from_own).collect(),
-        Some(plan) => {
-            let slots = plan.env.iter().map(|slot| match slot {
-                Slot::Own(index) => from_own(*index),
-                Slot::Injected(variable) => Slot::Injected(variable),
-            });
-            slots.collect()
-        }
-    };
+    let own = own.env.as_deref().unwrap_or_default();
+    let wanted = plan.env.iter().map(|slot| match slot {
+        Slot::Own(index) => match origins[*index] {
+            Some(index) => Slot::Own(index),
+            None => Slot::Injected(&own[*index]),
+        },
+        Slot::Injected(variable) => Slot::Injected(variable),
+    });
     changes.put_list(
         &format!("{path}/env"),
         present.env.as_deref().unwrap_or_default(),
-        wanted.into_iter(),
+        wanted,
         compare::is_current_variable,
     );
-    for index in plan
-        .iter()
-        .flat_map(|plan| plan.replaced_sources.iter().rev())
-    {
+    for index in plan.replaced_sources.iter().rev() {
         changes.remove(&format!("{path}/envFrom/{index}"));
     }
-    let command = match plan {
-        None => own.command.as_deref().unwrap_or_default(),
-        Some(plan) => &plan.command,
-    };
-    if present.command.as_deref().unwrap_or_default() != command {
+    if present.command.as_deref().unwrap_or_default() != plan.command {
         let path = format!("{path}/command");
-        if command.is_empty() {
+        if plan.command.is_empty() {
             changes.remove(&path);
         } else {
-            changes.add(&path, json!(command));
+            changes.add(&path, json!(plan.command));
         }
     }
 }
@@ -149,25 +116,16 @@ fn put_mounts(
     Origin {
         path, container, ..
     }: &Origin<'_>,
-    own: &Container,
-    plan: Option<&ContainerPlan>,
-    injection: &Injection,
+    planned: &[&VolumeMount],
     pod: &Stripped<'_>,
     changes: &mut Changes,
 ) -> Result<(), Conflict> {
-    let for_variables = plan.map(ContainerPlan::mounts).unwrap_or_default();
-    let planned: Vec<&VolumeMount> = match plan {
-        None => Vec::new(),
-        Some(_) => injection.mounts.iter().chain(&for_variables).collect(),
-    };
-    let replaced = mounts::replaced(own, injection);
-    let slots = mounts::slots(container, &planned, &replaced, pod)?;
-    changes.put_list(
-        &format!("{path}/volumeMounts"),
-        container.volume_mounts.as_deref().unwrap_or_default(),
-        slots.into_iter(),
-        compare::is_current_mount,
-    );
+    let present = container.volume_mounts.as_deref().unwrap_or_default();
+    let wanted = merged(present, planned, mount_path, |other, at_its_path| {
+        mounts::is_kept(container, other, at_its_path, planned, pod)
+    })?;
+    let path = format!("{path}/volumeMounts");
+    changes.put_list(&path, present, wanted, compare::is_current_mount);
     Ok(())
 }
 
@@ -198,24 +156,18 @@ fn put_init_containers(spec: &PodSpec, injection: &Injection, changes: &mut Chan
 /// Lets the Cluster Autoscaler remove nodes as before: it counts the volume of the program as data that would be lost. The
 /// other volumes are in memory, which it does not count.
 fn put_local_volumes(pod: &Stripped<'_>, injection: &Injection, changes: &mut Changes) {
-    let present = pod.present.annotations().get(LOCAL_VOLUMES);
-    let mut names = present.iter().flat_map(|names| names.split(','));
+    let names = |pod: &Pod| pod.annotations().get(LOCAL_VOLUMES).cloned();
+    let present = names(pod.present).unwrap_or_default();
     let mut volumes = injection.volumes.iter();
     let is_needed = volumes.any(|volume| volume.name == PROGRAM_VOLUME);
-    if is_needed == names.any(|name| name == PROGRAM_VOLUME) {
-        return;
-    }
-    let own = pod.own.annotations().get(LOCAL_VOLUMES);
-    match (is_needed, own.filter(|names| !names.is_empty())) {
-        (true, Some(own)) => put_annotation(
-            pod,
-            LOCAL_VOLUMES,
-            &format!("{own},{PROGRAM_VOLUME}"),
-            changes,
-        ),
-        (true, None) => put_annotation(pod, LOCAL_VOLUMES, PROGRAM_VOLUME, changes),
-        (false, Some(own)) => put_annotation(pod, LOCAL_VOLUMES, own, changes),
-        (false, None) => changes.remove(&annotation_path(LOCAL_VOLUMES)),
+    let ours = is_needed.then(|| PROGRAM_VOLUME.to_owned());
+    let own = names(&pod.own).filter(|names| !names.is_empty());
+    let wanted: Vec<String> = own.into_iter().chain(ours).collect();
+    let wanted = wanted.join(",");
+    if wanted.is_empty() && !present.is_empty() {
+        changes.remove(&annotation_path(LOCAL_VOLUMES));
+    } else if wanted != present {
+        put_annotation(pod, LOCAL_VOLUMES, &wanted, changes);
     }
 }
 
@@ -228,12 +180,6 @@ fn put_replaced(pod: &Stripped<'_>, injection: &Injection, changes: &mut Changes
             None if present.is_some() => changes.remove(&annotation_path(name)),
             _ => {}
         }
-    }
-}
-
-fn put_status(pod: &Stripped<'_>, changes: &mut Changes) {
-    if !has_status(pod.present) {
-        put_annotation(pod, STATUS, INJECTED, changes);
     }
 }
 

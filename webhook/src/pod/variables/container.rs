@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::{Container, EnvVar, VolumeMount};
+use k8s_openapi::api::core::v1::{Container, EnvVar};
 use provider_class::{EnvMethod, VariableName};
 
 use super::PlannedVariables;
@@ -12,9 +12,6 @@ use super::exec::{expanded_names, with_exec};
 use super::rewritten::Rewritten;
 use super::source::from_file;
 use crate::pod::conflict::Conflict;
-use crate::pod::contract::{
-    FILES, PROGRAM_DIRECTORY, PROGRAM_VOLUME, VARIABLES_DIRECTORY, VARIABLES_VOLUME,
-};
 use crate::pod::view::Slot;
 
 /// What becomes of a container's variables and command.
@@ -31,7 +28,9 @@ pub(crate) struct ContainerPlan {
     /// Does it not need the Secrets any more that it refers to?
     pub(super) has_served: bool,
     /// Does the injector run its command?
-    is_run: bool,
+    pub(crate) is_run: bool,
+    /// Does it get the files, too?
+    pub(crate) is_chosen: bool,
     /// Why its references stay.
     pub(super) unfit: Option<Unfit>,
 }
@@ -46,20 +45,7 @@ pub(super) enum Unfit {
 }
 
 impl ContainerPlan {
-    /// It stays as it is.
-    pub(crate) fn unchanged(container: &Container) -> Self {
-        Self {
-            env: Rewritten::unchanged(container).env,
-            replaced_sources: Vec::new(),
-            command: container.command.clone().unwrap_or_default(),
-            keys: BTreeMap::new(),
-            has_served: false,
-            is_run: false,
-            unfit: None,
-        }
-    }
-
-    /// It gets the pod's variables.
+    /// A container that gets these variables, if there are some.
     pub(super) fn new(container: &Container, planned: &PlannedVariables) -> Result<Self, Conflict> {
         let variables = container.env.iter().flatten();
         let own: BTreeSet<&str> = variables.map(|variable| variable.name.as_str()).collect();
@@ -72,7 +58,7 @@ impl ContainerPlan {
         let mut rewritten = Rewritten::new(container, &own, planned);
         let unfit = unfit(container, &rewritten).filter(|_| is_exec);
         if unfit.is_some() {
-            rewritten = Rewritten::unchanged(container);
+            rewritten = Rewritten::new(container, &own, &PlannedVariables::none(planned.method));
         }
         let is_run = is_exec && !(planned.variables.is_empty() && rewritten.assigned.is_empty());
         let given = planned.variables.iter().filter(|_| !is_exec);
@@ -92,19 +78,9 @@ impl ContainerPlan {
             keys: rewritten.keys,
             has_served: rewritten.has_served,
             is_run,
+            is_chosen: true,
             unfit,
         })
-    }
-
-    /// The volumes that a container needs whose command the injector runs, read-only. The kubelet reads its file without any.
-    pub(crate) fn mounts(&self) -> Vec<VolumeMount> {
-        if !self.is_run {
-            return Vec::new();
-        }
-        vec![
-            mount(VARIABLES_VOLUME, VARIABLES_DIRECTORY, Some(FILES)),
-            mount(PROGRAM_VOLUME, PROGRAM_DIRECTORY, None),
-        ]
     }
 }
 
@@ -135,15 +111,5 @@ fn check_names(
             name: variable.name.to_string(),
         }),
         None => Ok(()),
-    }
-}
-
-fn mount(name: &str, path: &str, sub_path: Option<&str>) -> VolumeMount {
-    VolumeMount {
-        name: name.to_owned(),
-        mount_path: path.to_owned(),
-        sub_path: sub_path.map(str::to_owned),
-        read_only: Some(true),
-        ..VolumeMount::default()
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Container, Pod};
-use provider_class::VariableName;
+use provider_class::{EnvMethod, VariableName};
 
 use super::container::{ContainerPlan, Unfit};
 use super::secrets::ServedSecrets;
@@ -103,37 +103,37 @@ pub(crate) fn serve(
     Ok(found.warnings)
 }
 
-/// Plans the containers of a pod, and tells the injector the keys that they use: nothing for one that does not get the files.
+/// Plans the containers of a pod, and tells the injector the keys that they use.
 pub(crate) fn plan_containers(
     request: &PodRequest,
     pod: &Pod,
     variables: &mut Option<PlannedVariables>,
     warnings: &mut Vec<String>,
-) -> Result<Vec<Option<ContainerPlan>>, UnusableReference> {
+) -> Result<Vec<ContainerPlan>, UnusableReference> {
+    let none = PlannedVariables::none(EnvMethod::Kubelet);
+    let planned = variables.as_ref().unwrap_or(&none);
     let mut plans = Vec::new();
     let mut keys: BTreeMap<VariableName, bool> = BTreeMap::new();
-    let mut have_served = false;
     for container in view::containers(pod) {
         if !request.chooses(container) {
-            plans.push(None);
+            plans.push(ContainerPlan {
+                is_chosen: false,
+                ..ContainerPlan::new(container, &none)?
+            });
             continue;
         }
-        let Some(planned) = &*variables else {
-            plans.push(Some(ContainerPlan::unchanged(container)));
-            continue;
-        };
         let plan = ContainerPlan::new(container, planned)?;
         if let Some(unfit) = plan.unfit
             && let Some(secret) = refers_to(container, &planned.secrets)
         {
             warnings.push(kept(container, secret, &reason(unfit)));
         }
-        have_served |= plan.has_served;
         for (key, is_required) in &plan.keys {
             *keys.entry(key.clone()).or_default() |= is_required;
         }
-        plans.push(Some(plan));
+        plans.push(plan);
     }
+    let have_served = plans.iter().any(|plan| plan.has_served);
     variables.take_if(|planned| !have_served && planned.variables.is_empty());
     if let Some(planned) = variables {
         planned.add_keys(&keys)?;

@@ -27,15 +27,6 @@ pub(super) struct Rewritten {
 }
 
 impl Rewritten {
-    /// All references stay.
-    pub(super) fn unchanged(container: &Container) -> Self {
-        let variables = container.env.as_deref().unwrap_or_default();
-        Self {
-            env: (0..variables.len()).map(Slot::Own).collect(),
-            ..Self::default()
-        }
-    }
-
     /// Serves the references to the planned Secrets.
     pub(super) fn new(
         container: &Container,

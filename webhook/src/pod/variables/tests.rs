@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use provider_class::{Class, SecretProviderClassSpec};
 
 use super::*;
-use crate::pod::annotations::{MOST_ITEMS, items};
+use crate::pod::annotations::env::{MOST_ITEMS, items};
 
 /// Classes of these directories and files.
 fn classes(directories: &[(&str, &[&str])]) -> Vec<MountedClass> {

@@ -210,7 +210,8 @@ fn pod_identity_gets_its_own_token_and_no_role() {
 fn a_pod_without_annotations_map_cannot_want_anything_but_is_patched_if_it_did() {
     let mut changes = Changes::default();
     let pod = Pod::default();
-    put_status(&Stripped::new(&pod).unwrap(), &mut changes);
+    let pod = Stripped::new(&pod).unwrap();
+    put_annotation(&pod, STATUS, INJECTED, &mut changes);
     let mut pod = json!({"metadata": {}});
     json_patch::patch(&mut pod, &changes.operations).unwrap();
     assert_eq!(
