@@ -20,3 +20,6 @@ pub use decision::{Admitted, inject, request};
 pub use names::BadName;
 pub use refusal::Refusal;
 pub use response::Outcome;
+
+#[cfg(test)]
+mod tests;

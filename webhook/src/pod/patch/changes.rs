@@ -109,8 +109,9 @@ pub(super) fn merged<'a, T>(
     let mut missing: BTreeMap<&str, &T> = keys.collect();
     let mut slots = Vec::with_capacity(present.len() + planned.len());
     for (index, element) in present.iter().enumerate() {
-        let planned = missing.remove(key(element));
+        let planned = missing.get(key(element)).copied();
         if is_kept(element, planned)? {
+            missing.remove(key(element));
             slots.push(planned.map_or(Slot::Own(index), Slot::Injected));
         }
     }

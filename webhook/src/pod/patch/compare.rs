@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec, Volume, VolumeMount
 use provider_class::network::{AGENT, AgentUri};
 
 use crate::pod::quantity::amount;
+use crate::pod::strip::mount_path;
 
 /// Where Kubernetes and EKS's webhook mount tokens.
 const TOKENS: [&str; 3] = [
@@ -148,6 +149,7 @@ fn plain_variable(variable: &EnvVar) -> EnvVar {
 /// The same part of the same volume, as readable or writable as it should be.
 pub(super) fn is_current_mount(existing: &VolumeMount, planned: &VolumeMount) -> bool {
     existing.name == planned.name
+        && mount_path(existing) == mount_path(planned)
         && existing.read_only.unwrap_or_default() == planned.read_only.unwrap_or_default()
         && existing.sub_path.as_deref().unwrap_or_default()
             == planned.sub_path.as_deref().unwrap_or_default()

@@ -38,8 +38,8 @@ pub(super) fn is_kept(
         // A writable mount could change what other containers read. One of the volume's root is an earlier version's, from a pod
         // that was exported.
         Some(mount) if mount.name == other.name => return Ok(true),
+        _ if pod.has_added(other) => return Ok(false),
         Some(mount) => mount,
-        None if pod.has_added(other) => return Ok(false),
         None => match planned.iter().find(|mount| is_inside(other, mount)) {
             Some(mount) => mount,
             None => return Ok(true),
