@@ -115,8 +115,6 @@ impl Shell {
     /// Runs a script. The test fails at the first command that fails.
     pub(crate) fn run(&self, script: &str) -> String {
         assert!(!script.is_empty());
-        let script =
-            format!("exec 9>>trace; BASH_XTRACEFD=9; PS4='+ $EPOCHREALTIME '\n{script}\n: end\n");
         let script = script
             .replace("public.ecr.aws/docker/library/busybox:stable", images::APP)
             .replace("my-registry", images::REGISTRY)
@@ -135,7 +133,6 @@ impl Shell {
                 "PATH",
                 format!("{}:/usr/bin:/bin", self.folder.join("bin").display()),
             )
-            .env("PS4", "+ $EPOCHREALTIME ")
             .args(["-eux", "-o", "pipefail"])
             .arg(&file);
         run(&mut bash).unwrap()

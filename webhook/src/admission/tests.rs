@@ -38,6 +38,7 @@ fn class(name: &str, mount_path: &str) -> MountedClass {
         ];
     }
     MountedClass {
+        volume: None,
         mount_path: mount_path.to_owned(),
         class: Class::parse(name, &spec).unwrap().into(),
         parameters: spec.parameters.into(),

@@ -17,14 +17,12 @@ use crate::aws::retry::Attempt;
 /// Why there is no HTTP client.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// The CA certificates of a variable cannot be used.
-    #[error("environment variable {variable}: {error}")]
-    CaBundle {
-        /// `AWS_CA_BUNDLE` or `CA_BUNDLE`.
-        variable: &'static str,
-        /// Why.
-        error: CaError,
-    },
+    /// The file of `AWS_CA_BUNDLE` cannot be used.
+    #[error("environment variable AWS_CA_BUNDLE: {0}")]
+    CaFile(CaError),
+    /// The text of `CA_BUNDLE` cannot be used.
+    #[error("environment variable CA_BUNDLE: {0}")]
+    CaBundle(CaError),
     /// The file with the CA certificates of the API server cannot be used.
     #[error("CA certificates of the API server: {0}")]
     ClusterCa(CaError),

@@ -16,13 +16,10 @@ pub(super) fn config(environment: Option<&Environment>) -> Result<Arc<ClientConf
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = environment.and_then(|environment| environment.ca_bundle.as_ref()) {
-        let variable = "AWS_CA_BUNDLE";
-        add_file(&mut roots, path).map_err(|error| HttpError::CaBundle { variable, error })?;
+        add_file(&mut roots, path).map_err(HttpError::CaFile)?;
     }
     if let Some(pem) = environment.and_then(|environment| environment.ca_certificates.as_ref()) {
-        let variable = "CA_BUNDLE";
-        add(&mut roots, pem.as_bytes(), "its value".to_owned())
-            .map_err(|error| HttpError::CaBundle { variable, error })?;
+        add(&mut roots, pem.as_bytes(), "its value".to_owned()).map_err(HttpError::CaBundle)?;
     }
     if roots.is_empty() {
         tracing::warn!("no CA certificates: the image, AWS_CA_BUNDLE and CA_BUNDLE contain none");
