@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use clap::Parser as _;
+use json_patch::Patch;
 use k8s_openapi::api::core::v1::Pod;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -134,7 +135,7 @@ fn annotations() -> impl Strategy<Value = Value> {
     ];
     let classes = select(&["db,mail=/etc/mail", "mail=/etc/mail,db"][..]);
     (several, classes).prop_map(|(several, classes)| {
-        let mut annotations = Map::from_iter(several.into_iter().flatten());
+        let mut annotations: Map<_, _> = several.into_iter().flatten().collect();
         annotations.insert(format!("{PREFIX}secret-provider-class"), json!(classes));
         annotations.into()
     })
@@ -285,9 +286,8 @@ fn without_one_of_ours(mut pod: Value, which: usize) -> Value {
         }
     }
     let path = &paths[which % paths.len()];
-    let patch: json_patch::Patch =
-        serde_json::from_value(json!([{"op": "remove", "path": path}])).unwrap();
-    json_patch::patch(&mut pod, &patch).unwrap();
+    let removal = json!([{"op": "remove", "path": path}]);
+    json_patch::patch(&mut pod, &serde_json::from_value::<Patch>(removal).unwrap()).unwrap();
     pod
 }
 
