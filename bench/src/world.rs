@@ -32,7 +32,6 @@ impl World {
         cluster.load_images(images)?;
         moto.finish()?;
         let aws = Aws::start(SocketAddr::new(cluster.address(), 0), &project::target())?;
-        aws.stand_in.keep_answers();
         aws.seed(|seed| async move {
             for secret in secrets {
                 seed.secret(secret, "correct horse battery staple").await?;
