@@ -70,6 +70,7 @@ fn other_versions(root: &Path, version: &str) -> BTreeSet<String> {
         ("Cargo.lock", "aws-secrets-webhook"),
         ("Cargo.lock", "provider-class"),
         ("Cargo.lock", "certs"),
+        ("Cargo.lock", "api-server"),
         ("Cargo.lock", "aws-stand-in"),
         ("Cargo.lock", "bench"),
         ("Cargo.lock", "e2e"),

@@ -8,6 +8,7 @@ mod directory;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use api_server::StatusCode;
 use certs::issue::issue_authority;
 use certs::{
     Configuration, Keeper, Lifetimes, Problem, Resolver, SecretSource, Settings, Source, Status,
@@ -207,10 +208,10 @@ async fn a_missing_right_is_named_and_heals() {
     for path in ["secrets", "mutatingwebhook", "validatingwebhook"] {
         let (api, clock) = (Api::new(), Clock::new());
         let mut replica = Replica::new(api.client(), &clock);
-        api.forbid(Some(path));
+        api.fail(path, StatusCode::FORBIDDEN);
         assert_eq!(replica.reason().await, "forbidden", "{path}");
         assert_eq!(replica.shown(), None);
-        api.forbid(None);
+        api.heal(None);
         replica.keep().await.unwrap();
         assert_eq!(replica.status().problem, None);
         assert!(replica.status().is_serving(clock.now()));
@@ -228,7 +229,7 @@ async fn while_the_api_server_is_away_a_known_authority_renews_the_certificate()
     let mut replica = Replica::new(api.client(), &clock);
     replica.keep().await.unwrap();
     let shown = replica.shown();
-    api.forbid(Some("/"));
+    api.fail("/", StatusCode::FORBIDDEN);
     clock.advance(5 * DAY);
     assert_eq!(replica.reason().await, "forbidden");
     assert_eq!(replica.shown(), shown);
@@ -241,7 +242,7 @@ async fn while_the_api_server_is_away_a_known_authority_renews_the_certificate()
     clock.advance(2 * DAY);
     assert_eq!(replica.reason().await, "forbidden");
     assert!(!replica.status().is_serving(clock.now()));
-    api.forbid(None);
+    api.heal(None);
     replica.keep().await.unwrap();
     assert!(replica.status().is_serving(clock.now()), "at once");
 }
@@ -361,7 +362,7 @@ async fn one_in_every_bundle_leaves_once_others_have_been_trusted_for_an_hour() 
 #[tokio::test]
 async fn a_lowered_lifetime_replaces_the_authority_without_a_gap_or_a_fight() {
     let (api, clock) = (Api::new(), Clock::new());
-    api.note_times(&clock);
+    api.note_changes(&clock);
     let mut old = Replica::with_lifetime(api.client(), &clock, 3650 * DAY);
     old.keep().await.unwrap();
     let before = api.bundle();

@@ -13,7 +13,7 @@
 //! | `refresh`, `refresh_faults`, `refresh_local` | the sidecar: what it asks and writes, its failures, and its neighbours in the pod |
 //! | `restart` | the sidecar's end after a change |
 //! | `variables` | environment variables of files: what `fetch` and `refresh` write for them |
-//! | `secrets`, `api_server` | Kubernetes Secrets, and a stand-in for the API server |
+//! | `secrets` | Kubernetes Secrets |
 //! | `exec` | the program that `exec` becomes |
 //! | `hidden` | what other processes of the same user can do with a program that they cannot read |
 //! | `running` | signals to a running program |
@@ -23,7 +23,6 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::format_push_string, reason = "short texts of tests")]
 
-mod api_server;
 mod bounds;
 mod check;
 mod check_input;

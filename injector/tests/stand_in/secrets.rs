@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
+use api_server::{Https, StatusCode, TOKEN};
 use serde_json::{Value, json};
 
-use crate::api_server::{ApiServer, TOKEN};
 use crate::running::{Running, until};
 use crate::support::Stage;
 
@@ -31,7 +31,7 @@ impl Stage {
     fn applying(
         &self,
         command: &str,
-        server: &ApiServer,
+        server: &Https,
         owner: Option<Value>,
         secret_objects: &Value,
     ) -> Command {
@@ -65,7 +65,7 @@ impl Stage {
     }
 
     /// What `fetch` says where it fails.
-    async fn refused(&self, server: &ApiServer, secret_objects: &Value) -> String {
+    async fn refused(&self, server: &Https, secret_objects: &Value) -> String {
         let fetch = self.applying("fetch", server, Some(owner("1")), secret_objects);
         let outcome = self.run(fetch).await;
         assert!(!outcome.success);
@@ -76,8 +76,8 @@ impl Stage {
     }
 }
 
-async fn server() -> ApiServer {
-    ApiServer::start("127.0.0.1").await.unwrap()
+async fn server() -> Https {
+    Https::start("127.0.0.1").await.unwrap()
 }
 
 #[tokio::test]
@@ -116,9 +116,10 @@ async fn a_secret_has_what_the_class_says_and_the_pods_owner() {
     assert_eq!(
         server.asked(),
         [
-            "credentials?fieldManager=aws-secrets-injector-reader&dryRun=All",
-            "credentials?fieldManager=aws-secrets-injector",
+            "fieldManager=aws-secrets-injector-reader&dryRun=All",
+            "fieldManager=aws-secrets-injector",
         ]
+        .map(|query| format!("PATCH /api/v1/namespaces/shop/secrets/credentials?{query}"))
     );
     assert!(
         outcome
@@ -193,7 +194,7 @@ async fn a_field_that_another_manager_has_changed_is_not_overwritten() {
 async fn a_missing_right_is_told_with_the_command_that_prints_it() {
     let stage = Stage::with_secret("VALUEMARK").await;
     let server = server().await;
-    server.forbid("credentials");
+    server.fail("/secrets/credentials", StatusCode::FORBIDDEN);
     let message = stage
         .refused(&server, &json!([secret_object("credentials")]))
         .await;
@@ -208,7 +209,7 @@ async fn a_missing_right_is_told_with_the_command_that_prints_it() {
 async fn an_api_server_that_restarts_is_asked_again() {
     let stage = Stage::with_secret("x").await;
     let server = server().await;
-    server.fail(&[503, 500, 429]);
+    server.fail_next(&[503, 500, 429]);
     let objects = json!([secret_object("credentials")]);
     let fetch = stage.applying("fetch", &server, Some(owner("1")), &objects);
     let outcome = stage.run(fetch).await;
@@ -236,7 +237,7 @@ async fn another_certificate_is_not_trusted() {
 #[tokio::test]
 async fn the_api_server_may_have_an_ipv6_address() {
     // Not every machine has IPv6.
-    let Ok(server) = ApiServer::start("::1").await else {
+    let Ok(server) = Https::start("::1").await else {
         return;
     };
     let stage = Stage::with_secret("x").await;
@@ -288,7 +289,7 @@ async fn a_rotated_secret_reaches_the_kubernetes_secret() {
     until(|| value() == base64("two")).await;
     assert_eq!(stage.file("a"), "two");
     refresh.says("Secret \"credentials\" updated").await;
-    server.forbid("credentials");
+    server.fail("/secrets/credentials", StatusCode::FORBIDDEN);
     stage.seed().update_secret("a", "three").await.unwrap();
     refresh
         .says("refresh failed: class \"db\": Secret \"credentials\": ")
@@ -348,7 +349,7 @@ struct Pod<'a> {
 
 impl Pod<'_> {
     /// The pod starts; returns what its init container says where it fails.
-    async fn start(&self, stage: &Stage, server: &ApiServer) -> Result<(), String> {
+    async fn start(&self, stage: &Stage, server: &Https) -> Result<(), String> {
         let keys = self.keys.iter();
         let data: Vec<_> = keys
             .map(|key| json!({"objectName": "a", "key": key}))
@@ -376,7 +377,7 @@ impl Pod<'_> {
 }
 
 /// The keys of the Secret with their values.
-fn data(server: &ApiServer) -> Vec<(String, Value)> {
+fn data(server: &Https) -> Vec<(String, Value)> {
     let fields = server.secret("credentials").unwrap().into_iter();
     fields
         .filter(|(path, _)| path.starts_with("data."))

@@ -121,7 +121,9 @@ async fn nodes_that_cannot_be_listed_refuse_the_pod_as_any_failed_lookup() {
     let response = webhook.admit(&requesting("kubelet")).await;
     let message = message(&response);
     assert!(
-        message.contains("could not read the nodes' versions: is forbidden; re-apply"),
+        message.contains(
+            "could not read the nodes' versions: nodes is forbidden: User cannot do this; re-apply"
+        ),
         "{message}"
     );
     assert_eq!(response["status"]["code"], 500);
