@@ -44,7 +44,9 @@ pub use class::annotated;
 pub use class::field_path::{Field, Path};
 pub use class::object::{Extract, Object};
 pub use class::output::{File, OpenFiles, Output, Presence};
-pub use class::parameters::{AddressPreference, AssumeRole, Credentials, SessionTag};
+pub use class::parameters::{
+    AddressPreference, AssumeRole, Credentials, SessionTag, USE_POD_IDENTITY,
+};
 pub use class::problem::{ClassError, InvalidClass, Problem};
 pub use class::request;
 pub use class::request::{

@@ -8,12 +8,14 @@ use std::time::{Duration, SystemTime};
 use certs::{Configuration, Lifetimes, SecretSource, Source};
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
-use clap::{Arg, Command, Parser, ValueEnum};
+use clap::{Arg, ArgAction, Command, Parser, ValueEnum};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::Client;
 use provider_class::{Namespace, ObjectName, Region, network};
 use tracing_subscriber::EnvFilter;
 
+use crate::admission::defaults::Defaults;
+use crate::admission::rules::{Identity, Rules};
 use crate::ca_bundle::CaBundle;
 use crate::logging;
 use crate::panics;
@@ -113,10 +115,31 @@ pub struct Args {
     #[arg(long, env = "SECRETS_SIZE_LIMIT", default_value = "16Mi", value_parser = quantity)]
     secrets_size_limit: Quantity,
 
+    /// How classes get credentials that do not set usePodIdentity: irsa, podIdentity, or auto, which uses IRSA if the ServiceAccount
+    /// has the annotation eks.amazonaws.com/role-arn, else Pod Identity.
+    #[arg(long, env = "IDENTITY", default_value = "irsa")]
+    identity: Identity,
+    /// Namespaces whose classes pods of all namespaces may name, comma-separated.
+    #[arg(
+        long,
+        env = "SHARED_CLASS_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMESPACES"
+    )]
+    shared_class_namespaces: Vec<Namespace>,
+    /// Allow pods to describe secrets in their annotations (objects and parameters). With false, only classes count.
+    #[arg(long, env = "ALLOW_OBJECTS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    allow_objects: bool,
+    /// Annotations, without their prefix, for pods that request secrets and do not set them: a YAML map, e.g. refresh-interval: 1h.
+    #[arg(long, env = "DEFAULTS", default_value = "", hide_default_value = true, value_name = "YAML", value_parser = str::parse::<Defaults>)]
+    defaults: Defaults,
+    /// Let annotations of Namespaces go before these defaults. The webhook then watches Namespaces.
+    #[arg(long, env = "NAMESPACE_DEFAULTS")]
+    pub namespace_defaults: bool,
     /// Volumes of the Secrets Store CSI Driver, in pods that do not say it: ignore leaves them to the driver, replace lets the
     /// injector write their files.
     #[arg(long, env = "CSI_VOLUMES", default_value = "ignore", value_parser = str::parse::<CsiVolumes>)]
-    pub csi_volumes: CsiVolumes,
+    csi_volumes: CsiVolumes,
     /// Allow pods to apply the Kubernetes Secrets of their classes (secret-objects: sync). The webhook then asks for each of these
     /// pods what its ServiceAccount may do.
     #[arg(long, env = "ALLOW_SECRET_SYNC")]
@@ -285,6 +308,17 @@ impl Args {
                 .clone()
                 .zip(self.api_server_port)
                 .map(|(host, port)| ApiServer { host, port }),
+        }
+    }
+
+    /// What is decided about all pods.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            csi_volumes: self.csi_volumes,
+            identity: self.identity,
+            shared: self.shared_class_namespaces.iter().cloned().collect(),
+            defaults: self.defaults.clone(),
+            only_classes: !self.allow_objects,
         }
     }
 

@@ -42,13 +42,13 @@ impl Webhook {
         let keeper = Keeper::new(args.certificates(&client), Arc::clone(&resolver));
         let certificates = keeper.status();
         spawn_vital(keeper.run());
-        let stores = Stores::start(&client);
+        let stores = Stores::start(&client, args.namespace_defaults);
         let api_servers = ApiServers::start(&client);
         let readiness = Readiness::new(stores.clone(), certificates);
         let version = KubernetesVersion::new(client.clone());
         let admission = Admission {
             stores,
-            csi_volumes: args.csi_volumes,
+            rules: args.rules(),
             region: DefaultRegion::start(args.region.clone(), client.clone()),
             features: Features::new(version, client.clone()),
             access: args.allow_secret_sync.then(|| Access::new(client)),

@@ -13,13 +13,23 @@ const OBJECTS: &str = "objects";
 /// # Errors
 /// What is wrong with the map, and what to write.
 pub fn parameters(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let parameters = map(text, "parameters, such as \"region: us-east-2\"")?;
+    if parameters.contains_key(OBJECTS) {
+        return Err("has objects: write them in the annotation objects".to_owned());
+    }
+    Ok(parameters)
+}
+
+/// Reads a YAML map of texts. `what` is for the message about anything else.
+///
+/// # Errors
+/// What is wrong with the map, and what to write.
+pub fn map(text: &str, what: &str) -> Result<BTreeMap<String, String>, String> {
     let fields = match yaml::parse(text).map(|node| (node.kind(), node.value)) {
         Ok((_, Value::Map(fields))) => fields,
         Ok((_, Value::Null)) => Vec::new(),
         Ok((kind, _)) => {
-            return Err(format!(
-                "must be a YAML map of parameters, such as \"region: us-east-2\", not {kind}"
-            ));
+            return Err(format!("must be a YAML map of {what}, not {kind}"));
         }
         Err(error) => return Err(format!("is not valid YAML: {error}")),
     };
@@ -36,9 +46,6 @@ pub fn parameters(text: &str) -> Result<BTreeMap<String, String>, String> {
                 ));
             }
         };
-        if name == OBJECTS {
-            return Err("has objects: write them in the annotation objects".to_owned());
-        }
         let shown = shown(&name);
         if parameters.insert(name, value).is_some() {
             return Err(format!("has {shown} twice: remove one"));

@@ -50,7 +50,7 @@ use field_path::{Field, OBJECTS, Path, Root, SECRET_OBJECTS, TEMPLATES};
 use findings::{ArnRegion, Findings, Found};
 use object::Object;
 use output::{File, OpenFiles, Presence};
-use parameters::{AssumeRole, Credentials, Parameters};
+use parameters::{AddressPreference, AssumeRole, Credentials, Parameters};
 use problem::{ClassError, InvalidClass, Problem};
 use resource::{PROVIDER, SecretProviderClassSpec};
 use secret_objects::SecretObject;
@@ -69,6 +69,7 @@ pub struct Class {
     pub translation: PathTranslation,
     /// Where the pod's credentials come from.
     pub credentials: Credentials,
+    preferred_address: AddressPreference,
     /// A second role, assumed with the pod's credentials.
     pub assume_role: Option<AssumeRole>,
     /// Its secrets and parameters, at least one.
@@ -139,6 +140,7 @@ impl Class {
             failover_region,
             translation,
             credentials,
+            preferred_address,
             assume_role,
         } = parameters;
         Ok(Self {
@@ -147,6 +149,7 @@ impl Class {
             failover_region,
             translation,
             credentials,
+            preferred_address,
             assume_role,
             objects,
             secret_objects,
@@ -154,6 +157,18 @@ impl Class {
             warnings,
             arn_region,
         })
+    }
+
+    /// The same with EKS Pod Identity, as with `usePodIdentity: "true"`.
+    #[must_use]
+    pub fn with_pod_identity(&self) -> Self {
+        let mut class = self.clone();
+        class.credentials = Credentials::PodIdentity(self.preferred_address);
+        if let Some(role) = &mut class.assume_role {
+            // EKS sets them.
+            role.session_tags.clear();
+        }
+        class
     }
 
     /// The region that the class names, itself or by its ARNs.

@@ -88,8 +88,12 @@ pub(crate) struct Parameters {
     pub(crate) failover_region: Option<Region>,
     pub(crate) translation: PathTranslation,
     pub(crate) credentials: Credentials,
+    pub(crate) preferred_address: AddressPreference,
     pub(crate) assume_role: Option<AssumeRole>,
 }
+
+/// The parameter that chooses EKS Pod Identity.
+pub const USE_POD_IDENTITY: &str = "usePodIdentity";
 
 /// Session durations that STS accepts, in seconds.
 const DURATION: std::ops::RangeInclusive<i32> = 900..=43200;
@@ -115,7 +119,7 @@ impl Parameters {
         let region = fields.parsed("region", str::parse::<Region>);
         let failover_region = fields.parsed("failoverRegion", str::parse::<Region>);
         let translation = fields.parsed("pathTranslation", translation);
-        let pod_identity = fields.parsed("usePodIdentity", boolean);
+        let pod_identity = fields.parsed(USE_POD_IDENTITY, boolean);
         let address = match fields.text("preferredAddressType") {
             Some(text) => address(text, &fields),
             None => AddressPreference::Auto,
@@ -133,6 +137,7 @@ impl Parameters {
                 .flatten()
                 .unwrap_or(PathTranslation::Replace('_')),
             credentials,
+            preferred_address: address,
             assume_role,
         }
     }

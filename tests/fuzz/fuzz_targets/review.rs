@@ -130,7 +130,7 @@ fn patch_of(pod: &Pod) -> Option<Patch> {
 fn class(mount: &ClassMount) -> Option<MountedClass> {
     let name = mount.class.name();
     let spec = match &mount.class {
-        RequestedClass::Named(name) => {
+        RequestedClass::Named(name) | RequestedClass::Shared { name, .. } => {
             let objects = format!(
                 "- {{objectName: {name}, objectType: secretsmanager, filePermission: \"0440\"}}"
             );

@@ -5,20 +5,17 @@ use std::collections::BTreeMap;
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use provider_class::{
-    Class, ClassError, Credentials, EnvMethod, Namespace, ObjectName, OnRefresh,
-    SecretProviderClassSpec, Title,
-};
+use provider_class::{Class, Credentials, EnvMethod, Namespace, ObjectName, OnRefresh, Title};
 
 use crate::admission::refusal::Refusal;
+use crate::admission::rules::Rules;
 use crate::cluster::access::Access;
-use crate::cluster::classes::{self, KnownClass, StoredClass, UnusableClass};
 use crate::cluster::features::{ENV_FILES, Feature, Features, RESTART_ALL_CONTAINERS};
 use crate::cluster::lookup::Deadline;
 use crate::cluster::region::DefaultRegion;
 use crate::cluster::stores::Stores;
 use crate::pod::annotations::{
-    ClassMount, ENV, ENV_METHOD, InvalidAnnotation, PREFIX, PodRequest, RequestedClass,
+    ENV, ENV_METHOD, InvalidAnnotation, OBJECTS, PARAMETERS, PREFIX, PodRequest,
     RequestedVariables, SecretObjects, without_effect,
 };
 use crate::pod::bounds;
@@ -31,7 +28,6 @@ use crate::pod::patch;
 use crate::pod::role::Role;
 use crate::pod::secrets::{self, PodSecrets};
 use crate::pod::signal_check;
-use crate::pod::snapshot_size;
 use crate::pod::strip::Stripped;
 use crate::pod::sub_paths;
 use crate::pod::variables::{self, PlannedVariables};
@@ -44,8 +40,8 @@ pub(crate) struct Admission {
     pub stores: Stores,
     /// For classes without region.
     pub region: DefaultRegion,
-    /// What becomes of volumes of the Secrets Store CSI Driver, unless the pod says it.
-    pub csi_volumes: CsiVolumes,
+    /// What the platform decides.
+    pub rules: Rules,
     /// For pods that apply Kubernetes Secrets; nothing if no pod may.
     pub access: Option<Access>,
     /// For pods that need a new feature of Kubernetes.
@@ -73,25 +69,45 @@ impl Admission {
         namespace: &Namespace,
         account: &ObjectName,
     ) -> Result<Admitted, Refusal> {
-        let replaces = csi::are_requested(pod, self.csi_volumes);
+        let replaces = csi::are_requested(pod, self.rules.csi_volumes);
         if !replaces && !PodRequest::is_in(pod.annotations()) {
             return Ok(Admitted::default());
         }
+        let deadline = Deadline::start();
+        let of_namespace = self.stores.defaults(namespace, deadline).await?;
+        let completed = self.rules.defaults.complete(pod, namespace, of_namespace);
+        let admitted = self
+            .admit_completed(&completed.pod, namespace, account, deadline)
+            .await;
+        completed.settle(pod, admitted)
+    }
+
+    async fn admit_completed(
+        &self,
+        pod: &Pod,
+        namespace: &Namespace,
+        account: &ObjectName,
+        deadline: Deadline,
+    ) -> Result<Admitted, Refusal> {
         let pod = Stripped::new(pod)?;
-        let Some(mut request) = request(&pod, self.csi_volumes)? else {
+        let Some(mut request) = request(&pod, self.rules.csi_volumes)? else {
             return Ok(Admitted::default());
         };
         if is_windows(&pod.own) {
             return Err(Refusal::Windows);
         }
-        let deadline = Deadline::start();
+        if self.rules.only_classes {
+            check_only_classes(&pod.own)?;
+        }
         for feature in needed_features(&request) {
             if let Some(old) = self.features.missing(feature, deadline).await? {
                 return Err(Refusal::OldKubernetes(old));
             }
         }
         let mut warnings = std::mem::take(&mut request.warnings);
-        let classes = self.classes(&mut request, namespace, deadline).await?;
+        let classes = self
+            .classes(&mut request, namespace, account, deadline)
+            .await?;
         if classes.is_empty() {
             return Ok(Admitted::default());
         }
@@ -181,89 +197,6 @@ impl Admission {
         Ok(())
     }
 
-    /// The classes of a pod, if the injector can carry them all.
-    async fn classes(
-        &self,
-        request: &mut PodRequest,
-        namespace: &Namespace,
-        deadline: Deadline,
-    ) -> Result<Vec<MountedClass>, Refusal> {
-        let mut classes = Vec::with_capacity(request.classes.len());
-        let mut bytes = 0;
-        let mut mounts = std::mem::take(&mut request.classes);
-        for ClassMount {
-            class,
-            mount_path,
-            volume,
-        } in &mounts
-        {
-            let name = class.name();
-            let of_volume = |refusal: Refusal| refusal.of_volume(volume.as_ref());
-            let known = self.class(class, namespace, deadline).await;
-            let overrides = volume.as_ref().map(|volume| &volume.parameters);
-            let known = known.map_err(of_volume)?;
-            match known.and_then(|class| class.with_parameters(name, overrides)) {
-                Ok(StoredClass {
-                    class: stored,
-                    parameters,
-                    version,
-                }) => {
-                    bytes += snapshot_size::bytes(name, mount_path, &parameters);
-                    if request.secret_objects == SecretObjects::Sync {
-                        bytes += snapshot_size::of_secrets(&stored);
-                    }
-                    classes.push(MountedClass {
-                        mount_path: mount_path.clone(),
-                        volume: volume.clone(),
-                        class: stored,
-                        parameters,
-                        version,
-                    });
-                }
-                // No other class makes it smaller, so none is read for this pod any more.
-                Err(UnusableClass::TooLarge { bytes: own }) => {
-                    return Err(Refusal::TooLarge { bytes: bytes + own });
-                }
-                Err(UnusableClass::Malformed(reason)) => {
-                    return Err(of_volume(Refusal::Malformed {
-                        class: name.to_owned(),
-                        reason,
-                    }));
-                }
-                // The driver serves it, whatever this pod requests besides.
-                Err(UnusableClass::Invalid(error))
-                    if volume.is_some() && matches!(*error, ClassError::OtherProvider { .. }) => {}
-                Err(UnusableClass::Invalid(error)) => {
-                    return Err(of_volume(ClassError::clone(&error).into()));
-                }
-            }
-        }
-        mounts.retain(|mount| {
-            let mut classes = classes.iter();
-            mount.volume.is_none() || classes.any(|class| class.volume == mount.volume)
-        });
-        request.classes = mounts;
-        if bytes > snapshot_size::MOST {
-            return Err(Refusal::TooLarge { bytes });
-        }
-        Ok(classes)
-    }
-
-    async fn class(
-        &self,
-        class: &RequestedClass,
-        namespace: &Namespace,
-        deadline: Deadline,
-    ) -> Result<KnownClass, Refusal> {
-        match class {
-            RequestedClass::Named(name) => Ok(self.stores.class(namespace, name, deadline).await?),
-            RequestedClass::Annotated(parameters) => {
-                let spec = SecretProviderClassSpec::aws(parameters.clone());
-                Ok(classes::parse(class.name(), spec))
-            }
-        }
-    }
-
     /// The ServiceAccount's role, where a class needs one.
     async fn role(
         &self,
@@ -301,6 +234,16 @@ pub fn request(pod: &Stripped<'_>, default: CsiVolumes) -> Result<Option<PodRequ
         Vec::new()
     };
     PodRequest::with_volumes(pod.own.annotations(), volumes).map_err(Refusal::Annotations)
+}
+
+/// Refuses annotations that describe secrets themselves.
+fn check_only_classes(pod: &Pod) -> Result<(), Refusal> {
+    let annotations = pod.annotations();
+    let mut names = [OBJECTS, PARAMETERS].into_iter();
+    match names.find(|name| annotations.contains_key(&format!("{PREFIX}{name}"))) {
+        Some(annotation) => Err(Refusal::OnlyClasses { annotation }),
+        None => Ok(()),
+    }
 }
 
 /// The patch of a pod that has all that it needs.

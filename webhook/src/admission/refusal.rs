@@ -7,7 +7,7 @@ use provider_class::{
 use crate::admission::names::BadName;
 use crate::cluster::features::OldKubernetes;
 use crate::cluster::lookup::LookupError;
-use crate::pod::annotations::{InvalidAnnotation, PREFIX, SECRET_OBJECTS};
+use crate::pod::annotations::{CLASSES, InvalidAnnotation, PREFIX, SECRET_OBJECTS};
 use crate::pod::bounds::TooMany;
 use crate::pod::conflict::Conflict;
 use crate::pod::csi::CsiVolume;
@@ -91,6 +91,24 @@ pub enum Refusal {
         "annotation {PREFIX}{SECRET_OBJECTS}: sync is not allowed in this cluster: use env, or set the chart's value secretObjects.sync to true"
     )]
     SyncNotAllowed,
+    /// Only reviewed classes describe secrets in this cluster.
+    #[error(
+        "annotation {PREFIX}{annotation} is not allowed in this cluster: put its text into a SecretProviderClass, and name that in the annotation {CLASSES} (or set the chart's value allowObjects to true)"
+    )]
+    OnlyClasses {
+        /// The annotation, without its prefix.
+        annotation: &'static str,
+    },
+    /// A class of a namespace that shares none.
+    #[error(
+        "annotation {CLASSES}: classes of namespace {owner:?} are not shared with other namespaces: copy the class to namespace {namespace:?}, or add {owner:?} to the chart's value sharedClasses.namespaces"
+    )]
+    NotShared {
+        /// The namespace of the class.
+        owner: Namespace,
+        /// The pod's namespace.
+        namespace: Namespace,
+    },
     /// The pod's ServiceAccount may not apply a Secret.
     #[error(
         "annotation {PREFIX}{SECRET_OBJECTS}: ServiceAccount {account:?} in namespace {namespace:?} may not create and patch the Secret {secret:?}: kubectl get secretproviderclass -n {namespace} {class} -o yaml | aws-secrets-injector check --rbac --service-account {account} - | kubectl apply -f -"
@@ -120,6 +138,14 @@ pub enum Refusal {
     /// An object that the pod needs could not be read.
     #[error(transparent)]
     Lookup(#[from] LookupError),
+    /// A refusal that names annotations which the pod does not set itself.
+    #[error("{refusal} ({origins})")]
+    Defaulted {
+        /// The refusal.
+        refusal: Box<Refusal>,
+        /// Where they are from.
+        origins: String,
+    },
     /// The same for the class of a volume of the pod's own.
     #[error("volume {volume:?}: {refusal}")]
     Volume {
@@ -166,7 +192,7 @@ impl Refusal {
     pub fn code(&self) -> u16 {
         match self {
             Self::Lookup(LookupError::Failed { .. } | LookupError::Region { .. }) => 500,
-            Self::Volume { refusal, .. } => refusal.code(),
+            Self::Volume { refusal, .. } | Self::Defaulted { refusal, .. } => refusal.code(),
             _ => 403,
         }
     }
@@ -176,6 +202,9 @@ impl Refusal {
         match self {
             Self::Annotations(problems) => lines(problems),
             Self::InvalidClass(invalid) => class_message(invalid),
+            Self::Defaulted { refusal, origins } => {
+                format!("{}\n{}", refusal.message(), text::line(origins))
+            }
             Self::Volume { volume, refusal } => {
                 format!(
                     "{}{}",
@@ -188,7 +217,7 @@ impl Refusal {
     }
 
     /// All values of [`Refusal::reason`], and the reason of a review that met an internal error.
-    pub const REASONS: [&str; 20] = [
+    pub const REASONS: [&str; 22] = [
         "invalid-name",
         "invalid-annotation",
         "windows",
@@ -206,6 +235,8 @@ impl Refusal {
         "no-env-files",
         "no-restart",
         "no-sync",
+        "no-objects",
+        "not-shared",
         "no-permission",
         "lookup-failed",
         "internal",
@@ -237,13 +268,15 @@ impl Refusal {
             | Self::TwoClasses(_)
             | Self::Reference(_) => "conflict",
             Self::SyncNotAllowed => "no-sync",
+            Self::OnlyClasses { .. } => "no-objects",
+            Self::NotShared { .. } => "not-shared",
             Self::NoRight { .. } => "no-permission",
             Self::NoSignal(_) => "no-signal",
             Self::Lookup(LookupError::Failed { .. } | LookupError::Region { .. }) => {
                 "lookup-failed"
             }
             Self::OldKubernetes(old) => old.reason(),
-            Self::Volume { refusal, .. } => refusal.reason(),
+            Self::Volume { refusal, .. } | Self::Defaulted { refusal, .. } => refusal.reason(),
         }
     }
 }

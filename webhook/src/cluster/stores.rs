@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use futures::StreamExt as _;
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Namespace as NamespaceObject;
 use kube::api::Api;
 use kube::core::response::reason::NOT_FOUND;
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -15,6 +16,7 @@ use provider_class::{KIND, Namespace, ObjectName};
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
+use crate::admission::defaults::{Values, may_have_default};
 use crate::cluster::answers::is_too_long;
 use crate::cluster::api_error::ApiError;
 use crate::cluster::classes::KnownClass;
@@ -22,6 +24,7 @@ use crate::cluster::lookup::{Deadline, LookupError};
 use crate::cluster::memory::{Keep, Key, Memory};
 use crate::cluster::objects::{ClassObject, ServiceAccount};
 use crate::panics::spawn_vital;
+use crate::pod::annotations::PREFIX;
 use crate::pod::role::{InvalidRole, Role};
 
 /// What is known of a ServiceAccount.
@@ -39,6 +42,8 @@ pub(crate) struct Stores {
     roles: Memory<KnownRole>,
     class_watch: Arc<Watch>,
     role_watch: Arc<Watch>,
+    /// Only where Namespaces have defaults for their pods.
+    namespaces: Option<(Memory<Values>, Arc<Watch>)>,
 }
 
 /// How a watch is doing.
@@ -68,6 +73,7 @@ pub struct StoreState {
 }
 
 const SERVICE_ACCOUNT: &str = "ServiceAccount";
+const NAMESPACE: &str = "Namespace";
 
 impl Watch {
     fn state(&self, kind: &'static str, objects: usize) -> StoreState {
@@ -103,6 +109,37 @@ const SERVICE_ACCOUNTS: usize = 32 * 1024 * 1024;
 /// ServiceAccounts that one answer of the API server may have, at first: only their metadata.
 const SERVICE_ACCOUNTS_PAGE: u32 = 512;
 
+/// Bytes of the annotations of Namespaces in memory.
+const NAMESPACES: usize = 8 * 1024 * 1024;
+/// Namespaces that one answer of the API server may have, at first.
+const NAMESPACES_PAGE: u32 = 256;
+
+impl Keep for NamespaceObject {
+    type Kept = Values;
+
+    fn key(&self) -> Key {
+        Key::new("", &self.name_any())
+    }
+
+    fn kept(self) -> Option<(Values, usize)> {
+        let values = defaults_of(&self);
+        let bytes: usize = values
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        Some((values, ROLE + self.name_any().len() + bytes))
+    }
+}
+
+/// The annotations of a Namespace that are defaults for its pods.
+fn defaults_of(namespace: &NamespaceObject) -> Values {
+    let annotations = namespace.annotations().iter();
+    let ours = annotations.filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value)));
+    ours.filter(|(name, _)| may_have_default(name))
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .collect()
+}
+
 /// What a role takes beside its text.
 const ROLE: usize = 256;
 
@@ -128,7 +165,18 @@ impl Keep for ServiceAccount {
 
 impl Stores {
     /// Starts the watches; they run in the background until the program ends.
-    pub(crate) fn start(client: &Client) -> Self {
+    pub(crate) fn start(client: &Client, namespace_defaults: bool) -> Self {
+        let namespaces = namespace_defaults.then(|| {
+            let namespaces = Memory::new(NAMESPACES);
+            let watch = Arc::<Watch>::default();
+            spawn_vital(follow::<NamespaceObject>(
+                Api::all(client.clone()),
+                NAMESPACES_PAGE,
+                namespaces.clone(),
+                Arc::clone(&watch),
+            ));
+            (namespaces, watch)
+        });
         let classes = Memory::new(CLASSES);
         let class_watch = Arc::<Watch>::default();
         spawn_vital(follow::<ClassObject>(
@@ -152,15 +200,45 @@ impl Stores {
             roles,
             class_watch,
             role_watch,
+            namespaces,
         }
     }
 
     /// How the stores are doing.
-    pub(crate) fn states(&self) -> [StoreState; 2] {
-        [
+    pub(crate) fn states(&self) -> Vec<StoreState> {
+        let namespaces = self.namespaces.as_ref();
+        let mut states = vec![
             self.class_watch.state(KIND, self.classes.len()),
             self.role_watch.state(SERVICE_ACCOUNT, self.roles.len()),
-        ]
+        ];
+        states.extend(namespaces.map(|(memory, watch)| watch.state(NAMESPACE, memory.len())));
+        states
+    }
+
+    /// Annotations for the pods of a namespace that do not set them; none unless Namespaces have some.
+    pub(crate) async fn defaults(
+        &self,
+        namespace: &Namespace,
+        deadline: Deadline,
+    ) -> Result<Values, LookupError> {
+        let Some((memory, _)) = &self.namespaces else {
+            return Ok(Values::new());
+        };
+        if let Some(found) = memory.get(&Key::new("", namespace.as_str())) {
+            return Ok(found);
+        }
+        let api = Api::<NamespaceObject>::all(self.client.clone());
+        let ask = async {
+            let _turn = self.lookups.acquire().await.ok();
+            Ok(defaults_of(&api.get(namespace.as_str()).await?))
+        };
+        deadline
+            .answer(ask)
+            .await
+            .map_err(|error| LookupError::Failed {
+                what: format!("{NAMESPACE} {namespace:?}"),
+                error: error.into(),
+            })
     }
 
     /// A class of a namespace.

@@ -36,7 +36,7 @@ impl Draft {
     fn class_mounts(&self) -> Vec<ClassMount> {
         let default = self.mount_path.as_deref().unwrap_or(DEFAULT_MOUNT_PATH);
         let named = self.classes.iter().map(|(class, path)| ClassMount {
-            class: RequestedClass::Named(class.clone()),
+            class: class.clone(),
             mount_path: path.as_deref().unwrap_or(default).to_owned(),
             volume: None,
         });

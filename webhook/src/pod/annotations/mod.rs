@@ -9,7 +9,7 @@ mod values;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Container, Pod};
-use provider_class::{IN_ANNOTATIONS, ObjectName};
+use provider_class::{IN_ANNOTATIONS, Namespace, ObjectName};
 
 use crate::pod::conflict::Conflict;
 use crate::pod::csi::CsiVolume;
@@ -45,6 +45,15 @@ pub struct ClassMount {
 pub enum RequestedClass {
     /// The SecretProviderClass of this name.
     Named(ObjectName),
+    /// One of another namespace.
+    Shared {
+        /// The namespace.
+        namespace: Namespace,
+        /// The class's name there.
+        name: ObjectName,
+        /// Both, as the pod writes them.
+        full_name: String,
+    },
     /// The class that the pod's annotations describe, by its parameters.
     Annotated(BTreeMap<String, String>),
 }
@@ -54,6 +63,7 @@ impl RequestedClass {
     pub fn name(&self) -> &str {
         match self {
             Self::Named(name) => name.as_str(),
+            Self::Shared { full_name, .. } => full_name,
             Self::Annotated(_) => IN_ANNOTATIONS,
         }
     }

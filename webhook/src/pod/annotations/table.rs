@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use provider_class::{EnvMethod, ObjectName, OnRefresh, RefreshInterval};
+use provider_class::{EnvMethod, OnRefresh, RefreshInterval};
 
-use super::ClassMount;
 use super::env::{RequestedVariables, items};
 use super::values::{
     class_mounts, container_names, id, mount_path, secret_objects, unprivileged_port,
 };
+use super::{ClassMount, RequestedClass};
 use crate::pod::csi::{CSI_VOLUMES, CsiVolumes};
 use crate::pod::quantity::quantity;
 
@@ -106,7 +106,7 @@ pub(super) struct Draft {
     /// What depends on one annotation only.
     pub(super) request: PodRequest,
     /// Classes, some with directories of their own.
-    pub(super) classes: Vec<(ObjectName, Option<String>)>,
+    pub(super) classes: Vec<(RequestedClass, Option<String>)>,
     /// The objects of a class of the pod's own, and its other parameters.
     pub(super) objects: Option<String>,
     pub(super) parameters: Option<BTreeMap<String, String>>,
@@ -138,7 +138,7 @@ pub(super) const SET_BY_WEBHOOK: &str = "status";
 pub const ANNOTATIONS: [Annotation; 21] = [
     Annotation {
         name: SECRET_PROVIDER_CLASS,
-        values: "comma-separated names of classes in the pod's namespace. Write `name=/path` to give a class its own directory. A pod needs this annotation or `objects`",
+        values: "comma-separated names of classes in the pod's namespace, or `namespace/name` for a [shared class](webhook.md#shared-classes). Write `name=/path` to give a class its own directory. A pod needs this annotation or `objects`",
         default: "no injection",
         example: "shop,mail=/etc/mail",
         read: |draft, text| class_mounts(text).map(|mounts| draft.classes = mounts),

@@ -3,7 +3,7 @@
 
 use provider_class::ObjectName;
 
-use super::SecretObjects;
+use super::{RequestedClass, SecretObjects};
 use crate::pod::contract::{
     MOST_CONTAINERS, PROGRAM_DIRECTORY, STATE_DIRECTORY, VARIABLES_DIRECTORY,
 };
@@ -17,7 +17,7 @@ pub(crate) const MOST_CLASSES: usize = 64;
 const LONGEST_PATH: usize = 1024;
 
 /// `db`, `db,mail`, `db=/etc/db,mail`: classes, some with directories of their own.
-pub(super) fn class_mounts(text: &str) -> Result<Vec<(ObjectName, Option<String>)>, String> {
+pub(super) fn class_mounts(text: &str) -> Result<Vec<(RequestedClass, Option<String>)>, String> {
     // Counted before anything is compared.
     let count = text.split(',').count();
     if count > MOST_CLASSES {
@@ -31,7 +31,7 @@ pub(super) fn class_mounts(text: &str) -> Result<Vec<(ObjectName, Option<String>
             Some((class, path)) => (class.trim(), Some(mount_path(path.trim())?)),
             None => (item, None),
         };
-        let Ok(class) = class.parse() else {
+        let Some(class) = requested_class(class) else {
             return Err(format!(
                 "{class:?} is not the name of a SecretProviderClass: write NAME or NAME=/path, or a comma-separated list of them"
             ));
@@ -39,6 +39,18 @@ pub(super) fn class_mounts(text: &str) -> Result<Vec<(ObjectName, Option<String>
         mounts.push((class, path));
     }
     Ok(mounts)
+}
+
+/// `db`, `platform/db`.
+fn requested_class(text: &str) -> Option<RequestedClass> {
+    let Some((namespace, name)) = text.split_once('/') else {
+        return Some(RequestedClass::Named(text.parse().ok()?));
+    };
+    Some(RequestedClass::Shared {
+        namespace: namespace.parse().ok()?,
+        name: name.parse().ok()?,
+        full_name: text.to_owned(),
+    })
 }
 
 /// `env`, `sync`, `ignore`.
