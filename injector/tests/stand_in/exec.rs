@@ -168,9 +168,7 @@ fn a_program_that_cannot_be_run_has_the_exit_status_of_a_shell() {
     let file = container.folder.path().join("environ");
     for (program, status, words) in [
         ("no-such-program", 127, "name a program of its image"),
-        ("/no/such/program", 127, "name a program of its image"),
         (file.to_str().unwrap(), 126, "allowed to execute it"),
-        ("/", 126, "allowed to execute it"),
     ] {
         let output = output(container.exec(&[]).arg(program));
         let error = text(&output.stderr);

@@ -128,15 +128,3 @@ async fn nodes_that_cannot_be_listed_refuse_the_pod_as_any_failed_lookup() {
     );
     assert_eq!(response["status"]["code"], 500);
 }
-
-#[tokio::test]
-async fn an_unknown_file_is_refused_with_the_files_there_are() {
-    let webhook = Webhook::start(new_cluster()).await;
-    let mut pod = requesting("kubelet");
-    pod["metadata"]["annotations"]["aws-secrets-injector.io/env"] = "DB=password".into();
-    let response = webhook.admit(&pod).await;
-    assert_eq!(
-        message(&response),
-        "annotation aws-secrets-injector.io/env: DB: the pod's classes have no file \"password\"; the files are db"
-    );
-}
