@@ -66,7 +66,7 @@ fn it_refuses_its_own_variables_as_extra_ones() {
         .iter()
         .map(Value::to_string)
         .collect();
-    let all = "region=us-east-2,log.level=debug,injector.env.A=b,injector.image.pullPolicy=Always,injector.resources.limits.cpu=1,secretObjects.sync=true,csiVolumes=replace,injector.caBundle=-----BEGIN CERTIFICATE-----";
+    let all = "region=us-east-2,log.level=debug,injector.env.A=b,injector.image.pullPolicy=Always,injector.resources.limits.cpu=1,secretObjects.sync=true,csiVolumes=replace,identity=auto,defaults.refresh-interval=1h,namespaceDefaults=true,sharedClasses.namespaces={platform},allowObjects=false,injector.caBundle=-----BEGIN CERTIFICATE-----";
     let mut own = BTreeSet::new();
     for certificates in ["true", "false"] {
         let values = format!("{all},certificates.certManager.enabled={certificates}");
@@ -117,6 +117,10 @@ fn it_refuses_values_that_it_does_not_know() {
         ("injector.caBundle=-----BEGIN PRIVATE KEY-----", "caBundle"),
         ("injector.env.CA_BUNDLE=x", "CA_BUNDLE"),
         ("drain=5xyz", "drain"),
+        ("identity=pod-identity", "identity"),
+        ("defaults.env=A=b", "defaults"),
+        ("sharedClasses.namespaces={A/b}", "namespaces"),
+        ("csiVolumes=always", "csiVolumes"),
         ("extraEnv[0].name=LISTEN,extraEnv[0].value=x", "extraEnv"),
         ("podDisruptionBudget.minAvailable=null", "minAvailable"),
         ("podLabels.app\\.kubernetes\\.io/name=x", "podLabels"),

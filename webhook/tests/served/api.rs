@@ -21,6 +21,7 @@ const VALIDATING_CONFIGURATION: &str =
     "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/aws-secrets-injector";
 const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";
 const ADMISSION: &str = "/apis/admissionregistration.k8s.io/v1";
+const NAMESPACES: &str = "/api/v1/namespaces";
 const NODES: &str = "/api/v1/nodes";
 const SECRETS: &str = "/api/v1/namespaces/aws-secrets-injector/secrets";
 const SECRET: &str =
@@ -65,7 +66,14 @@ impl Api {
             let (list, _) = path.rsplit_once('/').unwrap();
             server.add_list(list);
         }
-        for list in [CLASSES, "/api/v1/serviceaccounts", NODES, SECRETS, SLICES] {
+        for list in [
+            CLASSES,
+            "/api/v1/serviceaccounts",
+            NODES,
+            SECRETS,
+            SLICES,
+            NAMESPACES,
+        ] {
             server.add_list(list);
         }
         server.put("/version", version("30"));
@@ -87,6 +95,23 @@ impl Api {
     /// Any class in namespace `shop`, which is not in the list.
     pub(crate) fn put_class(&self, name: &str, class: Value) {
         self.put(&format!("{CLASS}{name}"), class);
+    }
+
+    /// The same in another namespace.
+    pub(crate) fn put_class_of(&self, namespace: &str, name: &str, class: Value) {
+        let path = CLASS.replace("/shop/", &format!("/{namespace}/"));
+        self.put(&format!("{path}{name}"), class);
+    }
+
+    /// A Namespace.
+    pub(crate) fn add_namespace(&self, name: &str, annotations: &Value) {
+        let namespace = json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "annotations": annotations},
+        });
+        self.put(&format!("{NAMESPACES}/{name}"), namespace.clone());
+        self.list(NAMESPACES, namespace);
     }
 
     /// ServiceAccount `web` in namespace `shop` may write this Secret.

@@ -14,6 +14,7 @@ mod memory;
 mod names;
 mod objects;
 mod patience;
+mod platform;
 mod restart;
 mod secrets;
 mod variables;
