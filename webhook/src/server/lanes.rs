@@ -26,15 +26,16 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     pub(crate) fn new(api_servers: ApiServers) -> Self {
-        let room = |large: usize, heaviest: usize| Room {
+        let room = |large, reviews| Room {
             bodies: Bodies::new(large),
-            reviews: Reviews::new(large, heaviest),
+            reviews,
             answers: Answers::new(large),
         };
+        let (most, rest) = (12 * 1024, 4 * 1024);
         Self {
             api_servers,
-            reserved: room(12 * 1024, 40 * 1024),
-            others: room(4 * 1024, 10 * 1024),
+            reserved: room(most, Reviews::new(most, 40 * 1024)),
+            others: room(rest, Reviews::serial(rest, 10 * 1024)),
         }
     }
 

@@ -27,12 +27,15 @@ pub(crate) struct Reviews {
     /// Those of both kinds that wait for the API server, or for the clients of large answers.
     waiting: Arc<Semaphore>,
     heaviest: usize,
+    /// Each is read and answered by itself, which leaves the other processors to the other lane.
+    is_serial: bool,
 }
 
 /// The room of one review.
 #[derive(Debug)]
 pub(crate) struct Place {
     room: OwnedSemaphorePermit,
+    kib: u32,
     is_light: bool,
 }
 
@@ -44,6 +47,15 @@ impl Reviews {
             heavy: Arc::new(Semaphore::new(heaviest)),
             waiting: Arc::new(Semaphore::new(light)),
             heaviest,
+            is_serial: false,
+        }
+    }
+
+    /// The same for one review at a time, of those that do not wait.
+    pub(crate) fn serial(waiting: usize, heaviest: usize) -> Self {
+        Self {
+            is_serial: true,
+            ..Self::new(waiting, heaviest)
         }
     }
 
@@ -55,11 +67,19 @@ impl Reviews {
             return Err(Refused::TooHeavy { kib, most });
         }
         let is_light = kib <= LIGHT;
-        let kind = if is_light { &self.light } else { &self.heavy };
-        let kib = u32::try_from(kib).unwrap_or(u32::MAX);
+        let (kind, takes) = match is_light {
+            _ if self.is_serial => (&self.heavy, most),
+            true => (&self.light, kib),
+            false => (&self.heavy, kib),
+        };
+        let [kib, takes] = [kib, takes].map(|kib| u32::try_from(kib).unwrap_or(u32::MAX));
         // Only a closed semaphore has none to give, and nothing closes it.
-        let room = Arc::clone(kind).acquire_many_owned(kib).await.ok();
-        Ok(room.map(|room| Place { room, is_light }))
+        let room = Arc::clone(kind).acquire_many_owned(takes).await.ok();
+        Ok(room.map(|room| Place {
+            room,
+            kib,
+            is_light,
+        }))
     }
 
     /// Does the work of a review. Most need only the processor. One that begins to wait leaves its place to the others; a heavy
@@ -73,12 +93,10 @@ impl Reviews {
         if let Poll::Ready(done) = poll!(&mut work) {
             return Ok(done);
         }
-        if let Some(Place { room, is_light }) = &mut place {
-            // It has as much as the review takes, and that is far less than all.
-            let kib = u32::try_from(room.num_permits()).unwrap_or(u32::MAX);
-            match Arc::clone(&self.waiting).try_acquire_many_owned(kib) {
-                Ok(waiting) => *room = waiting,
-                Err(_) if *is_light => return Err(Refused::Busy),
+        if let Some(place) = &mut place {
+            match Arc::clone(&self.waiting).try_acquire_many_owned(place.kib) {
+                Ok(waiting) => place.room = waiting,
+                Err(_) if place.is_light => return Err(Refused::Busy),
                 Err(_) => {}
             }
         }
@@ -234,5 +252,15 @@ mod tests {
         // That much memory has three of them, and no more waits beside them.
         let place = room.enter(heavy.as_bytes()).await.unwrap();
         assert_eq!(room.work(place, async { 1 }).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn serial_reviews_are_read_one_by_one_and_wait_together() {
+        let room = Reviews::serial(4 * 1024, 10 * 1024);
+        let first = room.enter(b"{}").await.unwrap();
+        assert!(room.enter(b"{}").now_or_never().is_none());
+        let mut waiting = Box::pin(room.work(first, std::future::pending::<()>()));
+        assert!(poll!(&mut waiting).is_pending());
+        assert!(room.enter(b"{}").now_or_never().is_some());
     }
 }

@@ -17,6 +17,7 @@ mod patience;
 mod platform;
 mod restart;
 mod secrets;
+mod siege;
 mod variables;
 mod webhook;
 

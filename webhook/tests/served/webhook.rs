@@ -120,16 +120,13 @@ impl Webhook {
 
     /// The same from another address of this machine.
     pub(crate) async fn connect_from(&self, client: IpAddr) -> std::io::Result<Connection> {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind(SocketAddr::new(client, 0))?;
-        let stream = socket.connect(self.address).await?;
-        self.greet(stream, &self.api.ca_bundle()).await
+        connect(self.address, client, &self.api.ca_bundle()).await
     }
 
     /// A connection of a client that trusts this bundle and no other.
     pub(crate) async fn connect_trusting(&self, bundle: &Value) -> std::io::Result<Connection> {
         let stream = TcpStream::connect(self.address).await?;
-        self.greet(stream, bundle).await
+        greet(stream, bundle).await
     }
 
     /// The same, as soon as there is a place for it.
@@ -143,29 +140,6 @@ impl Webhook {
             }
         };
         in_time("there is a place for a connection", attempts).await
-    }
-
-    async fn greet(&self, stream: TcpStream, bundle: &Value) -> std::io::Result<Connection> {
-        let pem: ByteString = serde_json::from_value(bundle.clone()).unwrap();
-        let mut roots = rustls::RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_slice(&pem.0).unwrap())
-            .unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let name = ServerName::try_from(NAME).unwrap();
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let handshake = connector.connect(name, stream);
-        let stream = in_time("a TLS handshake", handshake).await?;
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .unwrap();
-        tokio::spawn(connection);
-        Ok(Connection(sender))
     }
 
     /// What SIGTERM does.
@@ -211,6 +185,40 @@ impl Webhook {
     }
 }
 
+async fn greet(stream: TcpStream, bundle: &Value) -> std::io::Result<Connection> {
+    let pem: ByteString = serde_json::from_value(bundle.clone()).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(&pem.0).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(NAME).unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let handshake = connector.connect(name, stream);
+    let stream = in_time("a TLS handshake", handshake).await?;
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    Ok(Connection(sender))
+}
+
+/// A connection from an address of this machine, of a client that trusts this bundle.
+pub(crate) async fn connect(
+    address: SocketAddr,
+    client: IpAddr,
+    bundle: &Value,
+) -> std::io::Result<Connection> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::new(client, 0))?;
+    greet(socket.connect(address).await?, bundle).await
+}
+
 /// A connection to the webhook.
 pub(crate) struct Connection(SendRequest<BoxBody<Bytes, Infallible>>);
 
@@ -225,6 +233,13 @@ impl Begun {
     /// Has the server answered, or closed the connection?
     pub(crate) fn is_answered(&self) -> bool {
         self.answer.is_finished()
+    }
+
+    /// Returns when it has.
+    pub(crate) async fn answered(&self) {
+        while !self.is_answered() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 
@@ -257,7 +272,8 @@ impl Connection {
             .is_err()
     }
 
-    /// Begins to post so many bytes, and sends the first of them. Returns when the server reads them.
+    /// Begins to post so many bytes, and sends the first of them. Returns when the server reads them, or
+    /// has closed the connection.
     pub(crate) async fn begin(mut self, path: &str, announced: usize, sent: usize) -> Begun {
         let (body, frames) = futures::channel::mpsc::unbounded();
         body.unbounded_send(Ok(Frame::data(vec![b' '; sent].into())))
@@ -271,10 +287,15 @@ impl Connection {
         let is_read = Arc::new(Notify::new());
         let reads = Arc::clone(&is_read);
         hyper::ext::on_informational(&mut request, move |_| reads.notify_one());
-        in_time("a free connection", self.0.ready()).await.unwrap();
         let answer = self.0.send_request(request);
-        let answer = tokio::spawn(async move { drop(answer.await) });
-        in_time("the server reads the body", is_read.notified()).await;
+        let mut answer = tokio::spawn(async move { drop(answer.await) });
+        let begins = async {
+            tokio::select! {
+                () = is_read.notified() => {}
+                _ = &mut answer => {}
+            }
+        };
+        in_time("the server reads the body", begins).await;
         Begun {
             _connection: self,
             _body: body,
@@ -292,16 +313,22 @@ impl Connection {
 
     /// Posts anything, and reads the head of the answer alone.
     async fn answer(&mut self, path: &str, body: Bytes) -> Response<Incoming> {
+        in_time(path, self.try_answer(path, body)).await.unwrap()
+    }
+
+    /// The same where the server may close the connection, or never answer.
+    pub(crate) async fn try_answer(
+        &mut self,
+        path: &str,
+        body: Bytes,
+    ) -> hyper::Result<Response<Incoming>> {
         let request = Request::post(path)
             .header("host", NAME)
             .header("content-type", "application/json")
             .body(Full::new(body).boxed())
             .unwrap();
-        let answer = async {
-            self.0.ready().await.unwrap();
-            self.0.send_request(request).await.unwrap()
-        };
-        in_time(path, answer).await
+        self.0.ready().await?;
+        self.0.send_request(request).await
     }
 
     /// Has a pod admitted, and does not read more of the answer than its head.
