@@ -131,8 +131,8 @@ pub struct Args {
     #[arg(long, env = "ALLOW_OBJECTS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     allow_objects: bool,
     /// Annotations, without their prefix, for pods that request secrets and do not set them: a YAML map, e.g. refresh-interval: 1h.
-    #[arg(long, env = "DEFAULTS", default_value = "", hide_default_value = true, value_name = "YAML", value_parser = str::parse::<Defaults>)]
-    defaults: Defaults,
+    #[arg(long, env = "DEFAULTS", value_name = "YAML", value_parser = str::parse::<Defaults>)]
+    defaults: Option<Defaults>,
     /// Let annotations of Namespaces go before these defaults. The webhook then watches Namespaces.
     #[arg(long, env = "NAMESPACE_DEFAULTS")]
     pub namespace_defaults: bool,
@@ -317,7 +317,7 @@ impl Args {
             csi_volumes: self.csi_volumes,
             identity: self.identity,
             shared: self.shared_class_namespaces.iter().cloned().collect(),
-            defaults: self.defaults.clone(),
+            defaults: self.defaults.clone().unwrap_or_default(),
             only_classes: !self.allow_objects,
         }
     }
