@@ -3,21 +3,24 @@
 //!
 //! Only names decide what is ours, and they are reserved: a pod that has some of them without an earlier pass is refused.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{
     Container, EnvVar, EnvVarSource, FileKeySelector, Pod, PodSpec, SecretKeySelector, VolumeMount,
 };
+use kube::ResourceExt as _;
 use provider_class::{SNAPSHOT_VARIABLE, variables::secret_key};
 
 use crate::pod::bounds;
 use crate::pod::conflict::Conflict;
 use crate::pod::contract::{
-    END_OF_OPTIONS, INJECTED, LOCAL_VOLUMES, PROGRAM, PROGRAM_DIRECTORY, PROGRAM_VOLUME, SET,
-    SET_OPTIONAL, STATUS, VARIABLES_DIRECTORY, VARIABLES_VOLUME, has_status, is_injected,
-    is_volume, is_volume_of_secrets,
+    END_OF_OPTIONS, LOCAL_VOLUMES, PROGRAM, PROGRAM_DIRECTORY, PROGRAM_VOLUME, SET, SET_OPTIONAL,
+    STATUS, VARIABLES_DIRECTORY, VARIABLES_VOLUME, has_status, is_injected, is_volume,
+    is_volume_of_secrets,
 };
-use crate::pod::csi;
+use crate::pod::csi::{self, REPLACED};
+use crate::pod::view::containers;
 
 /// A pod as it came, and as its author wrote it.
 #[derive(Debug)]
@@ -25,7 +28,7 @@ pub struct Stripped<'a> {
     /// As it came.
     pub(crate) present: &'a Pod,
     /// As its author wrote it. Everything that is planned depends on this one only.
-    pub(crate) own: Pod,
+    pub(crate) own: Cow<'a, Pod>,
     /// Where the author's containers stand, init containers first.
     pub(crate) origins: Vec<Origin<'a>>,
     /// The user of the files, from an earlier pass.
@@ -42,8 +45,9 @@ pub(crate) struct Origin<'a> {
     /// Its path, for a patch.
     pub(crate) path: String,
     pub(crate) container: &'a Container,
-    /// For each of the author's variables, the index of the one that came, unless an earlier pass has replaced it.
-    pub(crate) env: Vec<Option<usize>>,
+    /// For each of the author's variables, the index of the one that came, unless an earlier pass has replaced it. Nothing where all
+    /// of them came.
+    pub(crate) env: Option<Vec<Option<usize>>>,
 }
 
 impl<'a> Stripped<'a> {
@@ -52,7 +56,7 @@ impl<'a> Stripped<'a> {
         bounds::check(present)?;
         let mut stripped = Self {
             present,
-            own: present.clone(),
+            own: Cow::Borrowed(present),
             origins: Vec::new(),
             user: None,
             replaced: BTreeSet::new(),
@@ -61,12 +65,23 @@ impl<'a> Stripped<'a> {
                 (PROGRAM_VOLUME, PROGRAM_DIRECTORY),
             ]),
         };
-        strip_annotations(&mut stripped.own);
-        stripped.replaced = csi::restore(&mut stripped.own);
+        // Most pods come for the first time, and are not copied.
+        if has_status(present)
+            || present.annotations().contains_key(REPLACED)
+            || containers(present).any(is_wrapped)
+            || local_volumes(present).any(|name| name == PROGRAM_VOLUME)
+        {
+            let own = stripped.own.to_mut();
+            strip_annotations(own);
+            stripped.replaced = csi::restore(own);
+        }
         if let Some(spec) = &present.spec {
             check_names(present, spec)?;
             stripped.look_at_ours(spec);
-            stripped.strip(spec);
+            stripped.look_at_others(spec);
+            if let Cow::Owned(own) = &mut stripped.own {
+                strip(own, &stripped.mounts, &mut stripped.origins);
+            }
         }
         Ok(stripped)
     }
@@ -89,34 +104,50 @@ impl<'a> Stripped<'a> {
         }
     }
 
-    fn strip(&mut self, present: &'a PodSpec) {
-        let mut own = self.own.spec.take().unwrap_or_default();
-        keep(&mut own.volumes, |volume| !is_volume(&volume.name));
-        keep(&mut own.init_containers, |container| {
-            !is_injected(&container.name)
-        });
-        let init_containers = present.init_containers.iter().flatten().enumerate();
-        let init_containers = init_containers
-            .filter(|(_, container)| !is_injected(&container.name))
-            .map(|(index, container)| (format!("/spec/initContainers/{index}"), container));
-        let containers = present.containers.iter().enumerate();
-        let containers =
-            containers.map(|(index, container)| (format!("/spec/containers/{index}"), container));
-        let own_containers = own.init_containers.iter_mut().flatten();
-        for ((path, container), own) in init_containers
-            .chain(containers)
-            .zip(own_containers.chain(&mut own.containers))
-        {
-            keep(&mut own.volume_mounts, |mount| !self.has_added(mount));
-            let env = strip_command_and_variables(own);
-            self.origins.push(Origin {
-                path,
-                container,
-                env,
-            });
+    fn look_at_others(&mut self, spec: &'a PodSpec) {
+        let init_containers = spec.init_containers.as_deref().unwrap_or_default();
+        for (list, containers) in [
+            ("initContainers", init_containers),
+            ("containers", &spec.containers),
+        ] {
+            for (index, container) in containers.iter().enumerate() {
+                if !is_injected(&container.name) {
+                    self.origins.push(Origin {
+                        path: format!("/spec/{list}/{index}"),
+                        container,
+                        env: None,
+                    });
+                }
+            }
         }
-        self.own.spec = Some(own);
     }
+}
+
+/// Strips a copy of a pod.
+fn strip(own: &mut Pod, mounts: &BTreeSet<(&str, &str)>, origins: &mut [Origin<'_>]) {
+    let Some(own) = &mut own.spec else { return };
+    keep(&mut own.volumes, |volume| !is_volume(&volume.name));
+    keep(&mut own.init_containers, |container| {
+        !is_injected(&container.name)
+    });
+    let init_containers = own.init_containers.iter_mut().flatten();
+    for (own, origin) in init_containers.chain(&mut own.containers).zip(origins) {
+        keep(&mut own.volume_mounts, |mount| !is_added(mount, mounts));
+        let mut variables = own.env.iter().flatten();
+        if is_wrapped(own) || variables.any(|variable| file_key(variable).is_some()) {
+            origin.env = Some(strip_command_and_variables(own));
+        }
+    }
+}
+
+fn is_added(mount: &VolumeMount, mounts: &BTreeSet<(&str, &str)>) -> bool {
+    mounts.contains(&(mount.name.as_str(), mount_path(mount)))
+}
+
+/// Does the injector run the container's command?
+fn is_wrapped(container: &Container) -> bool {
+    let command = container.command.as_deref().unwrap_or_default();
+    command.first().is_some_and(|program| program == PROGRAM)
 }
 
 /// The path of a mount.
@@ -167,28 +198,27 @@ fn check_names(pod: &Pod, spec: &PodSpec) -> Result<(), Conflict> {
     Ok(())
 }
 
+/// The names of volumes that the Cluster Autoscaler does not count as data.
+fn local_volumes(pod: &Pod) -> impl Iterator<Item = &str> {
+    let names = pod.annotations().get(LOCAL_VOLUMES).into_iter();
+    names.flat_map(|names| names.split(','))
+}
+
 fn strip_annotations(pod: &mut Pod) {
-    let Some(annotations) = &mut pod.metadata.annotations else {
-        return;
-    };
-    if annotations
-        .get(STATUS)
-        .is_some_and(|status| status == INJECTED)
-    {
+    let others = local_volumes(pod).filter(|name| *name != PROGRAM_VOLUME);
+    let others: Vec<&str> = others.collect();
+    let has_ours = others.len() < local_volumes(pod).count();
+    let others = others.join(",");
+    let had_status = has_status(pod);
+    let annotations = pod.annotations_mut();
+    if had_status {
         annotations.remove(STATUS);
     }
-    let volumes = annotations.get(LOCAL_VOLUMES).map(|names| names.split(','));
-    let (ours, own): (Vec<&str>, Vec<&str>) = volumes
-        .into_iter()
-        .flatten()
-        .partition(|name| *name == PROGRAM_VOLUME);
-    if ours.is_empty() {
-        return;
-    }
-    let own = own.join(",");
-    annotations.remove(LOCAL_VOLUMES);
-    if !own.is_empty() {
-        annotations.insert(LOCAL_VOLUMES.to_owned(), own);
+    if has_ours {
+        annotations.remove(LOCAL_VOLUMES);
+        if !others.is_empty() {
+            annotations.insert(LOCAL_VOLUMES.to_owned(), others);
+        }
     }
 }
 

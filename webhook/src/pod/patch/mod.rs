@@ -84,29 +84,35 @@ fn put_variables(
     plan: &ContainerPlan,
     changes: &mut Changes,
 ) {
-    let own = own.env.as_deref().unwrap_or_default();
-    let wanted = plan.env.iter().map(|slot| match slot {
-        Slot::Own(index) => match origins[*index] {
-            Some(index) => Slot::Own(index),
-            None => Slot::Injected(&own[*index]),
-        },
-        Slot::Injected(variable) => Slot::Injected(variable),
-    });
-    changes.put_list(
-        &format!("{path}/env"),
-        present.env.as_deref().unwrap_or_default(),
-        wanted,
-        compare::is_current_variable,
-    );
+    let variables = own.env.as_deref().unwrap_or_default();
+    let from_own = |index: usize| match origins.as_ref().map_or(Some(index), |all| all[index]) {
+        Some(index) => Slot::Own(index),
+        None => Slot::Injected(&variables[index]),
+    };
+    let wanted: Option<Vec<_>> = match &plan.env {
+        None => (origins.as_ref()).map(|_| (0..variables.len()).map(from_own).collect()),
+        Some(slots) => {
+            let wanted = slots.iter().map(|slot| match slot {
+                Slot::Own(index) => from_own(*index),
+                Slot::Injected(variable) => Slot::Injected(variable),
+            });
+            Some(wanted.collect())
+        }
+    };
+    if let Some(wanted) = wanted {
+        let present = present.env.as_deref().unwrap_or_default();
+        let is_same = compare::is_current_variable;
+        changes.put_list(&format!("{path}/env"), present, wanted, is_same);
+    }
     for index in plan.replaced_sources.iter().rev() {
         changes.remove(&format!("{path}/envFrom/{index}"));
     }
-    if present.command.as_deref().unwrap_or_default() != plan.command {
+    let command = plan.command.as_deref().or(own.command.as_deref());
+    if present.command.as_deref().unwrap_or_default() != command.unwrap_or_default() {
         let path = format!("{path}/command");
-        if plan.command.is_empty() {
-            changes.remove(&path);
-        } else {
-            changes.add(&path, json!(plan.command));
+        match command {
+            None => changes.remove(&path),
+            Some(command) => changes.add(&path, json!(command)),
         }
     }
 }

@@ -15,14 +15,14 @@ use crate::pod::conflict::Conflict;
 use crate::pod::view::Slot;
 
 /// What becomes of a container's variables and command.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ContainerPlan {
-    /// Its `env`.
-    pub(crate) env: Vec<Slot<EnvVar>>,
+    /// Its `env`, if that changes.
+    pub(crate) env: Option<Vec<Slot<EnvVar>>>,
     /// The sources of its `envFrom` that are replaced, by index.
     pub(crate) replaced_sources: Vec<usize>,
-    /// Its `command`.
-    pub(crate) command: Vec<String>,
+    /// Its `command`, if that changes.
+    pub(crate) command: Option<Vec<String>>,
     /// The keys of Secrets that it uses, and whether it requires them.
     pub(super) keys: BTreeMap<VariableName, bool>,
     /// Does it not need the Secrets any more that it refers to?
@@ -45,7 +45,7 @@ pub(super) enum Unfit {
 }
 
 impl ContainerPlan {
-    /// A container that gets these variables, if there are some.
+    /// A container that gets these variables.
     pub(super) fn new(container: &Container, planned: &PlannedVariables) -> Result<Self, Conflict> {
         let variables = container.env.iter().flatten();
         let own: BTreeSet<&str> = variables.map(|variable| variable.name.as_str()).collect();
@@ -68,13 +68,9 @@ impl ContainerPlan {
             Slot::Injected(from_file(name.as_str(), name, variable.is_optional))
         });
         Ok(Self {
-            env: given.chain(rewritten.env).collect(),
+            env: Some(given.chain(rewritten.env).collect()),
             replaced_sources: rewritten.replaced_sources,
-            command: if is_run {
-                with_exec(command, planned, &own, &rewritten.assigned)
-            } else {
-                command.to_vec()
-            },
+            command: is_run.then(|| with_exec(command, planned, &own, &rewritten.assigned)),
             keys: rewritten.keys,
             has_served: rewritten.has_served,
             is_run,

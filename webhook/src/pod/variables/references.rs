@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Container, Pod};
-use provider_class::{EnvMethod, VariableName};
+use provider_class::VariableName;
 
 use super::container::{ContainerPlan, Unfit};
 use super::secrets::ServedSecrets;
@@ -110,18 +110,17 @@ pub(crate) fn plan_containers(
     variables: &mut Option<PlannedVariables>,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<ContainerPlan>, UnusableReference> {
-    let none = PlannedVariables::none(EnvMethod::Kubelet);
-    let planned = variables.as_ref().unwrap_or(&none);
     let mut plans = Vec::new();
     let mut keys: BTreeMap<VariableName, bool> = BTreeMap::new();
     for container in view::containers(pod) {
-        if !request.chooses(container) {
+        let is_chosen = request.chooses(container);
+        let Some(planned) = variables.as_ref().filter(|_| is_chosen) else {
             plans.push(ContainerPlan {
-                is_chosen: false,
-                ..ContainerPlan::new(container, &none)?
+                is_chosen,
+                ..ContainerPlan::default()
             });
             continue;
-        }
+        };
         let plan = ContainerPlan::new(container, planned)?;
         if let Some(unfit) = plan.unfit
             && let Some(secret) = refers_to(container, &planned.secrets)
