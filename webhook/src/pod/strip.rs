@@ -77,8 +77,7 @@ impl<'a> Stripped<'a> {
         }
         if let Some(spec) = &present.spec {
             check_names(present, spec)?;
-            stripped.look_at_ours(spec);
-            stripped.look_at_others(spec);
+            stripped.look_at_containers(spec);
             if let Cow::Owned(own) = &mut stripped.own {
                 strip(own, &stripped.mounts, &mut stripped.origins);
             }
@@ -92,19 +91,7 @@ impl<'a> Stripped<'a> {
             .contains(&(mount.name.as_str(), mount_path(mount)))
     }
 
-    fn look_at_ours(&mut self, spec: &'a PodSpec) {
-        let init_containers = spec.init_containers.iter().flatten();
-        for ours in init_containers.filter(|container| is_injected(&container.name)) {
-            let security = ours.security_context.as_ref();
-            self.user = self.user.or_else(|| security?.run_as_user);
-            let mounts = ours.volume_mounts.iter().flatten();
-            let of_secrets = mounts.filter(|mount| is_volume_of_secrets(&mount.name));
-            let of_secrets = of_secrets.map(|mount| (mount.name.as_str(), mount_path(mount)));
-            self.mounts.extend(of_secrets);
-        }
-    }
-
-    fn look_at_others(&mut self, spec: &'a PodSpec) {
+    fn look_at_containers(&mut self, spec: &'a PodSpec) {
         let init_containers = spec.init_containers.as_deref().unwrap_or_default();
         for (list, containers) in [
             ("initContainers", init_containers),
@@ -117,7 +104,14 @@ impl<'a> Stripped<'a> {
                         container,
                         env: None,
                     });
+                    continue;
                 }
+                let security = container.security_context.as_ref();
+                self.user = self.user.or_else(|| security?.run_as_user);
+                let mounts = container.volume_mounts.iter().flatten();
+                let of_secrets = mounts.filter(|mount| is_volume_of_secrets(&mount.name));
+                let of_secrets = of_secrets.map(|mount| (mount.name.as_str(), mount_path(mount)));
+                self.mounts.extend(of_secrets);
             }
         }
     }
