@@ -75,7 +75,7 @@ impl Admission {
         }
         let deadline = Deadline::start();
         let of_namespace = self.stores.defaults(namespace, deadline).await?;
-        let completed = self.rules.defaults.complete(pod, namespace, of_namespace);
+        let completed = self.rules.defaults.complete(pod, namespace, &of_namespace);
         let admitted = self
             .admit_completed(&completed.pod, namespace, account, deadline)
             .await;

@@ -1,6 +1,7 @@
 //! Annotations for pods that request secrets and do not set them: from the chart, and from the pod's Namespace, which goes before it.
 //! The webhook writes them to the pod, so that they show what holds, and hold for all who look at the pod later.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -12,32 +13,14 @@ use serde_json::json;
 
 use crate::admission::decision::Admitted;
 use crate::admission::refusal::Refusal;
-use crate::pod::annotations::{ANNOTATIONS, CLASSES, PREFIX, PodRequest};
-
-/// What says which secrets a pod gets, and where, is the pod's own. Volumes have a setting of their own.
-const OF_THE_POD: [&str; 9] = [
-    "secret-provider-class",
-    "objects",
-    "parameters",
-    "containers",
-    "env",
-    "csi-volumes",
-    "replaced-volumes",
-    "replaced-parameters",
-    "status",
-];
+use crate::pod::annotations::{ANNOTATIONS, CLASSES, PREFIX, PodRequest, may_have_default};
 
 /// Annotations, without their prefix.
-pub(crate) type Values = BTreeMap<String, String>;
+type Values = BTreeMap<String, String>;
 
 /// The chart's defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Defaults(Values);
-
-/// Is it an annotation that may have a default?
-pub(crate) fn may_have_default(name: &str) -> bool {
-    ANNOTATIONS.iter().any(|known| known.name == name) && !OF_THE_POD.contains(&name)
-}
 
 impl FromStr for Defaults {
     type Err = String;
@@ -68,22 +51,23 @@ impl FromStr for Defaults {
 }
 
 /// A pod with the annotations that it does not set itself.
-pub(crate) struct Completed {
-    pub(crate) pod: Pod,
+pub(crate) struct Completed<'a> {
+    /// The pod as it came, if nothing is to be added.
+    pub(crate) pod: Cow<'a, Pod>,
     /// The names of these annotations, with their values and where these are from.
     added: Vec<(String, String, String)>,
 }
 
 impl Defaults {
     /// Adds what a pod does not say. `of_namespace` goes before the chart's.
-    pub(crate) fn complete(
+    pub(crate) fn complete<'a>(
         &self,
-        pod: &Pod,
+        pod: &'a Pod,
         namespace: &Namespace,
-        of_namespace: Values,
-    ) -> Completed {
+        of_namespace: &Values,
+    ) -> Completed<'a> {
         let mut completed = Completed {
-            pod: pod.clone(),
+            pod: Cow::Borrowed(pod),
             added: Vec::new(),
         };
         let from_namespace = format!("from the annotations of namespace {namespace:?}");
@@ -91,8 +75,10 @@ impl Defaults {
         let all = of_namespace.iter().map(|value| (value, &from_namespace));
         for ((name, value), origin) in all.chain(self.0.iter().map(|value| (value, &from_chart))) {
             let name = format!("{PREFIX}{name}");
-            let annotations = completed.pod.metadata.annotations.get_or_insert_default();
-            if !annotations.contains_key(&name) {
+            let annotations = completed.pod.metadata.annotations.as_ref();
+            if annotations.is_none_or(|annotations| !annotations.contains_key(&name)) {
+                let metadata = &mut completed.pod.to_mut().metadata;
+                let annotations = metadata.annotations.get_or_insert_default();
                 annotations.insert(name.clone(), value.clone());
                 completed.added.push((name, value.clone(), origin.clone()));
             }
@@ -101,7 +87,7 @@ impl Defaults {
     }
 }
 
-impl Completed {
+impl Completed<'_> {
     /// The decision about the pod as it came: the patch writes the annotations, too, and a refusal says where those are from that it
     /// names.
     pub(crate) fn settle(

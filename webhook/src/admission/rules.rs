@@ -26,6 +26,7 @@ pub(crate) struct Rules {
 /// How a class gets credentials that does not say it (`usePodIdentity`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "camelCase")]
+#[allow(clippy::enum_variant_names, reason = "the service has that name")]
 pub(crate) enum Identity {
     /// From STS, with the role of the pod's ServiceAccount.
     #[default]

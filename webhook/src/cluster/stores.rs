@@ -1,6 +1,7 @@
 //! Classes and ServiceAccounts, kept in memory by watches, so that an admission needs no request to the API server.
 //! Objects that are not in memory are read live: they may have been created a moment ago, or had no room.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -16,7 +17,6 @@ use provider_class::{KIND, Namespace, ObjectName};
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
-use crate::admission::defaults::{Values, may_have_default};
 use crate::cluster::answers::is_too_long;
 use crate::cluster::api_error::ApiError;
 use crate::cluster::classes::KnownClass;
@@ -24,8 +24,11 @@ use crate::cluster::lookup::{Deadline, LookupError};
 use crate::cluster::memory::{Keep, Key, Memory};
 use crate::cluster::objects::{ClassObject, ServiceAccount};
 use crate::panics::spawn_vital;
-use crate::pod::annotations::PREFIX;
+use crate::pod::annotations::{PREFIX, may_have_default};
 use crate::pod::role::{InvalidRole, Role};
+
+/// Annotations of a Namespace, without their prefix.
+type Values = BTreeMap<String, String>;
 
 /// What is known of a ServiceAccount.
 pub(crate) type KnownRole = Result<Role, InvalidRole>;

@@ -181,15 +181,15 @@ pub(crate) fn marks(replaced: &BTreeMap<String, CsiVolume>) -> [(&'static str, O
     ]
 }
 
-/// Gives a pod back the volumes and mounts that an earlier pass has replaced. Returns their names.
-pub(crate) fn restore(pod: &mut Pod) -> BTreeSet<String> {
+/// Gives a pod back the volumes and mounts that an earlier pass has replaced.
+pub(crate) fn restore(pod: &mut Pod) {
     let mut restored = BTreeSet::new();
     let annotations = pod.metadata.annotations.as_mut();
     let (written, parameters) = annotations.map_or((None, None), |annotations| {
         (annotations.remove(REPLACED), annotations.remove(PARAMETERS))
     });
     let (Some(written), Some(spec)) = (written, &mut pod.spec) else {
-        return restored;
+        return;
     };
     let parameters = parameters.and_then(|json| serde_json::from_str(&json).ok());
     let mut parameters: BTreeMap<String, BTreeMap<String, String>> = parameters.unwrap_or_default();
@@ -224,5 +224,4 @@ pub(crate) fn restore(pod: &mut Pod) -> BTreeSet<String> {
             }
         }
     }
-    restored
 }

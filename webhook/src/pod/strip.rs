@@ -33,8 +33,6 @@ pub struct Stripped<'a> {
     pub(crate) origins: Vec<Origin<'a>>,
     /// The user of the files, from an earlier pass.
     pub(crate) user: Option<i64>,
-    /// The volumes of the CSI driver that an earlier pass has replaced.
-    pub(crate) replaced: BTreeSet<String>,
     /// What an earlier pass mounted in the author's containers: volumes and paths.
     mounts: BTreeSet<(&'a str, &'a str)>,
 }
@@ -59,7 +57,6 @@ impl<'a> Stripped<'a> {
             own: Cow::Borrowed(present),
             origins: Vec::new(),
             user: None,
-            replaced: BTreeSet::new(),
             mounts: BTreeSet::from([
                 (VARIABLES_VOLUME, VARIABLES_DIRECTORY),
                 (PROGRAM_VOLUME, PROGRAM_DIRECTORY),
@@ -73,7 +70,7 @@ impl<'a> Stripped<'a> {
         {
             let own = stripped.own.to_mut();
             strip_annotations(own);
-            stripped.replaced = csi::restore(own);
+            csi::restore(own);
         }
         if let Some(spec) = &present.spec {
             check_names(present, spec)?;

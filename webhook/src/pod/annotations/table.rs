@@ -311,3 +311,21 @@ pub const ANNOTATIONS: [Annotation; 21] = [
         read: |_, _| Ok(()),
     },
 ];
+
+/// What says which secrets a pod gets, and where, is the pod's own. Volumes have a setting of their own.
+const OF_THE_POD: [&str; 9] = [
+    "secret-provider-class",
+    "objects",
+    "parameters",
+    "containers",
+    "env",
+    "csi-volumes",
+    "replaced-volumes",
+    "replaced-parameters",
+    "status",
+];
+
+/// Is it an annotation that may have a default?
+pub(crate) fn may_have_default(name: &str) -> bool {
+    ANNOTATIONS.iter().any(|known| known.name == name) && !OF_THE_POD.contains(&name)
+}
