@@ -225,6 +225,7 @@ fn without_webhook(release: &Release<'_>) {
     let volume_of = |pod: &str| dry_run(namespace, pod).unwrap()["spec"]["volumes"][0].clone();
     assert!(volume_of(&replaced)["emptyDir"].is_object());
     assert!(volume_of(&others[0])["csi"].is_object());
+    let injected = dry_run(namespace, &replaced).unwrap();
     kubectl.run(&["delete", &release.configuration()]).unwrap();
     let words = "has a volume of the Secrets Store CSI Driver with the class own, which aws-secrets-injector replaces, but it was not replaced";
     let is_refused = || match dry_run(namespace, &replaced) {
@@ -234,6 +235,17 @@ fn without_webhook(release: &Release<'_>) {
     kubectl
         .wait_until("the policy refuses the pod", is_refused)
         .unwrap();
+    // What was replaced is checked like any injected pod.
+    dry_run(namespace, &injected.to_string()).unwrap();
+    let mut lost = injected;
+    lost["spec"]["initContainers"] = Value::Null;
+    let error = dry_run(namespace, &lost.to_string())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("was not given the container that fetches them"),
+        "{error}"
+    );
     for pod in &others {
         dry_run(namespace, pod).unwrap();
     }

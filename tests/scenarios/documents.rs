@@ -150,8 +150,18 @@ pub(crate) fn stories(world: &World) {
     using(world, &pages);
 }
 
+/// Ends the pods of a namespace at once: nobody waits for what they still have to do.
+fn kill_pods(world: &World, namespace: &str) {
+    let now = ["--force", "--grace-period=0", "--wait=false"];
+    let delete = ["-n", namespace, "delete", "pods", "--all"];
+    let _ = world.kubectl.run(&[&delete[..], &now].concat());
+}
+
 /// Deletes the objects in manifests.
 fn remove(world: &World, manifests: &[&str]) {
+    let deployments = ["-n", NAMESPACE, "delete", "deployments", "--all"];
+    let _ = world.kubectl.run(&deployments);
+    kill_pods(world, NAMESPACE);
     for file in manifests {
         let file = project::root().join("manifests").join(file);
         let file = file.display().to_string();
@@ -202,6 +212,7 @@ fn pod_identity(world: &World, pages: &[Page]) {
     assert_eq!(class["spec"]["parameters"]["usePodIdentity"], "true");
     let trusted = &shell.json("trust.json")["Statement"][0]["Principal"]["Service"];
     assert_eq!(trusted, "pods.eks.amazonaws.com");
+    kill_pods(world, "shop");
     world
         .kubectl
         .run(&["delete", "namespace", "shop", "--wait"])

@@ -31,6 +31,7 @@ mod refused;
 mod release;
 mod restart;
 mod restricted;
+mod roles;
 mod secrets;
 mod shell;
 mod variables;
@@ -50,7 +51,7 @@ type Story = fn(&World);
 type Scenario = (&'static str, Story);
 
 /// Scenarios that share a cluster. They run in parallel, those first that take longest.
-const SIDE_BY_SIDE: [Scenario; 65] = [
+const SIDE_BY_SIDE: [Scenario; 66] = [
     (
         "helm_installs_upgrades_and_leaves_nothing_behind",
         chart::life,
@@ -123,6 +124,10 @@ const SIDE_BY_SIDE: [Scenario; 65] = [
     (
         "a_denied_secret_stops_the_pod_until_it_is_allowed",
         secrets::denied,
+    ),
+    (
+        "the_roles_view_and_edit_include_classes",
+        roles::view_and_edit,
     ),
     (
         "a_restricted_namespace_takes_the_injected_pod",

@@ -63,9 +63,16 @@ impl Shell {
         let folder = folder(name);
         symlink(project::root().join("manifests"), folder.join("manifests")).unwrap();
         let shell = Self { folder };
+        // Nobody waits for what the pods of a namespace still have to do when it goes.
+        let kubectl = world.kubectl.typed().unwrap();
         shell.program(
             "kubectl",
-            &format!("exec {} \"$@\"", world.kubectl.typed().unwrap()),
+            &format!(
+                "if [ \"$1 $2\" = 'delete namespace' ]; then
+  {kubectl} -n \"$3\" delete pods --all --force --grace-period=0 --wait=false >/dev/null 2>&1 || true
+fi
+exec {kubectl} \"$@\""
+            ),
         );
         shell.program("helm", &helm_as_released(world));
         shell.release();

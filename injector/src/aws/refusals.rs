@@ -109,7 +109,7 @@ const TABLE: &[Row] = table! {
     AGENT "HTTP status", ["ExpiredToken", "InvalidToken"] => Other, "the agent rejects the pod's token: check the node's clock";
     AGENT "HTTP status 5" => Transient, "check the agent's log: kubectl -n kube-system logs daemonset/eks-pod-identity-agent";
     AGENT "HTTP status 429" => Throttled, "check the agent's log: kubectl -n kube-system logs daemonset/eks-pod-identity-agent";
-    AGENT "HTTP status" => Other, "create a Pod Identity association for this ServiceAccount, and check that the agent's add-on runs on the node";
+    AGENT "HTTP status" => Other, "create a Pod Identity association for this ServiceAccount, and check that the agent's add-on runs on the node; or, to use IRSA, annotate the ServiceAccount with eks.amazonaws.com/role-arn and leave usePodIdentity out of the class";
 
     ANY "Throttling" | "Throttled" | "TooManyRequests" | "RequestLimitExceeded" | "RequestThrottled" | "SlowDown" | "BandwidthLimitExceeded" | "LimitExceeded" | "PriorRequestNotComplete" | "TransactionInProgress" | "HTTP status 429" => Throttled, "raise the service's quota, or start fewer pods at once";
     ANY "AccessDenied", ["with an explicit deny"] => Denied, "a policy denies this explicitly, and no other policy can override that: change the policy of the type that AWS names";

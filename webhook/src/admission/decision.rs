@@ -20,6 +20,7 @@ use crate::pod::annotations::{
 };
 use crate::pod::bounds;
 use crate::pod::class::MountedClass;
+use crate::pod::conflict::Conflict;
 use crate::pod::csi::{self, CsiVolumes};
 use crate::pod::file_access;
 use crate::pod::identity;
@@ -91,25 +92,25 @@ impl Admission {
     ) -> Result<Admitted, Refusal> {
         let pod = Stripped::new(pod)?;
         let Some(mut request) = request(&pod, self.rules.csi_volumes)? else {
-            return Ok(Admitted::default());
+            return Ok(without_marks(&pod));
         };
-        if is_windows(&pod.own) {
-            return Err(Refusal::Windows);
-        }
         if self.rules.only_classes {
-            check_only_classes(&pod.own)?;
-        }
-        for feature in needed_features(&request) {
-            if let Some(old) = self.features.missing(feature, deadline).await? {
-                return Err(Refusal::OldKubernetes(old));
-            }
+            check_only_classes(&request, &pod.own)?;
         }
         let mut warnings = std::mem::take(&mut request.warnings);
         let classes = self
             .classes(&mut request, namespace, account, deadline)
             .await?;
         if classes.is_empty() {
-            return Ok(Admitted::default());
+            return Ok(without_marks(&pod));
+        }
+        if is_windows(&pod.own) {
+            return Err(Refusal::Windows);
+        }
+        for feature in needed_features(&request) {
+            if let Some(old) = self.features.missing(feature, deadline).await? {
+                return Err(Refusal::OldKubernetes(old));
+            }
         }
         let mut default_region = None;
         for MountedClass { class, .. } in &classes {
@@ -223,6 +224,14 @@ impl Admission {
     }
 }
 
+/// Nothing is injected, and no mark of an earlier pass says otherwise.
+fn without_marks(pod: &Stripped<'_>) -> Admitted {
+    Admitted {
+        patch: patch::without_marks(pod),
+        ..Admitted::default()
+    }
+}
+
 /// What a pod requests, by its annotations and, where they are to be replaced, by its volumes of the Secrets Store CSI Driver.
 ///
 /// # Errors
@@ -237,7 +246,21 @@ pub fn request(pod: &Stripped<'_>, default: CsiVolumes) -> Result<Option<PodRequ
 }
 
 /// Refuses annotations that describe secrets themselves.
-fn check_only_classes(pod: &Pod) -> Result<(), Refusal> {
+fn check_only_classes(request: &PodRequest, pod: &Pod) -> Result<(), Refusal> {
+    let volumes = request
+        .classes
+        .iter()
+        .filter_map(|mount| mount.volume.as_ref());
+    for volume in volumes {
+        if let Some(parameter) = volume.parameters.keys().next() {
+            return Err(Refusal::Conflict(Conflict::CsiVolume {
+                volume: volume.name.clone(),
+                reason: format!(
+                    "volumeAttributes.{parameter} is not allowed in this cluster: write it into the parameters of the class"
+                ),
+            }));
+        }
+    }
     let annotations = pod.annotations();
     let mut names = [OBJECTS, PARAMETERS].into_iter();
     match names.find(|name| annotations.contains_key(&format!("{PREFIX}{name}"))) {

@@ -54,6 +54,9 @@ impl Admission {
                     if request.secret_objects == SecretObjects::Sync {
                         bytes += snapshot_size::of_secrets(&stored.class);
                     }
+                    if bytes > snapshot_size::MOST {
+                        return Err(Refusal::TooLarge { bytes });
+                    }
                     classes.push(MountedClass {
                         mount_path: mount_path.clone(),
                         volume: volume.clone(),
@@ -85,9 +88,6 @@ impl Admission {
             mount.volume.is_none() || classes.any(|class| class.volume == mount.volume)
         });
         request.classes = mounts;
-        if bytes > snapshot_size::MOST {
-            return Err(Refusal::TooLarge { bytes });
-        }
         Ok(classes)
     }
 

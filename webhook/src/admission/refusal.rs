@@ -30,7 +30,7 @@ pub enum Refusal {
     Annotations(Vec<InvalidAnnotation>),
     /// A Windows pod.
     #[error(
-        "this is a Windows pod, but the injector runs only on Linux: remove the annotations {PREFIX}…"
+        "this is a Windows pod, but the injector runs only on Linux: remove the annotations {PREFIX}…, or leave its CSI volumes to the driver ({PREFIX}csi-volumes: ignore)"
     )]
     Windows,
     /// A class with mistakes.
@@ -55,7 +55,7 @@ pub enum Refusal {
     Collision(#[from] Collision),
     /// A ServiceAccount without a usable role.
     #[error(
-        "ServiceAccount {name:?} in namespace {namespace:?}: {error}; name the pod's IAM role: kubectl annotate serviceaccount -n {namespace} {name} {ROLE}=arn:aws:iam::ACCOUNT:role/ROLE (or set usePodIdentity: \"true\" in the parameters)"
+        "ServiceAccount {name:?} in namespace {namespace:?}: {error}; name the pod's IAM role: kubectl annotate serviceaccount -n {namespace} {name} {ROLE}=arn:aws:iam::ACCOUNT:role/ROLE (or set usePodIdentity: \"true\" in the parameters, or the chart's identity to auto, for EKS Pod Identity)"
     )]
     Role {
         /// The ServiceAccount.

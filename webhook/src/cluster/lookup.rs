@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use provider_class::{GROUP, KIND, Namespace, ObjectName, VERSIONS};
-
 use tokio::time::Instant;
 
 use crate::cluster::api_error::ApiError;
+use crate::pod::annotations::CLASSES;
 
 /// How long a review waits for the API server, all its questions together. The API server itself waits some seconds for the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -53,7 +53,7 @@ impl From<TooLate> for kube::Error {
 pub enum LookupError {
     /// No such class.
     #[error(
-        "{KIND} {name:?} not found in namespace {namespace:?}: create it there (a pod uses classes of its own namespace), or correct its name in the pod"
+        "{KIND} {name:?} not found in namespace {namespace:?}: create it there (a pod uses classes of its own namespace), or correct the annotation {CLASSES} or the volume that names it"
     )]
     NoClass {
         /// The class.

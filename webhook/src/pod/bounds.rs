@@ -10,6 +10,8 @@ use crate::pod::view::containers;
 
 /// Volumes.
 const VOLUMES: usize = 1024;
+/// Those of the Secrets Store CSI Driver: as many as the classes that annotations may name.
+const CSI_VOLUMES: usize = 64;
 /// Mounts of volumes, of all containers together.
 const MOUNTS: usize = 4096;
 /// Variables with the contents of files, of all containers together.
@@ -35,6 +37,15 @@ pub(crate) fn check(pod: &Pod) -> Result<(), TooMany> {
     )?;
     let mounts = containers(pod).flat_map(|container| &container.volume_mounts);
     at_most("mounts", mounts.map(Vec::len).sum(), MOUNTS)
+}
+
+/// Checks the volumes of the Secrets Store CSI Driver.
+pub(crate) fn check_csi_volumes(volumes: usize) -> Result<(), TooMany> {
+    at_most(
+        "volumes of the Secrets Store CSI Driver",
+        volumes,
+        CSI_VOLUMES,
+    )
 }
 
 /// Checks that the containers which get the files can have so many variables each.

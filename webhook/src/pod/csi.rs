@@ -11,6 +11,7 @@ use kube::ResourceExt as _;
 use provider_class::ObjectName;
 use serde_json::json;
 
+use crate::pod::bounds;
 use crate::pod::conflict::Conflict;
 use crate::pod::contract::{FILES, PREFIX};
 
@@ -82,6 +83,7 @@ pub(crate) fn are_requested(pod: &Pod, default: CsiVolumes) -> bool {
 
 /// The pod's volumes of the driver.
 pub(crate) fn volumes(pod: &Pod) -> Result<Vec<CsiVolume>, Conflict> {
+    bounds::check_csi_volumes(pod.spec.iter().flat_map(of_driver).count())?;
     let mut volumes = Vec::new();
     for (volume, source) in pod.spec.iter().flat_map(of_driver) {
         let attributes = source.volume_attributes.as_ref();
@@ -149,12 +151,26 @@ fn of_driver(spec: &PodSpec) -> impl Iterator<Item = (&Volume, &CSIVolumeSource)
     volumes.filter(|(_, source)| source.driver == DRIVER)
 }
 
+/// What a mount takes of a volume of the driver; nothing where it takes all of it.
+pub(crate) fn part(mount: &VolumeMount) -> Option<&str> {
+    let mut part = mount.sub_path.as_deref()?;
+    while let Some(rest) = part.strip_prefix("./") {
+        part = rest;
+    }
+    (!matches!(part, "" | ".")).then_some(part)
+}
+
 /// The mount of a volume that is replaced: its files only, and read-only, as the driver's volumes are.
 pub(crate) fn files_mount(mount: &VolumeMount) -> VolumeMount {
-    let part = mount.sub_path.as_deref().filter(|part| !part.is_empty());
+    let sub_path = match part(mount) {
+        None => FILES.to_owned(),
+        // The API server refuses it.
+        Some(part) if part.starts_with('/') => part.to_owned(),
+        Some(part) => format!("{FILES}/{part}"),
+    };
     VolumeMount {
         read_only: Some(true),
-        sub_path: Some(part.map_or_else(|| FILES.to_owned(), |part| format!("{FILES}/{part}"))),
+        sub_path: Some(sub_path),
         mount_propagation: None,
         ..mount.clone()
     }
@@ -216,11 +232,16 @@ pub(crate) fn restore(pod: &mut Pod) {
     for container in init_containers.chain(&mut spec.containers) {
         for mount in container.volume_mounts.iter_mut().flatten() {
             if restored.contains(&mount.name)
-                && let Some(part) = &mount.sub_path
-                && let Some(part) = part.strip_prefix(FILES)
+                && let Some(part) = mount.sub_path.as_deref()
             {
-                let part = part.trim_start_matches('/');
-                mount.sub_path = (!part.is_empty()).then(|| part.to_owned());
+                // Anything else is a change since then.
+                match part.strip_prefix(FILES) {
+                    Some("") => mount.sub_path = None,
+                    Some(rest) if rest.starts_with('/') => {
+                        mount.sub_path = Some(rest[1..].to_owned());
+                    }
+                    _ => {}
+                }
             }
         }
     }

@@ -21,8 +21,9 @@ pub(crate) struct PodSecrets<'a>(BTreeMap<&'a str, PodSecret<'a>>);
 pub(crate) struct PodSecret<'a> {
     /// The class's name.
     pub(crate) class: &'a str,
-    /// The directory of its files, in the app's containers.
+    /// The directory of its files, in the app's containers; or else the volume of the pod's own.
     pub(crate) mount_path: &'a str,
+    volume: Option<&'a str>,
     pub(crate) secret: &'a SecretObject,
     /// Another class that describes a Secret of this name.
     pub(crate) other_class: Option<&'a str>,
@@ -62,6 +63,7 @@ impl<'a> PodSecrets<'a> {
                         free.insert(PodSecret {
                             class,
                             mount_path: &mounted.mount_path,
+                            volume: mounted.volume.as_ref().map(|volume| volume.name.as_str()),
                             secret,
                             other_class: None,
                         });
@@ -154,6 +156,14 @@ impl<'a> PodSecrets<'a> {
 }
 
 impl PodSecret<'_> {
+    /// A file, for a message.
+    pub(crate) fn place(&self, file: &str) -> String {
+        match self.volume {
+            Some(volume) => format!("the file {file} of the volume {volume:?}"),
+            None => format!("{}/{file}", self.mount_path),
+        }
+    }
+
     /// The files of the keys that a volume mounts, for a message.
     fn files(&self, items: &[KeyToPath]) -> String {
         let is_mounted = |key: &str| items.is_empty() || items.iter().any(|item| item.key == *key);
@@ -161,10 +171,19 @@ impl PodSecret<'_> {
         let mounted = keys.filter(|data| is_mounted(&data.key));
         let mut files: Vec<String> = mounted
             .take(MOST_LISTED)
-            .map(|data| format!("{}/{} (key {:?})", self.mount_path, data.file, data.key))
+            .map(|data| {
+                format!(
+                    "{} (key {:?})",
+                    self.place(&data.file.to_string()),
+                    data.key
+                )
+            })
             .collect();
         if files.is_empty() {
-            files.push(format!("the files in {}", self.mount_path));
+            files.push(match self.volume {
+                Some(volume) => format!("the files of the volume {volume:?}"),
+                None => format!("the files in {}", self.mount_path),
+            });
         }
         files.join(", ")
     }

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{Pod, VolumeMount};
 use provider_class::Presence;
 
 use crate::pod::contract::FILES;
+use crate::pod::csi;
 use crate::pod::injection::{Injection, Inputs};
 use crate::pod::view::containers;
 
@@ -32,7 +33,7 @@ pub enum UnusableMount {
     },
     /// Which file it is depends on variables that only the kubelet knows.
     #[error(
-        "container {container:?} mounts {expression:?} of the volume {volume:?} by subPathExpr, but the webhook cannot check that such a file exists: use subPath: {FILES} for all files, or subPath: {FILES}/NAME for one"
+        "container {container:?} mounts {expression:?} of the volume {volume:?} by subPathExpr, but the webhook cannot check that such a file exists: {remedy}"
     )]
     Expression {
         /// The container.
@@ -41,6 +42,8 @@ pub enum UnusableMount {
         volume: String,
         /// The `subPathExpr`.
         expression: String,
+        /// What to write instead.
+        remedy: String,
     },
 }
 
@@ -62,16 +65,23 @@ pub(crate) fn check(inputs: Inputs<'_>, injection: &Injection) -> Result<(), Unu
             let Some(directory) = directories.get(mount.name.as_str()) else {
                 continue;
             };
+            let is_replaced = injection.replaced.contains_key(&mount.name);
             if let Some(expression) = &mount.sub_path_expr {
                 return Err(UnusableMount::Expression {
                     container: container.name.clone(),
                     volume: mount.name.clone(),
                     expression: expression.clone(),
+                    remedy: if is_replaced {
+                        "leave it out for all files, or use subPath: NAME for one".to_owned()
+                    } else {
+                        format!(
+                            "use subPath: {FILES} for all files, or subPath: {FILES}/NAME for one"
+                        )
+                    },
                 });
             }
-            let part = if injection.replaced.contains_key(&mount.name) {
-                let part = mount.sub_path.as_deref().unwrap_or_default();
-                Some(part.trim_matches('/')).filter(|part| !part.is_empty())
+            let part = if is_replaced {
+                csi::part(mount).map(|part| part.trim_matches('/'))
             } else {
                 part_of(mount)
             };
@@ -86,7 +96,7 @@ pub(crate) fn check(inputs: Inputs<'_>, injection: &Injection) -> Result<(), Unu
                     container: container.name.clone(),
                     volume: mount.name.clone(),
                     sub_path: mount.sub_path.clone().unwrap_or_default(),
-                    files: list(files),
+                    files: list(files, if is_replaced { "" } else { "files/" }),
                 });
             }
         }
@@ -138,9 +148,9 @@ fn has_part(files: &BTreeSet<String>, part: &str) -> bool {
     files.contains(part) || after.next().is_some_and(|path| path.starts_with(&below))
 }
 
-fn list(files: &BTreeSet<String>) -> String {
+fn list(files: &BTreeSet<String>, prefix: &str) -> String {
     let shown = files.iter().take(MOST_LISTED);
-    let mut names: Vec<_> = shown.map(|file| format!("{FILES}/{file}")).collect();
+    let mut names: Vec<_> = shown.map(|file| format!("{prefix}{file}")).collect();
     if files.len() > MOST_LISTED {
         names.push("…".to_owned());
     }
@@ -178,6 +188,6 @@ mod tests {
     #[test]
     fn a_long_list_is_cut() {
         let files = (10..40).map(|number: u8| number.to_string()).collect();
-        assert!(list(&files).ends_with("files/29, …"));
+        assert!(list(&files, "files/").ends_with("files/29, …"));
     }
 }

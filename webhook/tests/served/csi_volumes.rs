@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::webhook::{Webhook, patched};
-use crate::{cluster, message};
+use crate::{OBJECTS, cluster, message};
 
 const MODE: &str = "aws-secrets-injector.io/csi-volumes";
 
@@ -163,9 +163,9 @@ async fn a_forged_mark_replaces_no_other_volume() {
     let mut pod = pod(&[claim]);
     let mark = "aws-secrets-injector.io/replaced-volumes";
     pod["metadata"]["annotations"] = json!({mark: "secrets=db"});
-    let response = webhook.admit(&pod).await;
-    assert_eq!(response["allowed"], true, "{response}");
-    assert_eq!(response["patch"], Value::Null, "{response}");
+    let after = patched(&pod, &webhook.admit(&pod).await);
+    assert_eq!(after["metadata"]["annotations"], json!({}));
+    assert_eq!(after["spec"], pod["spec"]);
     pod["metadata"]["annotations"]["aws-secrets-injector.io/secret-provider-class"] = "db".into();
     let after = patched(&pod, &webhook.admit(&pod).await);
     assert_eq!(after["spec"]["volumes"][0], pod["spec"]["volumes"][0]);
@@ -196,4 +196,103 @@ async fn attributes_of_a_volume_go_before_the_parameters_of_its_class() {
         message.contains("volume \"secrets\": class \"db\": region: "),
         "{message}"
     );
+}
+
+#[tokio::test]
+async fn a_pod_has_as_many_such_volumes_as_classes_and_each_is_looked_at_once() {
+    let webhook = Webhook::start_saying(cluster(), &["--csi-volumes", "replace"]).await;
+    let many = |count: usize| {
+        let volumes = (0..count).map(|number| {
+            let mut volume = volume("db");
+            volume["name"] = format!("v{number}").into();
+            volume["csi"]["volumeAttributes"]["region"] = "us-west-2".into();
+            volume
+        });
+        pod(&volumes.collect::<Vec<_>>())
+    };
+    let mut fits = many(64);
+    fits["spec"]["containers"][0]["volumeMounts"] = json!([]);
+    patched(&fits, &webhook.admit(&fits).await);
+    let response = webhook.admit(&many(65)).await;
+    let message = message(&response);
+    assert!(
+        message.contains(
+            "65 volumes of the Secrets Store CSI Driver, but a pod with secrets can have at most 64"
+        ),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn where_only_classes_count_a_volume_changes_none() {
+    let args = ["--csi-volumes", "replace", "--allow-objects", "false"];
+    let webhook = Webhook::start_saying(cluster(), &args).await;
+    let mut volume = volume("db");
+    patched(
+        &pod(&[volume.clone()]),
+        &webhook.admit(&pod(&[volume.clone()])).await,
+    );
+    volume["csi"]["volumeAttributes"]["objects"] = OBJECTS.into();
+    let response = webhook.admit(&pod(&[volume])).await;
+    let message = message(&response);
+    assert!(
+        message.contains("volumeAttributes.objects is not allowed in this cluster"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_volume_that_no_container_could_mount_is_refused() {
+    let webhook = Webhook::start_saying(cluster(), &["--csi-volumes", "replace"]).await;
+    let mut inner = volume("db");
+    inner["name"] = "inner".into();
+    let mut pod = pod(&[volume("db"), inner]);
+    pod["spec"]["containers"][0]["volumeMounts"] = json!([
+        {"name": "secrets", "mountPath": "/secrets"}, {"name": "inner", "mountPath": "/secrets/inner"},
+    ]);
+    let response = webhook.admit(&pod).await;
+    let message = message(&response);
+    assert!(
+        message.contains("mounts the volume \"inner\" at /secrets/inner, inside"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn variables_of_the_annotation_are_for_containers_with_the_files() {
+    let webhook = Webhook::start_saying(cluster(), &["--csi-volumes", "replace"]).await;
+    let mut pod = pod(&[volume("db")]);
+    pod["metadata"]["annotations"] = json!({
+        "aws-secrets-injector.io/env": "DB=db", "aws-secrets-injector.io/env-method": "exec",
+    });
+    pod["spec"]["containers"][0]["command"] = json!(["web"]);
+    let log = json!({"name": "log", "image": "log"});
+    pod["spec"]["containers"]
+        .as_array_mut()
+        .unwrap()
+        .push(log.clone());
+    let after = patched(&pod, &webhook.admit(&pod).await);
+    assert_eq!(
+        after["spec"]["containers"][0]["command"]
+            .as_array()
+            .unwrap()
+            .last()
+            .unwrap(),
+        "web"
+    );
+    assert_ne!(after["spec"]["containers"][0]["command"][0], "web");
+    assert_eq!(after["spec"]["containers"][1], log);
+}
+
+#[tokio::test]
+async fn a_windows_pod_of_another_provider_is_left_alone() {
+    let api = cluster();
+    api.add_class("keys", "azure", "array: []", true);
+    let webhook = Webhook::start_saying(api, &["--csi-volumes", "replace"]).await;
+    let mut windows = pod(&[volume("keys")]);
+    windows["spec"]["os"] = json!({"name": "windows"});
+    assert_eq!(webhook.admit(&windows).await["patch"], Value::Null);
+    windows["spec"]["volumes"] = json!([volume("db")]);
+    let response = webhook.admit(&windows).await;
+    assert!(message(&response).contains("csi-volumes: ignore"));
 }

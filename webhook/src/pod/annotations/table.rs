@@ -131,8 +131,8 @@ pub struct Annotation {
     pub(super) read: fn(&mut Draft, &str) -> Result<(), String>,
 }
 
-/// The annotation that only the webhook writes.
-pub(super) const SET_BY_WEBHOOK: &str = "status";
+/// The annotations that only the webhook writes.
+pub(super) const SET_BY_WEBHOOK: [&str; 3] = ["status", "replaced-volumes", "replaced-parameters"];
 
 /// All annotations, in the order of the documentation.
 pub const ANNOTATIONS: [Annotation; 21] = [
@@ -304,7 +304,7 @@ pub const ANNOTATIONS: [Annotation; 21] = [
         read: |_, _| Ok(()),
     },
     Annotation {
-        name: SET_BY_WEBHOOK,
+        name: "status",
         values: "set by the webhook; do not set it yourself",
         default: "none",
         example: "injected",
@@ -313,19 +313,17 @@ pub const ANNOTATIONS: [Annotation; 21] = [
 ];
 
 /// What says which secrets a pod gets, and where, is the pod's own. Volumes have a setting of their own.
-const OF_THE_POD: [&str; 9] = [
+const OF_THE_POD: [&str; 6] = [
     "secret-provider-class",
     "objects",
     "parameters",
     "containers",
     "env",
     "csi-volumes",
-    "replaced-volumes",
-    "replaced-parameters",
-    "status",
 ];
 
 /// Is it an annotation that may have a default?
 pub(crate) fn may_have_default(name: &str) -> bool {
-    ANNOTATIONS.iter().any(|known| known.name == name) && !OF_THE_POD.contains(&name)
+    ANNOTATIONS.iter().any(|known| known.name == name)
+        && ![&OF_THE_POD[..], &SET_BY_WEBHOOK].concat().contains(&name)
 }

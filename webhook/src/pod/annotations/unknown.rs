@@ -38,7 +38,7 @@ fn nearest(name: &str) -> &'static str {
     let name: String = name.chars().take(COMPARED).collect();
     let known = ANNOTATIONS.iter().map(|annotation| annotation.name);
     known
-        .filter(|known| *known != SET_BY_WEBHOOK)
+        .filter(|known| !SET_BY_WEBHOOK.contains(known))
         .min_by_key(|known| strsim::levenshtein(&name, known))
         .unwrap_or_default()
 }

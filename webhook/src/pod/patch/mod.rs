@@ -3,6 +3,8 @@
 //! Operations are made one by one, never by comparing whole pods: an index moves when an element is inserted, and a field
 //! that this program does not know must come through untouched. What is there already needs no operation.
 
+use std::collections::BTreeMap;
+
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, Volume, VolumeMount};
 use kube::ResourceExt as _;
@@ -13,7 +15,7 @@ use crate::pod::contract::{
     INJECTED, LOCAL_VOLUMES, PROGRAM_VOLUME, STATUS, has_status, is_injected, is_volume,
     is_volume_of_secrets,
 };
-use crate::pod::csi;
+use crate::pod::csi::{self, CsiVolume};
 use crate::pod::injection::Injection;
 use crate::pod::strip::{Origin, Stripped, mount_path};
 use crate::pod::variables::ContainerPlan;
@@ -40,13 +42,16 @@ pub(crate) fn operations(pod: &Stripped<'_>, injection: &Injection) -> Result<Pa
         let ours = injection.mounts_of(plan);
         let replaced = mounts::replaced(container, injection, &ours);
         let planned: Vec<_> = ours.into_iter().chain(&replaced).collect();
+        if !replaced.is_empty() {
+            mounts::check_nested(container, &planned)?;
+        }
         put_mounts(origin, &planned, pod, &mut changes)?;
         changes.check_size()?;
     }
     // Last, because it moves the others.
     put_init_containers(spec, injection, &mut changes);
     put_local_volumes(pod, injection, &mut changes);
-    put_replaced(pod, injection, &mut changes);
+    put_replaced(pod, &injection.replaced, &mut changes);
     if !has_status(pod.present) {
         put_annotation(pod, STATUS, INJECTED, &mut changes);
     }
@@ -177,9 +182,16 @@ fn put_local_volumes(pod: &Stripped<'_>, injection: &Injection, changes: &mut Ch
     }
 }
 
+/// The operations for a pod that gets nothing: it loses the marks of volumes that it does not have any more.
+pub(crate) fn without_marks(pod: &Stripped<'_>) -> Patch {
+    let mut changes = Changes::default();
+    put_replaced(pod, &BTreeMap::new(), &mut changes);
+    Patch(changes.operations)
+}
+
 /// Says which volumes are replaced, for the next pass.
-fn put_replaced(pod: &Stripped<'_>, injection: &Injection, changes: &mut Changes) {
-    for (name, wanted) in csi::marks(&injection.replaced) {
+fn put_replaced(pod: &Stripped<'_>, replaced: &BTreeMap<String, CsiVolume>, changes: &mut Changes) {
+    for (name, wanted) in csi::marks(replaced) {
         let present = pod.present.annotations().get(name);
         match wanted {
             Some(wanted) if present != Some(&wanted) => put_annotation(pod, name, &wanted, changes),

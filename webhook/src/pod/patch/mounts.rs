@@ -26,6 +26,24 @@ pub(super) fn replaced(
         .collect()
 }
 
+/// Refuses a mount inside another one of these: the outer one is read-only, so there would be nothing to mount the inner one on.
+pub(super) fn check_nested(
+    container: &Container,
+    planned: &[&VolumeMount],
+) -> Result<(), Conflict> {
+    let mut sorted: Vec<&VolumeMount> = planned.to_vec();
+    // By parts: what is inside a directory comes right behind it.
+    sorted.sort_by(|one, other| mount_path(one).split('/').cmp(mount_path(other).split('/')));
+    match sorted.windows(2).find(|pair| is_inside(pair[1], pair[0])) {
+        Some(pair) => Err(Conflict::Inside {
+            container: container.name.clone(),
+            volume: pair[1].name.clone(),
+            path: pair[1].mount_path.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
 /// Is a mount that is there to stay? The error is one in the way of a planned one.
 pub(super) fn is_kept(
     container: &Container,

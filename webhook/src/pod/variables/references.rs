@@ -121,6 +121,17 @@ pub(crate) fn plan_containers(
             });
             continue;
         };
+        // One that mounts no files gets what it refers to, and nothing else.
+        let only_references;
+        let planned = if request.reads(container) || planned.variables.is_empty() {
+            planned
+        } else {
+            only_references = PlannedVariables {
+                variables: Vec::new(),
+                ..planned.clone()
+            };
+            &only_references
+        };
         let plan = ContainerPlan::new(container, planned)?;
         if let Some(unfit) = plan.unfit
             && let Some(secret) = refers_to(container, &planned.secrets)
@@ -221,8 +232,8 @@ fn stays(request: &PodRequest, container: &Container, of_pod: PodSecret<'_>) -> 
         let file = of_pod.secret.data.first();
         let file = file.map_or_else(String::new, |data| data.file.to_string());
         format!(
-            "each key of a Secret of type kubernetes.io/tls is a part of a file; read the file {}/{file}",
-            of_pod.mount_path
+            "each key of a Secret of type kubernetes.io/tls is a part of a file; read {}",
+            of_pod.place(&file)
         )
     })
 }
