@@ -159,7 +159,7 @@ impl PodSecret<'_> {
     /// A file, for a message.
     pub(crate) fn place(&self, file: &str) -> String {
         match self.volume {
-            Some(volume) => format!("the file {file} of the volume {volume:?}"),
+            Some(volume) => format!("{file} of the volume {volume:?}"),
             None => format!("{}/{file}", self.mount_path),
         }
     }

@@ -232,7 +232,7 @@ fn stays(request: &PodRequest, container: &Container, of_pod: PodSecret<'_>) -> 
         let file = of_pod.secret.data.first();
         let file = file.map_or_else(String::new, |data| data.file.to_string());
         format!(
-            "each key of a Secret of type kubernetes.io/tls is a part of a file; read {}",
+            "each key of a Secret of type kubernetes.io/tls is a part of a file; read the file {}",
             of_pod.place(&file)
         )
     })
