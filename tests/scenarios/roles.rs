@@ -39,7 +39,14 @@ pub(crate) fn view_and_edit(world: &World) {
         .unwrap();
     may("bob", &read).unwrap();
     may("alice", &label).unwrap();
-    for command in [&apply[..], &label, &delete] {
+    let other = [
+        "label",
+        "secretproviderclass",
+        "aws-secrets",
+        "team=other",
+        "--overwrite",
+    ];
+    for command in [&other[..], &delete] {
         let error = may("bob", command).unwrap_err();
         assert!(error.contains("forbidden"), "{error}");
     }
