@@ -51,7 +51,7 @@ type Story = fn(&World);
 type Scenario = (&'static str, Story);
 
 /// Scenarios that share a cluster. They run in parallel, those first that take longest.
-const SIDE_BY_SIDE: [Scenario; 66] = [
+const SIDE_BY_SIDE: [Scenario; 67] = [
     (
         "helm_installs_upgrades_and_leaves_nothing_behind",
         chart::life,
@@ -167,6 +167,7 @@ const SIDE_BY_SIDE: [Scenario; 66] = [
         "variables_have_every_byte_of_their_values",
         variables::values,
     ),
+    ("probes_and_hooks_have_the_variables", variables::probes),
     (
         "variables_come_before_the_containers_own",
         variables::beside_own,

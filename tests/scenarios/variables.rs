@@ -113,6 +113,31 @@ pub(crate) fn has_printed(namespace: &Namespace<'_>, object: &str, container: &s
     }
 }
 
+/// The kubelet runs probes and hooks beside the container's own process, which has the variables.
+pub(crate) fn probes(world: &World) {
+    for method in METHODS {
+        let namespace = own(world, &format!("probes-{method}"), &[("password", "value")]);
+        let script =
+            "until [ -e /tmp/started ]; do sleep 0.1; done; echo $(cat /tmp/started); sleep 3600";
+        let mut pod = pod(method, "own", "password=password", script);
+        let has_it = json!(["sh", "-c", "test \"$password\" = value"]);
+        let app = &mut pod["spec"]["containers"][0];
+        app["readinessProbe"] = json!({"exec": {"command": has_it}, "periodSeconds": 1});
+        let hook = json!(["sh", "-c", "echo \"$password\" >/tmp/started"]);
+        app["lifecycle"] = json!({"postStart": {"exec": {"command": hook}}});
+        namespace.apply(&[&pod.to_string()]).unwrap();
+        let ready = [
+            "wait",
+            "--for=condition=Ready",
+            "--timeout=60s",
+            "pod",
+            method,
+        ];
+        namespace.kubectl(&ready).unwrap();
+        has_printed(&namespace, method, "app", "value\n");
+    }
+}
+
 pub(crate) fn values(world: &World) {
     let long = "0123456789abcde ".repeat(60 * 1024 / 16);
     let mut secrets = vec![

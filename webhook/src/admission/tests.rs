@@ -178,7 +178,7 @@ fn container() -> impl Strategy<Value = Value> {
         env(),
         subsequence(sources.to_vec(), 0..=2),
         subsequence(mounts.to_vec(), 0..=3),
-        0..99,
+        0..99_usize,
     );
     fields.prop_map(|(command, env, sources, mounts, number)| {
         let mut container = json!({"image": "web", "args": ["$(X)"], UNKNOWN: number});
@@ -192,6 +192,13 @@ fn container() -> impl Strategy<Value = Value> {
             if list != json!([]) {
                 container[name] = list;
             }
+        }
+        if number % 2 == 0 {
+            let command = [json!([]), json!(["check", "$(X)"])][number % 4 / 2].clone();
+            container["readinessProbe"] = json!({"exec": {"command": command}, UNKNOWN: 1});
+        }
+        if number % 3 == 0 {
+            container["lifecycle"] = json!({"preStop": {"exec": {"command": ["leave"]}}});
         }
         container
     })

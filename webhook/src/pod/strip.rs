@@ -20,7 +20,7 @@ use crate::pod::contract::{
     is_volume_of_secrets,
 };
 use crate::pod::csi::{self, REPLACED};
-use crate::pod::view::containers;
+use crate::pod::view::{containers, exec_actions, exec_commands_mut};
 
 /// A pod as it came, and as its author wrote it.
 #[derive(Debug)]
@@ -135,9 +135,15 @@ fn is_added(mount: &VolumeMount, mounts: &BTreeSet<(&str, &str)>) -> bool {
     mounts.contains(&(mount.name.as_str(), mount_path(mount)))
 }
 
-/// Does the injector run the container's command?
+/// Does the injector run a command of the container?
 fn is_wrapped(container: &Container) -> bool {
-    let command = container.command.as_deref().unwrap_or_default();
+    let actions = exec_actions(container).into_iter();
+    let mut commands = actions.filter_map(|action| action.command);
+    is_command_wrapped(container.command.as_deref().unwrap_or_default())
+        || commands.any(is_command_wrapped)
+}
+
+fn is_command_wrapped(command: &[String]) -> bool {
     command.first().is_some_and(|program| program == PROGRAM)
 }
 
@@ -217,6 +223,9 @@ fn strip_annotations(pod: &mut Pod) {
 ///
 /// What the injector sets takes precedence over the variables of the same name, so that it goes behind them.
 fn strip_command_and_variables(container: &mut Container) -> Vec<Option<usize>> {
+    for command in exec_commands_mut(container) {
+        unwrap(command);
+    }
     let mut assigned = unwrap(&mut container.command).into_iter().peekable();
     let present = container.env.take().into_iter().flatten().enumerate();
     let own: Vec<_> = present.filter_map(own_variable).collect();

@@ -19,7 +19,7 @@ use crate::pod::csi::{self, CsiVolume};
 use crate::pod::injection::Injection;
 use crate::pod::strip::{Origin, Stripped, mount_path};
 use crate::pod::variables::ContainerPlan;
-use crate::pod::view::{Slot, containers};
+use crate::pod::view::{Slot, containers, exec_actions};
 
 use self::changes::{Changes, merged};
 
@@ -112,12 +112,41 @@ fn put_variables(
     for index in plan.replaced_sources.iter().rev() {
         changes.remove(&format!("{path}/envFrom/{index}"));
     }
-    let command = plan.command.as_deref().or(own.command.as_deref());
-    if present.command.as_deref().unwrap_or_default() != command.unwrap_or_default() {
+    let prefix = plan.prefix.as_deref().unwrap_or_default();
+    let own_command = own.command.as_deref().unwrap_or_default();
+    let command = [prefix, own_command].concat();
+    if present.command.as_deref().unwrap_or_default() != command {
         let path = format!("{path}/command");
-        match command {
-            None => changes.remove(&path),
-            Some(command) => changes.add(&path, json!(command)),
+        if command.is_empty() {
+            changes.remove(&path);
+        } else {
+            changes.add(&path, json!(command));
+        }
+    }
+    put_actions(path, present, own, prefix, changes);
+}
+
+/// Runs a container's probes and hooks in the same way as its command. The kubelet starts them without the variables.
+fn put_actions(
+    path: &str,
+    present: &Container,
+    own: &Container,
+    prefix: &[String],
+    changes: &mut Changes,
+) {
+    let unescaped: Vec<String> = prefix.iter().map(|word| word.replace("$$", "$")).collect();
+    for (present, own) in exec_actions(present).into_iter().zip(exec_actions(own)) {
+        let (Some(present_command), Some(own_command)) = (present.command, own.command) else {
+            continue;
+        };
+        if own_command.is_empty() {
+            continue;
+        }
+        // The kubelet expands $(NAME), and makes $$ a $, in commands and probes, but not in hooks.
+        let prefix = if own.is_hook { &unescaped } else { prefix };
+        let command = [prefix, own_command].concat();
+        if present_command != command {
+            changes.add(&format!("{path}/{}/exec/command", own.path), json!(command));
         }
     }
 }

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Container, EnvVar};
 use provider_class::{EnvMethod, VariableName};
 
 use super::PlannedVariables;
-use super::exec::{expanded_names, with_exec};
+use super::exec::{expanded_names, prefix};
 use super::rewritten::Rewritten;
 use super::source::from_file;
 use crate::pod::conflict::Conflict;
@@ -21,8 +21,8 @@ pub(crate) struct ContainerPlan {
     pub(crate) env: Option<Vec<Slot<EnvVar>>>,
     /// The sources of its `envFrom` that are replaced, by index.
     pub(crate) replaced_sources: Vec<usize>,
-    /// Its `command`, if that changes.
-    pub(crate) command: Option<Vec<String>>,
+    /// What the injector runs its commands with, and the kubelet its probes and hooks.
+    pub(crate) prefix: Option<Vec<String>>,
     /// The keys of Secrets that it uses, and whether it requires them.
     pub(super) keys: BTreeMap<VariableName, bool>,
     /// Does it not need the Secrets any more that it refers to?
@@ -70,7 +70,7 @@ impl ContainerPlan {
         Ok(Self {
             env: Some(given.chain(rewritten.env).collect()),
             replaced_sources: rewritten.replaced_sources,
-            command: is_run.then(|| with_exec(command, planned, &own, &rewritten.assigned)),
+            prefix: is_run.then(|| prefix(planned, &own, &rewritten.assigned)),
             keys: rewritten.keys,
             has_served: rewritten.has_served,
             is_run,

@@ -17,9 +17,8 @@ pub(super) struct Assignment {
     pub(super) is_optional: bool,
 }
 
-/// The command by which the injector sets the variables and becomes the container's own program.
-pub(super) fn with_exec(
-    command: &[String],
+/// What goes in front of a command, so that the injector sets the variables and becomes the container's own program.
+pub(super) fn prefix(
     planned: &PlannedVariables,
     own: &BTreeSet<&str>,
     assigned: &[Assignment],
@@ -48,7 +47,6 @@ pub(super) fn with_exec(
         wrapped.push(format!("{option}{name}={key}"));
     }
     wrapped.push(END_OF_OPTIONS.to_owned());
-    wrapped.extend_from_slice(command);
     wrapped
 }
 
