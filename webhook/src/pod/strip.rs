@@ -224,7 +224,9 @@ fn strip_annotations(pod: &mut Pod) {
 /// What the injector sets takes precedence over the variables of the same name, so that it goes behind them.
 fn strip_command_and_variables(container: &mut Container) -> Vec<Option<usize>> {
     for command in exec_commands_mut(container) {
-        unwrap(command);
+        if is_command_wrapped(command.as_deref().unwrap_or_default()) {
+            unwrap(command);
+        }
     }
     let mut assigned = unwrap(&mut container.command).into_iter().peekable();
     let present = container.env.take().into_iter().flatten().enumerate();
