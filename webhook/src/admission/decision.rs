@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use json_patch::Patch;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use provider_class::{Class, Credentials, EnvMethod, Namespace, ObjectName, OnRefresh, Title};
 
+use crate::admission::admitted::Admitted;
 use crate::admission::refusal::Refusal;
 use crate::admission::rules::Rules;
 use crate::cluster::access::Access;
@@ -49,17 +49,6 @@ pub(crate) struct Admission {
     pub features: Features,
     /// The platform's wishes.
     pub settings: InjectorSettings,
-}
-
-/// An admitted pod's patch, and what its author should know.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Admitted {
-    /// Empty where nothing is to be added.
-    pub patch: Patch,
-    /// A line each.
-    pub warnings: Vec<String>,
-    /// Names of the injected classes, for the log.
-    pub classes: Vec<String>,
 }
 
 impl Admission {

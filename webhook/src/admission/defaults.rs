@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Pod;
 use provider_class::{Namespace, annotated};
 use serde_json::json;
 
-use crate::admission::decision::Admitted;
+use crate::admission::admitted::Admitted;
 use crate::admission::refusal::Refusal;
 use crate::pod::annotations::{ANNOTATIONS, CLASSES, PREFIX, PodRequest, may_have_default};
 

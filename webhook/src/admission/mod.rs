@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `pods`, `classes` | the two handlers: reviews of pods, reviews of SecretProviderClasses |
 //! | `names` | names that are parts of requests to the API server, checked before all else |
+//! | `admitted` | what an admitted pod gets |
 //! | `decision` | from a pod to its patch |
 //! | `defaults` | annotations for pods that do not set them |
 //! | `pod_classes` | the classes of a pod |
@@ -16,13 +17,15 @@ pub(crate) mod decision;
 pub(crate) mod defaults;
 pub(crate) mod pods;
 
+mod admitted;
 mod names;
 mod pod_classes;
 mod refusal;
 mod response;
 pub(crate) mod rules;
 
-pub use decision::{Admitted, inject, request};
+pub use admitted::Admitted;
+pub use decision::{inject, request};
 pub use names::BadName;
 pub use refusal::Refusal;
 pub use response::Outcome;

@@ -4,7 +4,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, Operation};
 
-use crate::admission::decision::{Admission, Admitted};
+use crate::admission::admitted::Admitted;
+use crate::admission::decision::Admission;
 use crate::admission::names;
 use crate::admission::refusal::Refusal;
 use crate::admission::response::{Outcome, refused, with_warnings};
