@@ -66,7 +66,7 @@ fn it_refuses_its_own_variables_as_extra_ones() {
         .iter()
         .map(Value::to_string)
         .collect();
-    let all = "region=us-east-2,log.level=debug,injector.env.A=b,injector.image.pullPolicy=Always,injector.resources.limits.cpu=1,secretObjects.sync=true,csiVolumes=replace,identity=auto,defaults.refresh-interval=1h,namespaceDefaults=true,sharedClasses.namespaces={platform},allowObjects=false,injector.caBundle=-----BEGIN CERTIFICATE-----";
+    let all = "region=us-east-2,log.level=debug,injector.env.A=b,injector.image.pullPolicy=Always,injector.resources.limits.cpu=1,secretObjects.sync=true,csiVolumes=replace,openshift=true,identity=auto,defaults.refresh-interval=1h,namespaceDefaults=true,sharedClasses.namespaces={platform},allowObjects=false,injector.caBundle=-----BEGIN CERTIFICATE-----";
     let mut own = BTreeSet::new();
     for certificates in ["true", "false"] {
         let values = format!("{all},certificates.certManager.enabled={certificates}");
@@ -289,4 +289,16 @@ fn classes_are_a_part_of_the_usual_roles_unless_told_otherwise() {
         .iter()
         .filter(|document| document["kind"] == "ClusterRole");
     assert_eq!(roles.count(), 1);
+}
+
+/// OpenShift refuses a user that it has not assigned itself.
+#[test]
+fn on_openshift_the_webhook_names_no_user() {
+    let documents = rendered("openshift=true");
+    let deployment = named(&documents, "Deployment", "release-aws-secrets-injector");
+    let security = &deployment["spec"]["template"]["spec"]["securityContext"];
+    assert_eq!(
+        *security,
+        json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}})
+    );
 }

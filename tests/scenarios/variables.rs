@@ -117,13 +117,12 @@ pub(crate) fn has_printed(namespace: &Namespace<'_>, object: &str, container: &s
 pub(crate) fn probes(world: &World) {
     for method in METHODS {
         let namespace = own(world, &format!("probes-{method}"), &[("password", "value")]);
-        let script =
-            "until [ -e /tmp/started ]; do sleep 0.1; done; echo $(cat /tmp/started); sleep 3600";
+        let script = "until [ -e /dev/shm/started ]; do sleep 0.1; done; echo $(cat /dev/shm/started); sleep 3600";
         let mut pod = pod(method, "own", "password=password", script);
         let has_it = json!(["sh", "-c", "test \"$password\" = value"]);
         let app = &mut pod["spec"]["containers"][0];
         app["readinessProbe"] = json!({"exec": {"command": has_it}, "periodSeconds": 1});
-        let hook = json!(["sh", "-c", "echo \"$password\" >/tmp/started"]);
+        let hook = json!(["sh", "-c", "echo \"$password\" >/dev/shm/started"]);
         app["lifecycle"] = json!({"postStart": {"exec": {"command": hook}}});
         namespace.apply(&[&pod.to_string()]).unwrap();
         let ready = [

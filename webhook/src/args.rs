@@ -140,6 +140,9 @@ pub struct Args {
     /// injector write their files.
     #[arg(long, env = "CSI_VOLUMES", default_value = "ignore", value_parser = str::parse::<CsiVolumes>)]
     csi_volumes: CsiVolumes,
+    /// Leave the user of injected containers to OpenShift where the pod names none.
+    #[arg(long, env = "OPENSHIFT")]
+    openshift: bool,
     /// Allow pods to apply the Kubernetes Secrets of their classes (secret-objects: sync). The webhook then asks for each of these
     /// pods what its ServiceAccount may do.
     #[arg(long, env = "ALLOW_SECRET_SYNC")]
@@ -303,6 +306,7 @@ impl Args {
             },
             size_limit: self.secrets_size_limit.clone(),
             environment,
+            user_is_assigned: self.openshift,
             api_server: self
                 .api_server_host
                 .clone()

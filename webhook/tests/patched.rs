@@ -34,6 +34,11 @@ fn patch_of(pod: &Value) -> Patch {
 }
 
 fn injected(pod: &Value) -> Result<Admitted, Refusal> {
+    injected_by(pod, &[])
+}
+
+/// By a webhook with these arguments.
+fn injected_by(pod: &Value, more: &[&str]) -> Result<Admitted, Refusal> {
     let pod: Pod = serde_json::from_value(pod.clone()).unwrap();
     let pod = Stripped::new(&pod)?;
     let request = request(&pod, CsiVolumes::Replace)?.unwrap();
@@ -44,7 +49,8 @@ fn injected(pod: &Value) -> Result<Admitted, Refusal> {
         audience: "sts.amazonaws.com".to_owned(),
         expiration: 86400,
     };
-    let settings = Args::parse_from(["webhook", "--injector-image", "injector:1"]).settings();
+    let args = [&["webhook", "--injector-image", "injector:1"], more].concat();
+    let settings = Args::parse_from(args).settings();
     let inputs = Inputs {
         request: &request,
         classes: &classes,
@@ -150,4 +156,37 @@ fn a_mount_by_an_expression_is_refused_with_what_to_write() {
         message,
         "container \"web\" mounts \"files/$(POD_NAME)\" of the volume \"aws-secrets-injector\" by subPathExpr, but the webhook cannot check that such a file exists: use subPath: files for all files, or subPath: files/NAME for one"
     );
+}
+
+/// OpenShift assigns one user to all containers that name none, also to injected ones.
+#[test]
+fn on_openshift_a_pod_that_names_no_user_gets_no_user_of_ours() {
+    let openshift = |pod: &Value| injected_by(pod, &["--openshift"]).unwrap();
+    let mut pod = with_sub_path("files/db");
+    let admitted = openshift(&pod);
+    assert_eq!(admitted.warnings, [] as [&str; 0]);
+    let mut after = pod.clone();
+    json_patch::patch(&mut after, &admitted.patch).unwrap();
+    let security = &after["spec"]["initContainers"][0]["securityContext"];
+    assert_eq!(
+        (
+            &security["runAsUser"],
+            &security["runAsGroup"],
+            &security["runAsNonRoot"]
+        ),
+        (&Value::Null, &Value::Null, &true.into())
+    );
+    // The next pass, after OpenShift has assigned it.
+    let assigned = serde_json::json!(1_000_660_000);
+    after["spec"]["initContainers"][0]["securityContext"]["runAsUser"] = assigned.clone();
+    after["spec"]["containers"][0]["securityContext"] = serde_json::json!({"runAsUser": assigned});
+    let again = openshift(&after);
+    json_patch::patch(&mut after, &again.patch).unwrap();
+    assert_eq!(
+        after["spec"]["initContainers"][0]["securityContext"]["runAsUser"],
+        assigned
+    );
+    assert!(openshift(&after).patch.is_empty());
+    pod["spec"]["securityContext"] = serde_json::json!({"runAsUser": 7});
+    json_patch::patch(&mut pod.clone(), &openshift(&pod).patch).unwrap();
 }

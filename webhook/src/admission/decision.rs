@@ -270,7 +270,10 @@ pub fn inject(inputs: Inputs<'_>) -> Result<Admitted, Refusal> {
     let injection = Injection::plan(inputs, owner, variables.as_ref(), containers);
     sub_paths::check(inputs, &injection)?;
     let patch = patch::operations(inputs.pod, &injection)?;
-    warnings.extend(file_access::warnings(request, pod, owner, inputs.classes));
+    // All containers get the user that the platform assigns.
+    if owner.is_named || !inputs.settings.user_is_assigned {
+        warnings.extend(file_access::warnings(request, pod, owner, inputs.classes));
+    }
     warnings.extend(file_access::shared_processes(request, pod, owner));
     warnings.extend(sub_paths::runtime(pod));
     warnings.extend(csi::warnings(pod, &injection.replaced));

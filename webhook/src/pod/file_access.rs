@@ -113,7 +113,7 @@ fn warning(
     } else {
         "set fsGroup in the pod's securityContext"
     };
-    let Owner { user, group } = owner;
+    let Owner { user, group, .. } = owner;
     Some(match identity::user_of(container, pod) {
         Some(own) => format!(
             "{what} and belongs to {user}:{group}; container {name:?} runs as {own} and cannot read it: {remedy}"

@@ -10,10 +10,13 @@ use crate::pod::annotations::PodRequest;
 const NONROOT: i64 = 65532;
 
 /// What the `restricted` Pod Security Standard asks for, and a user that makes files readable for the pod's own.
-pub(crate) fn security_context(Owner { user, group }: Owner) -> SecurityContext {
+/// With `is_assigned`, a user that the pod does not name is left out, because the platform assigns one.
+pub(crate) fn security_context(owner: Owner, is_assigned: bool) -> SecurityContext {
+    let Owner { user, group, .. } = owner;
+    let is_written = owner.is_named || !is_assigned;
     SecurityContext {
-        run_as_user: Some(user),
-        run_as_group: Some(group),
+        run_as_user: is_written.then_some(user),
+        run_as_group: is_written.then_some(group),
         run_as_non_root: Some(user != 0),
         read_only_root_filesystem: Some(true),
         allow_privilege_escalation: Some(false),
@@ -34,6 +37,8 @@ pub(crate) fn security_context(Owner { user, group }: Owner) -> SecurityContext 
 pub(crate) struct Owner {
     pub(crate) user: i64,
     pub(crate) group: i64,
+    /// Does the pod name the user?
+    pub(crate) is_named: bool,
 }
 
 /// From the annotations, else the same as the pod's own containers. `earlier` is the user of an earlier pass.
@@ -47,6 +52,7 @@ pub(crate) fn owner(request: &PodRequest, pod: &Pod, earlier: Option<i64>) -> Ow
         user: user.unwrap_or(NONROOT),
         // A named user without a group would get root's.
         group: group.or(user).unwrap_or(NONROOT),
+        is_named: user.is_some(),
     }
 }
 

@@ -73,6 +73,8 @@ pub struct InjectorSettings {
     pub size_limit: Quantity,
     /// Environment variables that every injector gets.
     pub environment: Vec<(String, String)>,
+    /// Does the platform assign a user where the pod names none, as OpenShift does?
+    pub user_is_assigned: bool,
     /// The API server, for pods that apply Kubernetes Secrets; `None` leaves it to the kubelet.
     pub api_server: Option<ApiServer>,
 }
@@ -350,7 +352,10 @@ fn container(common: &Common<'_>, runs: Runs) -> Container {
             &inputs.pod.own,
             runs,
         )),
-        security_context: Some(identity::security_context(common.owner)),
+        security_context: Some(identity::security_context(
+            common.owner,
+            inputs.settings.user_is_assigned,
+        )),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     }

@@ -25,6 +25,7 @@ fn pod(pod: Value) -> Pod {
 
 fn settings() -> InjectorSettings {
     InjectorSettings {
+        user_is_assigned: false,
         image: "injector:1".to_owned(),
         image_pull_policy: None,
         resources: Resources::default(),
