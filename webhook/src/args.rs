@@ -30,6 +30,7 @@ const CA_BUNDLE: &str = "CA_BUNDLE";
 /// Mutating admission webhook that gives annotated pods their AWS secrets as files.
 #[derive(Clone, Debug, Parser)]
 #[command(version, max_term_width = 100)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct Args {
     /// Log level, e.g. debug, or warn,aws_secrets_webhook=debug. The Kubernetes client's own log is off by default because it
     /// repeats this program's.
