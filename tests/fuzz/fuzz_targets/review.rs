@@ -27,6 +27,7 @@ static ROLE: LazyLock<Role> = LazyLock::new(|| Role {
 });
 
 static SETTINGS: LazyLock<InjectorSettings> = LazyLock::new(|| InjectorSettings {
+    user_is_assigned: false,
     image: "injector:1".to_owned(),
     image_pull_policy: None,
     resources: Resources::default(),
