@@ -391,8 +391,8 @@ fn a_patch_changes_single_elements_of_a_pod_with_a_hundred_containers() {
         "spec": {"containers": containers.collect::<Vec<_>>(), "volumes": [{"name": "cache"}]},
     });
     let (mut after, operations) = admit(&before).unwrap();
-    // A mount and a variable for each, three volumes, the init container, and the status.
-    assert_eq!(operations, 2 * 100 + 5);
+    // A mount and a variable for each, three volumes, the init container, the status, and the hash.
+    assert_eq!(operations, 2 * 100 + 6);
     let mounts = after["spec"]["containers"][57]["volumeMounts"].as_array_mut();
     mounts.unwrap().pop();
     assert_eq!(admit(&after).unwrap().1, 1);

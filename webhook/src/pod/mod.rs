@@ -15,6 +15,7 @@
 //! | `snapshot_size` | bytes of the classes in the injector's environment |
 //! | [`annotations`] | what a pod requests |
 //! | [`class`] | a class of a pod and its directory |
+//! | `class_hash` | by which state of its classes a pod was injected |
 //! | `role` | the IAM role of a ServiceAccount |
 //! | `windows` | whether it is a Windows pod |
 //! | `identity` | the user and group of the injected containers, which own the files |
@@ -28,6 +29,7 @@
 
 pub mod annotations;
 pub mod class;
+mod class_hash;
 pub mod csi;
 pub mod injection;
 pub mod strip;

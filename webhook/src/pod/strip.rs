@@ -13,6 +13,7 @@ use kube::ResourceExt as _;
 use provider_class::{SNAPSHOT_VARIABLE, variables::secret_key};
 
 use crate::pod::bounds;
+use crate::pod::class_hash::CLASS_HASH;
 use crate::pod::conflict::Conflict;
 use crate::pod::contract::{
     END_OF_OPTIONS, LOCAL_VOLUMES, PROGRAM, PROGRAM_DIRECTORY, PROGRAM_VOLUME, SET, SET_OPTIONAL,
@@ -210,7 +211,12 @@ fn strip_annotations(pod: &mut Pod) {
     let annotations = pod.annotations_mut();
     if had_status {
         annotations.remove(STATUS);
+        if let Some(labels) = &mut pod.metadata.labels {
+            labels.remove(CLASS_HASH);
+        }
+        pod.metadata.labels.take_if(|labels| labels.is_empty());
     }
+    let annotations = pod.annotations_mut();
     if has_ours {
         annotations.remove(LOCAL_VOLUMES);
         if !others.is_empty() {

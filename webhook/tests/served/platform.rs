@@ -210,3 +210,31 @@ async fn where_only_classes_count_annotations_describe_no_secrets() {
     }
     patched(&pod("db"), &webhook.admit(&pod("db")).await);
 }
+
+#[tokio::test]
+async fn pods_with_another_state_of_a_class_have_another_label() {
+    let webhook = Webhook::start(cluster()).await;
+    let hash = async |pod: &Value| {
+        let after = patched(pod, &webhook.admit(pod).await);
+        after["metadata"]["labels"]["aws-secrets-injector.io/class-hash"].to_string()
+    };
+    let first = hash(&pod("db")).await;
+    assert_eq!(first.len(), 12, "{first}");
+    assert_eq!(hash(&pod("db=/etc/db")).await, first);
+    let described = |objects: &str| {
+        let mut pod = pod("db");
+        pod["metadata"]["annotations"] = json!({format!("{PREFIX}/objects"): objects});
+        pod
+    };
+    let [one, other] = ["a", "b"].map(|name| {
+        described(&format!(
+            "[{{objectName: {name}, objectType: secretsmanager}}]"
+        ))
+    });
+    assert_ne!(hash(&one).await, hash(&other).await);
+    // A pod that was exported before the class has changed.
+    let mut old = patched(&one, &webhook.admit(&one).await);
+    old["metadata"]["annotations"][format!("{PREFIX}/objects")] =
+        other["metadata"]["annotations"][format!("{PREFIX}/objects")].clone();
+    assert_eq!(hash(&old).await, hash(&other).await);
+}

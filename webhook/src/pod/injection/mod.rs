@@ -19,6 +19,7 @@ use provider_class::{
 
 use crate::pod::annotations::{PodRequest, Resources};
 use crate::pod::class::MountedClass;
+use crate::pod::class_hash;
 use crate::pod::contract::{FILES, NAME, STATE_DIRECTORY, STATE_VOLUME, TOKEN_VOLUME};
 use crate::pod::csi::CsiVolume;
 use crate::pod::identity::{self, Owner};
@@ -124,6 +125,8 @@ pub struct Injection {
     pub init_containers: Vec<Container>,
     /// What the pod's own containers get: the files of each volume, read-only.
     pub mounts: Vec<VolumeMount>,
+    /// The state of the classes.
+    pub(crate) class_hash: String,
     /// The volumes of the pod's own that get files.
     pub(crate) replaced: BTreeMap<String, CsiVolume>,
     /// What those get whose command the injector runs.
@@ -171,6 +174,7 @@ impl Injection {
                 .chain([tokens.volume()])
                 .collect(),
             mounts: ours.map(read_only_files).collect(),
+            class_hash: class_hash::of(inputs.classes),
             replaced: replaced.clone(),
             init_containers: [fetcher(&common)]
                 .into_iter()

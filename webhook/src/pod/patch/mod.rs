@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, Volume, VolumeMount};
 use kube::ResourceExt as _;
 use serde_json::json;
 
+use crate::pod::class_hash::CLASS_HASH;
 use crate::pod::conflict::Conflict;
 use crate::pod::contract::{
     INJECTED, LOCAL_VOLUMES, PROGRAM_VOLUME, STATUS, has_status, is_injected, is_volume,
@@ -52,6 +53,7 @@ pub(crate) fn operations(pod: &Stripped<'_>, injection: &Injection) -> Result<Pa
     put_init_containers(spec, injection, &mut changes);
     put_local_volumes(pod, injection, &mut changes);
     put_replaced(pod, &injection.replaced, &mut changes);
+    put_class_hash(pod, injection, &mut changes);
     if !has_status(pod.present) {
         put_annotation(pod, STATUS, INJECTED, &mut changes);
     }
@@ -226,6 +228,18 @@ fn put_replaced(pod: &Stripped<'_>, replaced: &BTreeMap<String, CsiVolume>, chan
             Some(wanted) if present != Some(&wanted) => put_annotation(pod, name, &wanted, changes),
             None if present.is_some() => changes.remove(&annotation_path(name)),
             _ => {}
+        }
+    }
+}
+
+fn put_class_hash(pod: &Stripped<'_>, injection: &Injection, changes: &mut Changes) {
+    let hash = &injection.class_hash;
+    match &pod.present.metadata.labels {
+        None => changes.add("/metadata/labels", json!({ CLASS_HASH: hash })),
+        Some(labels) if labels.get(CLASS_HASH) == Some(hash) => {}
+        Some(_) => {
+            let name = CLASS_HASH.replace('/', "~1");
+            changes.add(&format!("/metadata/labels/{name}"), json!(hash));
         }
     }
 }

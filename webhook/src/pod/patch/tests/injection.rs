@@ -9,7 +9,7 @@ fn a_pod_with_nothing_gets_everything() {
         "metadata": {"annotations": {
             "aws-secrets-injector.io/secret-provider-class": "db",
             "aws-secrets-injector.io/status": "injected",
-        }},
+        }, "labels": {"aws-secrets-injector.io/class-hash": "603de3cc3a"}},
         "spec": {
             "containers": [{
                 "name": "web",
