@@ -13,7 +13,7 @@ use crate::release;
 use crate::world::World;
 
 /// Sets of values for different platforms.
-const VALUES: [&[&str]; 15] = [
+const VALUES: [&[&str]; 17] = [
     &[],
     &[
         "--set",
@@ -82,6 +82,34 @@ const VALUES: [&[&str]; 15] = [
         "fullnameOverride=123,nameOverride=456,priorityClassName=7,serviceAccount.name=8",
         "--set",
         "serviceMonitor.enabled=true,alerts.enabled=true,dashboard.enabled=true,certificates.certManager.enabled=true",
+    ],
+    &[
+        "--set",
+        "global.imageRegistry=registry.example.com:5000/mirror,identity=auto,namespaceDefaults=true,sharedClasses.namespaces={platform},allowObjects=false,csiVolumes=replace,openshift=true,rbac.aggregate=false",
+        "--set-json",
+        r#"defaults={"refresh-interval":"1h","run-as-user":1000}"#,
+        "--set",
+        "injector.caBundle=-----BEGIN CERTIFICATE-----",
+        "--set-json",
+        r#"webhook={"objectSelector":{"matchLabels":{"app":"web"}},"matchConditions":[{"name":"some","expression":"true"}],"annotations":{"wave":"1"}}"#,
+    ],
+    &[
+        "--set",
+        "dnsPolicy=None,schedulerName=other,runtimeClassName=kata,revisionHistoryLimit=0,commonAnnotations.team=1,podMonitor.enabled=true,podMonitor.scrapeTimeout=5s,serviceMonitor.enabled=true,serviceMonitor.namespace=default,alerts.enabled=true,alerts.namespace=default",
+        "--set-json",
+        r#"dnsConfig={"nameservers":["10.0.0.1"]}"#,
+        "--set-json",
+        r#"hostAliases=[{"ip":"10.0.0.2","hostnames":["a"]}]"#,
+        "--set-json",
+        r#"extraVolumes=[{"name":"x","emptyDir":{}}]"#,
+        "--set-json",
+        r#"extraVolumeMounts=[{"name":"x","mountPath":"/x"}]"#,
+        "--set-json",
+        r#"extraObjects=[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"more","namespace":"{{ .Release.Namespace }}"}}]"#,
+        "--set-json",
+        r#"serviceMonitor.relabelings=[{"action":"labeldrop","regex":"pod"}]"#,
+        "--set-json",
+        r#"podMonitor.metricRelabelings=[{"action":"drop","sourceLabels":["a"],"regex":"b"}]"#,
     ],
     // Truncated names end with a valid character.
     &[

@@ -30,6 +30,9 @@ pub(crate) fn of(classes: &[MountedClass]) -> String {
         );
     }
     let digest = context.finish();
-    let bytes = digest.as_ref().iter().take(DIGITS / 2);
-    bytes.map(|byte| format!("{byte:02x}")).collect()
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest.as_ref()[..8]);
+    let mut hash = format!("{:016x}", u64::from_be_bytes(first));
+    hash.truncate(DIGITS);
+    hash
 }
