@@ -162,7 +162,7 @@ fn a_mount_by_an_expression_is_refused_with_what_to_write() {
 #[test]
 fn on_openshift_a_pod_that_names_no_user_gets_no_user_of_ours() {
     let openshift = |pod: &Value| injected_by(pod, &["--openshift"]).unwrap();
-    let mut pod = with_sub_path("files/db");
+    let pod = with_sub_path("files/db");
     let admitted = openshift(&pod);
     assert_eq!(admitted.warnings, [] as [&str; 0]);
     let mut after = pod.clone();
@@ -187,6 +187,21 @@ fn on_openshift_a_pod_that_names_no_user_gets_no_user_of_ours() {
         assigned
     );
     assert!(openshift(&after).patch.is_empty());
-    pod["spec"]["securityContext"] = serde_json::json!({"runAsUser": 7});
-    json_patch::patch(&mut pod.clone(), &openshift(&pod).patch).unwrap();
+    // What the pod names stays.
+    for (field, name, user, group) in [
+        ("runAsUser", "run-as-user", Some(7), 7),
+        ("runAsGroup", "run-as-group", None, 7),
+    ] {
+        let mut named = pod.clone();
+        named["spec"]["securityContext"] = serde_json::json!({field: 7});
+        let mut annotated = pod.clone();
+        annotated["metadata"]["annotations"][format!("aws-secrets-injector.io/{name}")] =
+            "7".into();
+        for pod in [&mut named, &mut annotated] {
+            json_patch::patch(pod, &openshift(pod).patch).unwrap();
+            let security = &pod["spec"]["initContainers"][0]["securityContext"];
+            assert_eq!(security["runAsUser"].as_i64(), user);
+            assert_eq!(security["runAsGroup"], group);
+        }
+    }
 }

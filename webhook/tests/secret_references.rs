@@ -229,6 +229,8 @@ fn every_name_that_kubernetes_takes_works_by_both_methods() {
         "command": ["web"],
         "envFrom": [{"prefix": "# Db:", "secretRef": {"name": "credentials"}}],
         "env": [first_key("ConnectionStrings:Default"), first_key("my $(HOME)")],
+        "livenessProbe": {"exec": {"command": ["check"]}},
+        "lifecycle": {"preStop": {"exec": {"command": ["leave"]}}},
     }));
     let (after, warnings) = admitted(&before);
     let names = web(&after)["env"].as_array().unwrap().iter();
@@ -258,6 +260,10 @@ fn every_name_that_kubernetes_takes_works_by_both_methods() {
     ] {
         assert!(command.contains(&json!(option)), "{command:?}");
     }
+    // So it does with a probe's, but not with a hook's.
+    let words = |path: &str| web(&after).pointer(path).unwrap().to_string();
+    assert!(words("/livenessProbe/exec/command").contains("my $$(HOME)="));
+    assert!(words("/lifecycle/preStop/exec/command").contains("my $(HOME)="));
     assert_eq!(warnings, [""; 0]);
     let mut exported = after;
     exported["metadata"]["annotations"][MODE] = "ignore".into();

@@ -195,10 +195,12 @@ fn container() -> impl Strategy<Value = Value> {
         }
         if number % 2 == 0 {
             let command = [json!([]), json!(["check", "$(X)"])][number % 4 / 2].clone();
-            container["readinessProbe"] = json!({"exec": {"command": command}, UNKNOWN: 1});
+            let probe = ["livenessProbe", "readinessProbe", "startupProbe"][number % 3];
+            container[probe] = json!({"exec": {"command": command}, UNKNOWN: 1});
         }
         if number % 3 == 0 {
-            container["lifecycle"] = json!({"preStop": {"exec": {"command": ["leave"]}}});
+            let hook = ["postStart", "preStop"][number % 2];
+            container["lifecycle"] = json!({hook: {"exec": {"command": ["leave"]}}});
         }
         container
     })

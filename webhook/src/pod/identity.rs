@@ -13,10 +13,9 @@ const NONROOT: i64 = 65532;
 /// With `is_assigned`, a user that the pod does not name is left out, because the platform assigns one.
 pub(crate) fn security_context(owner: Owner, is_assigned: bool) -> SecurityContext {
     let Owner { user, group, .. } = owner;
-    let is_written = owner.is_named || !is_assigned;
     SecurityContext {
-        run_as_user: is_written.then_some(user),
-        run_as_group: is_written.then_some(group),
+        run_as_user: (owner.is_named || !is_assigned).then_some(user),
+        run_as_group: (owner.has_group || !is_assigned).then_some(group),
         run_as_non_root: Some(user != 0),
         read_only_root_filesystem: Some(true),
         allow_privilege_escalation: Some(false),
@@ -39,6 +38,8 @@ pub(crate) struct Owner {
     pub(crate) group: i64,
     /// Does the pod name the user?
     pub(crate) is_named: bool,
+    /// Does it name the group, or a user whose number the group has?
+    pub(crate) has_group: bool,
 }
 
 /// From the annotations, else the same as the pod's own containers. `earlier` is the user of an earlier pass.
@@ -48,10 +49,12 @@ pub(crate) fn owner(request: &PodRequest, pod: &Pod, earlier: Option<i64>) -> Ow
     let group = request
         .run_as_group
         .or_else(|| pod_security(pod)?.run_as_group);
+    // A named user without a group would get root's.
+    let group = group.or(user);
     Owner {
         user: user.unwrap_or(NONROOT),
-        // A named user without a group would get root's.
-        group: group.or(user).unwrap_or(NONROOT),
+        group: group.unwrap_or(NONROOT),
+        has_group: group.is_some(),
         is_named: user.is_some(),
     }
 }
