@@ -47,7 +47,7 @@ pub(crate) struct Admission {
     pub access: Option<Access>,
     /// For pods that need a new feature of Kubernetes.
     pub features: Features,
-    /// The platform's wishes.
+    /// Settings for the injected containers of all pods.
     pub settings: InjectorSettings,
 }
 
