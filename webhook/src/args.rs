@@ -95,10 +95,10 @@ pub struct Args {
     #[arg(long, env = "INJECTOR_IMAGE_PULL_POLICY")]
     injector_image_pull_policy: Option<PullPolicy>,
     /// Environment variable for every injector, NAME=VALUE. Can be repeated; INJECTOR_ENV has one per line.
-    #[arg(long = "injector-env", env = "INJECTOR_ENV", value_name = "NAME=VALUE", value_delimiter = '\n', value_parser = VariableParser)]
+    #[arg(long = "injector-env", env = "INJECTOR_ENV", value_name = "NAME=VALUE", value_delimiter = '\n', value_parser = VARIABLE_PARSER)]
     injector_environment: Vec<(String, String)>,
     /// CA certificates, as PEM, that the injected containers trust besides those of their image.
-    #[arg(long = "ca-bundle", env = "INJECTOR_CA_BUNDLE", value_name = "PEM", hide_env_values = true, value_parser = CaBundleParser)]
+    #[arg(long = "ca-bundle", env = "INJECTOR_CA_BUNDLE", value_name = "PEM", hide_env_values = true, value_parser = CA_BUNDLE_PARSER)]
     ca_bundle: Option<CaBundle>,
     /// requests.cpu of injected containers.
     #[arg(long, env = "INJECTOR_CPU_REQUEST", default_value = "10m", value_parser = quantity)]
@@ -181,12 +181,12 @@ fn log_filter(text: &str) -> Result<String, String> {
     parsed.map(|_| text.to_owned())
 }
 
-/// Reads NAME=VALUE. clap's own error would quote all of it, and a proxy's URL may contain a password.
+/// Reads a value that must not be in an error: clap's own would quote all of it, and a proxy's URL may contain a password.
 #[derive(Clone, Debug)]
-struct VariableParser;
+struct Unquoted<T>(fn(&str) -> Result<T, String>);
 
-impl TypedValueParser for VariableParser {
-    type Value = (String, String);
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for Unquoted<T> {
+    type Value = T;
 
     fn parse_ref(
         &self,
@@ -194,32 +194,19 @@ impl TypedValueParser for VariableParser {
         _: Option<&Arg>,
         value: &OsStr,
     ) -> Result<Self::Value, clap::Error> {
-        variable(&value.to_string_lossy()).map_err(|reason| {
-            let message = format!("--injector-env (INJECTOR_ENV): {reason}");
-            command.clone().error(ErrorKind::ValueValidation, message)
-        })
+        let Self(parse) = self;
+        parse(&value.to_string_lossy())
+            .map_err(|message| command.clone().error(ErrorKind::ValueValidation, message))
     }
 }
 
-/// Reads a CA bundle. clap's own error would quote all of it.
-#[derive(Clone, Debug)]
-struct CaBundleParser;
-
-impl TypedValueParser for CaBundleParser {
-    type Value = CaBundle;
-
-    fn parse_ref(
-        &self,
-        command: &Command,
-        _: Option<&Arg>,
-        value: &OsStr,
-    ) -> Result<Self::Value, clap::Error> {
-        value.to_string_lossy().parse().map_err(|reason| {
-            let message = format!("--ca-bundle (INJECTOR_CA_BUNDLE): {reason}");
-            command.clone().error(ErrorKind::ValueValidation, message)
-        })
-    }
-}
+const VARIABLE_PARSER: Unquoted<(String, String)> = Unquoted(|text| {
+    variable(text).map_err(|reason| format!("--injector-env (INJECTOR_ENV): {reason}"))
+});
+const CA_BUNDLE_PARSER: Unquoted<CaBundle> = Unquoted(|text| {
+    let parsed = text.parse::<CaBundle>();
+    parsed.map_err(|reason| format!("--ca-bundle (INJECTOR_CA_BUNDLE): {reason}"))
+});
 
 fn variable(text: &str) -> Result<(String, String), String> {
     let Some((name, value)) = text.split_once('=') else {

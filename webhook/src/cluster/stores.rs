@@ -169,33 +169,11 @@ impl Keep for ServiceAccount {
 impl Stores {
     /// Starts the watches; they run in the background until the program ends.
     pub(crate) fn start(client: &Client, namespace_defaults: bool) -> Self {
-        let namespaces = namespace_defaults.then(|| {
-            let namespaces = Memory::new(NAMESPACES);
-            let watch = Arc::<Watch>::default();
-            spawn_vital(follow::<NamespaceObject>(
-                Api::all(client.clone()),
-                NAMESPACES_PAGE,
-                namespaces.clone(),
-                Arc::clone(&watch),
-            ));
-            (namespaces, watch)
-        });
-        let classes = Memory::new(CLASSES);
-        let class_watch = Arc::<Watch>::default();
-        spawn_vital(follow::<ClassObject>(
-            Api::all(client.clone()),
-            CLASSES_PAGE,
-            classes.clone(),
-            Arc::clone(&class_watch),
-        ));
-        let roles = Memory::new(SERVICE_ACCOUNTS);
-        let role_watch = Arc::<Watch>::default();
-        spawn_vital(follow::<ServiceAccount>(
-            Api::all(client.clone()),
-            SERVICE_ACCOUNTS_PAGE,
-            roles.clone(),
-            Arc::clone(&role_watch),
-        ));
+        let namespaces = namespace_defaults
+            .then(|| watched::<NamespaceObject>(client, NAMESPACES, NAMESPACES_PAGE));
+        let (classes, class_watch) = watched::<ClassObject>(client, CLASSES, CLASSES_PAGE);
+        let (roles, role_watch) =
+            watched::<ServiceAccount>(client, SERVICE_ACCOUNTS, SERVICE_ACCOUNTS_PAGE);
         Self {
             client: client.clone(),
             lookups: Arc::new(Semaphore::new(LOOKUPS)),
@@ -320,6 +298,19 @@ impl Stores {
         };
         deadline.answer(ask).await
     }
+}
+
+/// What is kept of all objects of a kind, and the watch that keeps it up to date in the background.
+fn watched<K>(client: &Client, most_bytes: usize, page: u32) -> (Memory<K::Kept>, Arc<Watch>)
+where
+    K: Keep + Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+    K::Kept: Send + Sync + 'static,
+{
+    let memory = Memory::new(most_bytes);
+    let watch = Arc::<Watch>::default();
+    let api = Api::<K>::all(client.clone());
+    spawn_vital(follow(api, page, memory.clone(), Arc::clone(&watch)));
+    (memory, watch)
 }
 
 /// Drives a watch. Its errors are the API server's passing trouble, or a missing permission: the watch tries again. Where a page of the

@@ -145,7 +145,8 @@ fn is_of_driver(attribute: &str) -> bool {
     [CLASS, "providerName"].contains(&attribute) || attribute.starts_with("csi.storage.k8s.io/")
 }
 
-fn of_driver(spec: &PodSpec) -> impl Iterator<Item = (&Volume, &CSIVolumeSource)> {
+/// The volumes of the driver, with what they say to it.
+pub(super) fn of_driver(spec: &PodSpec) -> impl Iterator<Item = (&Volume, &CSIVolumeSource)> {
     let volumes = spec.volumes.iter().flatten();
     let volumes = volumes.filter_map(|volume| Some((volume, volume.csi.as_ref()?)));
     volumes.filter(|(_, source)| source.driver == DRIVER)

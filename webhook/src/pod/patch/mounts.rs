@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{Container, PodSpec, VolumeMount};
 
 use crate::pod::conflict::Conflict;
 use crate::pod::contract::{NAME, PROGRAM_VOLUME, VARIABLES_VOLUME};
-use crate::pod::csi::files_mount;
+use crate::pod::csi::{files_mount, of_driver};
 use crate::pod::injection::Injection;
 use crate::pod::strip::{Stripped, mount_path};
 use crate::pod::view::containers;
@@ -100,11 +100,7 @@ pub(super) fn is_kept(
 
 /// Is it a volume of the driver that many pods come from?
 fn is_of_csi_driver(spec: &PodSpec, name: &str) -> bool {
-    let mut volumes = spec.volumes.iter().flatten();
-    volumes.any(|volume| {
-        let csi = volume.csi.as_ref();
-        volume.name == name && csi.is_some_and(|csi| csi.driver == "secrets-store.csi.k8s.io")
-    })
+    of_driver(spec).any(|(volume, _)| volume.name == name)
 }
 
 /// Mounts for which the container runtime probably cannot create a directory.
